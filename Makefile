@@ -1,0 +1,44 @@
+# make demo   align a language model with seven agents and draw the curves (about ten minutes on two cores)
+# make test   the whole test suite
+# Both make their own virtual environment first. PYTHON=python3.12 picks another interpreter.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+OUT    ?= results/demo
+
+# Without a GPU the plain torch wheel would bring several GB of CUDA libraries: pin the CPU build.
+CONSTRAINTS := $(shell command -v nvidia-smi >/dev/null 2>&1 || echo "-c constraints-cpu.txt")
+
+# One thread a process: spinning OpenMP threads of neighbouring processes slow each other tenfold.
+export OMP_NUM_THREADS := 1
+export TOKENIZERS_PARALLELISM := false
+
+.PHONY: demo test lint bench clean
+
+$(VENV)/.installed: pyproject.toml constraints-cpu.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	@# torch first and alone, so that nothing else decides which build comes
+	$(BIN)/python -m pip install --quiet $(CONSTRAINTS) torch
+	$(BIN)/python -m pip install --quiet $(CONSTRAINTS) -e ".[dev]"
+	touch $@
+
+demo: $(VENV)/.installed
+	$(BIN)/duelbench run --env LLMDuelPool-v0 --out $(OUT)
+	$(BIN)/duelbench run --env LLMDuel-v0 --out $(OUT)
+	@echo "Open $(OUT)/report.html"
+
+test: $(VENV)/.installed
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy -p duelbench
+
+bench: $(VENV)/.installed
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-only --override-ini addopts=--import-mode=importlib
+
+clean:
+	rm -rf $(VENV) build *.egg-info

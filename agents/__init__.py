@@ -1,0 +1,1 @@
+"""Exploration agents, one readable file each. ``duelbench list`` names them."""

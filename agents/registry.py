@@ -1,0 +1,126 @@
+"""Agents by name, by installed entry point, or by the path of a user's file."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import importlib
+import importlib.util
+import inspect
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+AGENTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "uniform": ("duelbench.agents.uniform:Uniform", {}),
+    "offline": ("duelbench.agents.offline:Offline", {}),
+    "online": ("duelbench.agents.online:Online", {}),
+    "apl": ("duelbench.agents.apl:APL", {}),
+    "xpo": ("duelbench.agents.xpo:XPO", {}),
+    "sea": ("duelbench.agents.sea:SEA", {"selection": "bai"}),
+    "sea-ee": ("duelbench.agents.sea:SEA", {"selection": "ee"}),
+}
+"""Name -> (class, options that make the name)."""
+
+
+class UnknownAgentError(ValueError):
+    """No agent goes by this name."""
+
+
+def find_agent(name: str) -> tuple[type, dict[str, Any]]:
+    """The class and the preset options of an agent.
+
+    Args:
+        name: a registered name, an entry point of the group ``duelbench.agents``, ``package.module:Class``, or
+            ``path/to/file.py:Class``.
+
+    Raises:
+        UnknownAgentError: with the nearest known name.
+    """
+    if name in AGENTS:
+        target, options = AGENTS[name]
+        return _resolve(target), dict(options)
+    plugins = {entry.name: entry.value for entry in entry_points(group="duelbench.agents")}
+    if name in plugins:
+        return _resolve(plugins[name]), {}
+    if ":" in name:
+        return _resolve(name), {}
+    known = [*AGENTS, *plugins]
+    hint = difflib.get_close_matches(name, known, n=1)
+    raise UnknownAgentError(
+        f"unknown agent {name!r}: expected one of {known}, package.module:Class or path/to/file.py:Class"
+        + (f"; did you mean {hint[0]!r}?" if hint else "")
+    )
+
+
+def make_agent(name: str, setup: Any, options: Mapping[str, Any] | None = None) -> Any:
+    """Build an agent from its name and its options (fields of its ``Config``, dotted for nested ones)."""
+    cls, preset = find_agent(name)
+    merged = preset | dict(options or {})
+    if not hasattr(cls, "Config"):
+        if merged:
+            raise ValueError(f"agent {name!r} has no Config, so it takes no options; got {sorted(merged)}")
+        return cls(setup)
+    return cls(setup, with_options(cls.Config(), merged))
+
+
+def with_options(config: Any, options: Mapping[str, Any]) -> Any:
+    """A copy of a config with some fields changed; ``{"ensemble.members": 10}`` reaches into a nested config."""
+    changes: dict[str, Any] = {}
+    nested: dict[str, dict[str, Any]] = {}
+    names = [f.name for f in dataclasses.fields(config)]
+    for key, value in options.items():
+        head, _, rest = key.partition(".")
+        if head not in names:
+            hint = difflib.get_close_matches(head, names, n=1)
+            raise ValueError(
+                f"{type(config).__name__} has no option {head!r}: expected one of {names}"
+                + (f"; did you mean {hint[0]!r}?" if hint else "")
+            )
+        if rest:
+            nested.setdefault(head, {})[rest] = value
+        else:
+            changes[head] = _like(getattr(config, head), value, key)
+    for head, inner in nested.items():
+        changes[head] = with_options(getattr(config, head), inner)
+    return dataclasses.replace(config, **changes)
+
+
+def _like(current: Any, value: Any, key: str) -> Any:
+    """The value in the type of the field's default; an int may stand for a float."""
+    if isinstance(current, float) and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not type(current):
+        raise ValueError(f"option {key!r} expects {type(current).__name__}, got {value!r}")
+    return value
+
+
+def summary_line(name: str) -> str:
+    """First line of what an agent's module says of it."""
+    cls, _ = find_agent(name)
+    module = inspect.getmodule(cls)
+    return (inspect.getdoc(module) or inspect.getdoc(cls) or "").split("\n")[0]
+
+
+def _resolve(target: str) -> type:
+    where, _, attribute = target.rpartition(":")
+    module = _module_from_file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
+    if not hasattr(module, attribute):
+        raise UnknownAgentError(f"{where} has no class {attribute!r}")
+    cls: type = getattr(module, attribute)
+    missing = [method for method in ("propose", "update", "respond") if not callable(getattr(cls, method, None))]
+    if missing:
+        raise UnknownAgentError(f"{target} is no agent: it lacks {', '.join(missing)}")
+    return cls
+
+
+def _module_from_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise UnknownAgentError(f"there is no file {path}")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,53 @@
+"""XPO: exploratory preference optimization (Xie et al. 2024, arXiv 2405.21046).
+
+Duels one sample of the current policy with one of the reference, and adds an optimistic bonus to the DPO loss:
+α · log π_θ(y_ref | x), averaged over the reference samples. Minimising it pushes probability away from what the
+reference would say.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from duelbench.agents.base import LearningAgent
+from duelbench.types import Metrics, Observation, Pair, Responses
+
+
+@dataclass(frozen=True)
+class XPOConfig:
+    """Hyper-parameters of XPO.
+
+    Attributes:
+        alpha: weight of the bonus (the authors of SEA use 5e-6).
+    """
+
+    alpha: float = 5e-6
+
+
+class XPO(LearningAgent):
+    """Current policy against reference, with an optimistic bonus."""
+
+    Config = XPOConfig
+
+    def propose(self, observation: Observation) -> Pair:
+        """One sample of the current policy and one of the reference, in random order."""
+        column = np.zeros(len(observation["prompt"]), np.int64)
+        current = self.policy.sample(observation, 1, self.rng).pick(column)
+        reference = self.policy.sample(observation, 1, self.rng, reference=True).pick(column)
+        swap = self.rng.random(len(column)) < 0.5
+        self._reference: Responses = reference
+        return Pair.of(Responses.where(swap, reference, current), Responses.where(swap, current, reference))
+
+    def update(self, observation: Observation, pair: Pair, feedback: NDArray[np.float64]) -> Metrics:
+        """One gradient step on the decided duels, with the bonus on their reference samples."""
+        decided = np.isin(feedback, (0.0, 1.0))
+        if not decided.any():
+            return {}
+        chosen, rejected = pair.rows(decided).ranked(feedback[decided] == 1.0)
+        return self.learner.step(
+            chosen, rejected,
+            bonus_responses=self._reference.rows(decided), bonus_coefficient=self.config.alpha,
+        )  # fmt: skip

@@ -1,0 +1,27 @@
+"""duelbench: LLM alignment as a contextual dueling bandit.
+
+Importing this package registers the environments, so that ``gymnasium.make("LLMDuel-v0")`` works. It loads neither
+torch nor transformers.
+"""
+
+from __future__ import annotations
+
+import gymnasium
+
+from duelbench.types import Pair, Responses, Verdict
+
+__version__ = "0.1.0"
+__all__ = ["Pair", "Responses", "Verdict", "__version__"]
+
+ENV_IDS = {
+    "LLMDuel-v0": "llm_duel:LLMDuel",
+    "LLMDuelPool-v0": "pool_duel:LLMDuelPool",
+}
+
+for _id, _entry in ENV_IDS.items():
+    if _id not in gymnasium.registry:
+        gymnasium.register(
+            id=_id,
+            entry_point=f"duelbench.envs.{_entry}Env",
+            vector_entry_point=f"duelbench.envs.{_entry}VectorEnv",
+        )

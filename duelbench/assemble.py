@@ -1,0 +1,74 @@
+"""From a run specification to the objects that play it."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+
+from duelbench.protocols import Agent, Policy
+from duelbench.spec import RunSpec
+from duelbench.streams import Streams
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the run loop needs: a vector environment, the agent, its policy, and the rows' seeds."""
+
+    env: Any
+    agent: Agent
+    policy: Policy
+    seeds: list[int]
+
+
+def assemble(spec: RunSpec) -> Parts:
+    """Build environment, policy, learner and agent from one seed's named streams.
+
+    The environment's rows are seeded from a stream of their own, so agents compared under one seed meet the same
+    prompts and the same noise in their common rows.
+    """
+    from duelbench.learner import LearnerConfig, PreferenceLearner
+
+    # agents are a layer above the core: they are looked up by name, never imported by it
+    base = importlib.import_module("duelbench.agents.base")
+    registry = importlib.import_module("duelbench.agents.registry")
+    streams = Streams(spec.seed)
+    policy = make_policy(spec, streams)
+    setup = base.Setup(
+        policy=policy,
+        learner=PreferenceLearner(policy, LearnerConfig(**spec.learner)),
+        rng=streams.generator("agent"),
+        evaluation_rng=functools.partial(streams.generator, "evaluation"),
+        labels=spec.labels,
+        batch=spec.batch,
+    )
+    agent = registry.make_agent(spec.agent, setup, spec.agent_options)
+    rows = max(1, round(spec.batch * getattr(agent, "prompts_per_label", 1.0)))
+    kwargs = {"identical": "skip", **spec.env_kwargs, "horizon": spec.labels + 1}
+    env = gym.make_vec(spec.env, num_envs=rows, **kwargs)
+    return Parts(env, agent, policy, streams.integers("environment", rows))
+
+
+def make_policy(spec: RunSpec, streams: Streams) -> Policy:
+    """The policy that fits the environment: a softmax over a pool's features, or a causal language model."""
+    options: dict[str, Any] = dict(spec.policy)
+    probe = gym.make(spec.env, **spec.env_kwargs)
+    spaces = probe.observation_space
+    if "features" in getattr(spaces, "spaces", {}):
+        from duelbench.policies.pool import PoolPolicy
+
+        return PoolPolicy(spaces["features"].shape[-1], streams.generator("policy"), **options)
+    from duelbench.policies.causal_lm import CausalLMPolicy
+
+    return CausalLMPolicy(model_path(options.pop("model", "tiny")), **options)
+
+
+def model_path(name: str) -> str:
+    """A packaged model's folder by its name; any other name is taken as a local folder or a hub id."""
+    from importlib import resources
+
+    packaged = resources.files("duelbench") / "models" / name
+    return str(packaged) if packaged.is_dir() else name

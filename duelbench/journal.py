@@ -1,0 +1,117 @@
+"""The journal: every oracle answer, durable before anyone learns from it.
+
+An answer is kept under (run, duel index) in SQLite with write-ahead logging and full synchronisation. A run that
+is killed and started again finds its answers here, so no label is lost and none is bought twice.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from duelbench.types import Verdict
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS answers (
+    run TEXT NOT NULL, duel INTEGER NOT NULL,
+    prompt TEXT NOT NULL, first TEXT NOT NULL, second TEXT NOT NULL,
+    probability REAL, verdict INTEGER NOT NULL,
+    PRIMARY KEY (run, duel)
+) WITHOUT ROWID
+"""
+SCHEMA_VERSION = 1
+
+
+class JournalMismatchError(RuntimeError):
+    """The journal holds an answer to a different duel than the one proposed now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answered duel. ``probability`` is the oracle's P(first preferred), None where it failed."""
+
+    duel: int
+    prompt: str
+    first: str
+    second: str
+    probability: float | None
+    verdict: Verdict
+
+
+class Journal:
+    """The answers of one run.
+
+    Args:
+        path: SQLite file, made if absent. Several runs may share it.
+        run: the run's id.
+    """
+
+    def __init__(self, path: Path, run: str) -> None:
+        self.path, self.run = Path(path), run
+        self._db = sqlite3.connect(self.path, isolation_level=None)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if version > SCHEMA_VERSION:
+            raise RuntimeError(
+                f"{path} was written with journal schema {version}; this version reads up to {SCHEMA_VERSION}. "
+                "Upgrade duelbench, or choose another --out folder."
+            )
+        self._db.execute(_SCHEMA)
+        self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+
+    def __len__(self) -> int:
+        """Number of answers of this run."""
+        (count,) = self._db.execute("SELECT count(*) FROM answers WHERE run = ?", (self.run,)).fetchone()
+        return int(count)
+
+    def recall(self, duels: Sequence[int]) -> dict[int, Answer]:
+        """The answers already held for some duel indices."""
+        if not len(duels):
+            return {}
+        rows = self._db.execute(
+            "SELECT duel, prompt, first, second, probability, verdict FROM answers "
+            "WHERE run = ? AND duel BETWEEN ? AND ?",
+            (self.run, int(min(duels)), int(max(duels))),
+        )
+        wanted = {int(duel) for duel in duels}
+        return {row[0]: Answer(*row[:5], Verdict(row[5])) for row in rows if row[0] in wanted}
+
+    def append(self, answers: Iterable[Answer]) -> None:
+        """Make answers durable, all or none. A duel that has an answer already is an error."""
+        rows = [
+            (self.run, int(a.duel), a.prompt, a.first, a.second, a.probability, int(a.verdict)) for a in answers
+        ]
+        if not rows:
+            return
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            self._db.executemany("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def answers(self) -> list[Answer]:
+        """All answers of this run, by duel index."""
+        rows = self._db.execute(
+            "SELECT duel, prompt, first, second, probability, verdict FROM answers WHERE run = ? ORDER BY duel",
+            (self.run,),
+        )
+        return [Answer(*row[:5], Verdict(row[5])) for row in rows]
+
+    def close(self) -> None:
+        """Close the file. Answers are durable already."""
+        self._db.close()
+
+
+def check_same_duel(answer: Answer, prompt: str, first: str, second: str) -> None:
+    """Raise ``JournalMismatchError`` unless a recalled answer is to exactly this duel."""
+    if (answer.prompt, answer.first, answer.second) != (prompt, first, second):
+        raise JournalMismatchError(
+            f"duel {answer.duel} was answered for {answer.prompt!r}: {answer.first!r} against {answer.second!r}, "
+            f"but the resumed run proposes {prompt!r}: {first!r} against {second!r}. The run did not repeat itself: "
+            "code, versions or thread count changed since it began. Choose another --out folder to start afresh."
+        )

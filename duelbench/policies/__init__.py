@@ -1,0 +1,1 @@
+"""Policies: distributions over responses that can be sampled, scored and trained."""

@@ -1,0 +1,168 @@
+"""The epistemic reward model of SEA: an ensemble of small networks pulled towards their own random beginnings.
+
+Member k scores a (prompt, response) feature vector with an MLP d → h → h → 1. On n pairs the loss is
+
+    L = mean_{k, i} −log σ(r_k(y⁺_i) − r_k(y⁻_i)) + λ · (128 / N) · mean_{k, p} (φ_{k,p} − φ⁰_{k,p})²
+
+with N the labels seen so far (arXiv 2411.01493 eq. 8, with the squared penalty of the authors' code). Members differ
+only by their random beginnings: there is no bootstrap and no prior network.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from duelbench.types import Metrics
+
+
+@dataclass(frozen=True)
+class EnsembleConfig:
+    """Hyper-parameters of the ensemble; the defaults are the paper's (appendix D) or the authors' code's.
+
+    Attributes:
+        members: K.
+        hidden: width h of both hidden layers.
+        learning_rate: of Adam.
+        weight_decay: L2 penalty inside Adam.
+        anchor: λ, the pull towards each member's beginning.
+        anchor_decay: True scales the pull by 128 / N, so that it fades as labels come in; False keeps it constant.
+        steps: gradient steps a round.
+        minibatch: pairs a step, drawn without replacement from the buffer.
+        min_pairs: no learning before the buffer holds this many (oat waits for a full minibatch).
+        buffer: most pairs kept; the oldest are dropped.
+        init_scale: standard deviation of initial weights is init_scale / √fan_in.
+    """
+
+    members: int = 20
+    hidden: int = 128
+    learning_rate: float = 1e-3
+    weight_decay: float = 5e-5
+    anchor: float = 0.5
+    anchor_decay: bool = True
+    steps: int = 5
+    minibatch: int = 128
+    min_pairs: int = 32
+    buffer: int = 50_000
+    init_scale: float = 0.5
+
+
+class EnsemblePosterior:
+    """K reward networks evaluated and trained as one batch of matrix products.
+
+    Features are standardised by the mean and spread of the first batch that is scored.
+
+    Args:
+        dim: d.
+        rng: draws the initial weights and the minibatches.
+        config: hyper-parameters.
+    """
+
+    def __init__(self, dim: int, rng: np.random.Generator, config: EnsembleConfig | None = None) -> None:
+        self.config = config = config or EnsembleConfig()
+        self._rng = rng
+        sizes = [dim, config.hidden, config.hidden, 1]
+        self._initial: list[torch.Tensor] = []
+        for fan_in, fan_out in pairwise(sizes):
+            weight = rng.standard_normal((config.members, fan_in, fan_out)) * (config.init_scale / np.sqrt(fan_in))
+            self._initial += [torch.tensor(weight, dtype=torch.float32), torch.zeros(config.members, 1, fan_out)]
+        self._weights = [tensor.clone().requires_grad_() for tensor in self._initial]
+        self._optimizer = torch.optim.Adam(
+            self._weights, lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+        self._centre: NDArray[np.float32] | None = None
+        self._scale: NDArray[np.float32] | None = None
+        self._chosen = np.empty((0, dim), np.float32)
+        self._rejected = np.empty((0, dim), np.float32)
+
+    def rewards(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """R: features (..., d) -> the K members' rewards (K, ...)."""
+        flat = features.reshape(-1, features.shape[-1])
+        if self._centre is None:
+            self._centre = flat.mean(0)
+            self._scale = flat.std(0) + np.float32(1e-6)
+        with torch.no_grad():
+            scores = self._forward(torch.from_numpy(self._standardise(flat)))  # (K, n)
+        return scores.numpy().reshape(-1, *features.shape[:-1])
+
+    def update(
+        self, chosen: NDArray[np.float32], rejected: NDArray[np.float32], labels: int
+    ) -> Metrics:
+        """Add n pairs of features (n, d) to the buffer and take ``steps`` gradient steps.
+
+        Args:
+            chosen: features of preferred responses.
+            rejected: features of dispreferred ones.
+            labels: N, all labels seen so far.
+        """
+        self._chosen = np.concatenate([self._chosen, chosen])[-self.config.buffer :]
+        self._rejected = np.concatenate([self._rejected, rejected])[-self.config.buffer :]
+        metrics = self._accuracy(chosen, rejected)
+        if self._centre is not None and len(self._chosen) >= self.config.min_pairs:
+            for _ in range(self.config.steps):
+                metrics["posterior_loss"] = self._step(labels)
+        return metrics
+
+    def _accuracy(self, chosen: NDArray[np.float32], rejected: NDArray[np.float32]) -> Metrics:
+        """Agreement of the mean member with labels it has not learned from yet."""
+        if not len(chosen):
+            return {}
+        better = self.rewards(chosen).mean(0) > self.rewards(rejected).mean(0)
+        return {"posterior_accuracy": float(better.mean())}
+
+    def _step(self, labels: int) -> float:
+        size = min(self.config.minibatch, len(self._chosen))
+        index = self._rng.choice(len(self._chosen), size=size, replace=False)
+        both = np.concatenate([self._chosen[index], self._rejected[index]])
+        scores = self._forward(torch.from_numpy(self._standardise(both)))  # (K, 2n)
+        loss = -F.logsigmoid(scores[:, :size] - scores[:, size:]).mean()
+        strength = self.config.anchor * (128.0 / max(labels, 1) if self.config.anchor_decay else 1.0)
+        n_parameters = sum(weight.numel() for weight in self._weights)
+        squares = [((w - w0) ** 2).sum() for w, w0 in zip(self._weights, self._initial, strict=True)]
+        total = loss + strength * torch.stack(squares).sum() / n_parameters
+        self._optimizer.zero_grad(set_to_none=True)
+        total.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+        return float(loss.detach())
+
+    def _forward(self, x: torch.Tensor) -> torch.Tensor:
+        w1, b1, w2, b2, w3, b3 = self._weights
+        h = torch.relu(torch.matmul(x, w1) + b1)  # (K, n, h)
+        h = torch.relu(torch.baddbmm(b2, h, w2))
+        return torch.baddbmm(b3, h, w3).squeeze(-1)  # (K, n)
+
+    def _standardise(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        return (features - self._centre) / self._scale
+
+    def state_dict(self) -> dict[str, Any]:
+        """Weights, their beginnings, optimizer, buffer, standardisation and random state."""
+        optimizer = {
+            str(i): dict(self._optimizer.state[weight]) for i, weight in enumerate(self._weights)
+            if weight in self._optimizer.state
+        }  # fmt: skip
+        return {
+            "weights": {str(i): w.detach() for i, w in enumerate(self._weights)},
+            "initial": {str(i): w for i, w in enumerate(self._initial)},
+            "optimizer": optimizer,
+            "centre": self._centre, "scale": self._scale,
+            "chosen": self._chosen, "rejected": self._rejected,
+            "rng": self._rng.bit_generator.state,
+        }  # fmt: skip
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what ``state_dict`` gave."""
+        with torch.no_grad():
+            for i, (weight, initial) in enumerate(zip(self._weights, self._initial, strict=True)):
+                weight.copy_(state["weights"][str(i)])
+                initial.copy_(state["initial"][str(i)])
+        for i, slots in state["optimizer"].items():
+            self._optimizer.state[self._weights[int(i)]] = {name: value.clone() for name, value in slots.items()}
+        self._centre, self._scale = state["centre"], state["scale"]
+        self._chosen, self._rejected = state["chosen"], state["rejected"]
+        self._rng.bit_generator.state = state["rng"]

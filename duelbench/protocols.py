@@ -1,0 +1,101 @@
+"""The five interfaces of duelbench. Anything with these methods fits; nothing needs to be inherited."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from duelbench.types import Metrics, Observation, Pair, Responses
+
+if TYPE_CHECKING:
+    import torch
+
+
+@runtime_checkable
+class Agent(Protocol):
+    """Proposes duels, learns from the answers, and says what it would deploy.
+
+    ``state_dict`` / ``load_state_dict`` are optional: a run of an agent without them resumes by replaying its
+    journal from the first duel on.
+    """
+
+    def propose(self, observation: Observation) -> Pair:
+        """The duels to ask, one for each prompt of the batch."""
+        ...
+
+    def update(self, observation: Observation, pair: Pair, feedback: NDArray[np.float64]) -> Metrics:
+        """Learn from the answers: 1.0 first won, 0.0 second won, 0.5 tie, NaN no answer. Shape (B,)."""
+        ...
+
+    def respond(self, observation: Observation) -> Responses:
+        """The response the agent would deploy now for each prompt, shape (B,)."""
+        ...
+
+
+class Policy(Protocol):
+    """A distribution over responses that can be sampled, scored and trained, beside its frozen reference."""
+
+    feature_dim: int
+
+    def sample(
+        self, observation: Observation, n: int, rng: np.random.Generator, *, reference: bool = False, greedy: bool = False
+    ) -> Responses:
+        """n responses for each prompt, shape (B, n), from the policy or from its frozen reference."""
+        ...
+
+    def log_probs(self, responses: Responses) -> torch.Tensor:
+        """Log-probability of each response of shape (B,), with gradient. Sums over tokens; float32."""
+        ...
+
+    def parameters(self) -> Iterable[torch.nn.Parameter]:
+        """What a learner trains."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that training changes, as tensors."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what ``state_dict`` gave."""
+        ...
+
+
+class Posterior(Protocol):
+    """A belief about the oracle's utility, held as E samples."""
+
+    def rewards(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """R[e, ...]: posterior samples of the reward; features (..., d) -> (E, ...)."""
+        ...
+
+    def update(
+        self, chosen: NDArray[np.float32], rejected: NDArray[np.float32], labels: int
+    ) -> Metrics:
+        """Learn from n preferred and n dispreferred feature vectors (n, d); ``labels`` answers seen in all."""
+        ...
+
+
+@runtime_checkable
+class Oracle(Protocol):
+    """Whoever answers duels."""
+
+    name: str
+
+    def preference(self, prompts: Sequence[str], firsts: Sequence[str], seconds: Sequence[str]) -> NDArray[np.float64]:
+        """Probability that the first response is preferred, (n,); NaN where the oracle failed to answer.
+
+        0.5 from a judge that gives hard verdicts (0 or 1) means a tie. The environment turns probabilities into
+        verdicts (``duelbench.preference``), so that noise comes from one seeded place.
+        """
+        ...
+
+
+@runtime_checkable
+class UtilityOracle(Oracle, Protocol):
+    """An oracle with a known utility u(x, y), from which truth and regret are computed."""
+
+    def utilities(self, prompts: Sequence[str], responses: Sequence[str]) -> NDArray[np.float64]:
+        """u(x, y) of n (prompt, response) texts, (n,)."""
+        ...

@@ -1,0 +1,177 @@
+"""What a run leaves behind, and how it is written so that a kill at any moment leaves a readable folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from duelbench.spec import RunSpec
+
+SCHEMA_VERSION = 1
+_PACKAGES = ("duelbench", "gymnasium", "numpy", "scipy", "torch", "transformers", "safetensors")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run as it lies on disk: what was asked for, what was measured, and whether it came to its end.
+
+    Attributes:
+        run_id: hash of the canonical run specification.
+        spec: the run specification: ``env``, ``env_kwargs``, ``agent`` (the name shown), ``seed``, ...
+        rows: one dict of metrics for each evaluation, ascending in ``labels`` consumed, from 0.
+        timing: parallel to ``rows``: ``labels``, ``wall_seconds``, ``generated_tokens``.
+        samples: held-out ``prompt``, ``before``, ``after`` (``utility_before``, ``utility_after``).
+        finished: whether the run reached its last label.
+        manifest: ``command``, ``versions``, ``git``, ``created``, ``comparator``, ``reference``, ``judge``.
+        error: traceback of a failed run.
+    """
+
+    run_id: str
+    spec: dict[str, Any]
+    rows: list[dict[str, float]]
+    timing: list[dict[str, float]]
+    samples: list[dict[str, Any]]
+    finished: bool
+    manifest: dict[str, Any]
+    error: str | None = None
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Replace a file as a whole: readers see the old text or the new one, never a part."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+class RunFolder:
+    """The files of one run: ``manifest.json``, ``metrics.jsonl``, ``timing.jsonl``, ``samples.json``, ``DONE``.
+
+    Metrics are a function of the specification alone; wall times live in their own file, so that the metrics of a
+    resumed run equal those of an uninterrupted one byte for byte.
+
+    Args:
+        path: folder, made if absent.
+        spec: the run it belongs to.
+    """
+
+    def __init__(self, path: Path, spec: RunSpec) -> None:
+        self.path, self.spec = path, spec
+        path.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run came to its end."""
+        return (self.path / "DONE").exists()
+
+    def write_manifest(self, command: str, facts: dict[str, Any]) -> None:
+        """Provenance, once: the first start of a run is the one that counts."""
+        if (self.path / "manifest.json").exists():
+            return
+        manifest = {
+            "schema": SCHEMA_VERSION, "run_id": self.spec.run_id, "spec": self.spec.to_json(), "command": command,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"), "versions": installed_versions(),
+            "git": git_state(), **facts,
+        }  # fmt: skip
+        write_atomic(self.path / "manifest.json", json.dumps(manifest, indent=1))
+
+    def rewind(self, n_rows: int) -> None:
+        """Keep the first n rows: what was measured after the checkpoint is measured again."""
+        for name in ("metrics.jsonl", "timing.jsonl"):
+            file = self.path / name
+            lines = file.read_text(encoding="utf-8").splitlines(keepends=True)[:n_rows] if file.exists() else []
+            write_atomic(file, "".join(lines))
+
+    def append(self, row: dict[str, float], timing: dict[str, float]) -> None:
+        """Add one evaluation."""
+        for name, entry in (("metrics.jsonl", row), ("timing.jsonl", timing)):
+            with (self.path / name).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(entry) + "\n")
+
+    def finish(self, samples: list[dict[str, Any]]) -> None:
+        """Mark the run as complete."""
+        write_atomic(self.path / "samples.json", json.dumps(samples, ensure_ascii=False, indent=1))
+        (self.path / "error.txt").unlink(missing_ok=True)
+        write_atomic(self.path / "DONE", "")
+
+    def fail(self, trace: str) -> None:
+        """Leave the traceback of a failed run beside what it had measured."""
+        write_atomic(self.path / "error.txt", trace)
+
+
+def load_runs(folder: Path) -> list[Run]:
+    """Every run under an output folder, finished or not, in the order of their names.
+
+    Raises:
+        FileNotFoundError: if the folder holds no runs.
+    """
+    manifests = sorted(Path(folder).glob("runs/*/manifest.json"))
+    if not manifests:
+        raise FileNotFoundError(f"{folder} holds no runs (expected {folder}/runs/*/manifest.json)")
+    return [_load(manifest) for manifest in manifests]
+
+
+def _load(path: Path) -> Run:
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    if manifest["schema"] > SCHEMA_VERSION:
+        raise RuntimeError(f"{path} has record schema {manifest['schema']}; this version reads {SCHEMA_VERSION}")
+    spec = manifest["spec"] | {"agent": RunSpec(**_fields(manifest["spec"])).agent_label}
+    folder = path.parent
+    samples, error = folder / "samples.json", folder / "error.txt"
+    rows, timing = _read_lines(folder / "metrics.jsonl"), _read_lines(folder / "timing.jsonl")
+    shared = min(len(rows), len(timing))
+    return Run(
+        run_id=manifest["run_id"], spec=spec, rows=rows[:shared], timing=timing[:shared],
+        samples=json.loads(samples.read_text(encoding="utf-8")) if samples.exists() else [],
+        finished=(folder / "DONE").exists(), manifest=manifest,
+        error=error.read_text(encoding="utf-8") if error.exists() else None,
+    )  # fmt: skip
+
+
+def _fields(spec: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in spec.items() if key != "version"}
+
+
+def _read_lines(path: Path) -> list[dict[str, float]]:
+    """The whole lines of a JSONL file; a line torn by a kill is left out."""
+    if not path.exists():
+        return []
+    return list(_whole_lines(path.read_text(encoding="utf-8").split("\n")[:-1]))
+
+
+def _whole_lines(lines: Iterable[str]) -> Iterable[dict[str, float]]:
+    for line in lines:
+        yield json.loads(line)
+
+
+def installed_versions() -> dict[str, str]:
+    """Versions of Python and of the packages that results depend on."""
+    versions = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = "not installed"
+    return versions
+
+
+def git_state() -> str:
+    """Commit of the working folder's repository with ``-dirty`` if it was changed, or an empty string."""
+    try:
+        result = subprocess.run(
+            ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"],
+            capture_output=True, text=True, timeout=5, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return result.stdout.strip()

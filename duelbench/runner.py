@@ -1,0 +1,233 @@
+"""The run loop: observe, propose, ask, journal, learn, judge. It is the only one that sees the truth."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from duelbench import regret
+from duelbench.assemble import Parts, assemble
+from duelbench.checkpoint import load_checkpoint, save_checkpoint
+from duelbench.journal import Journal
+from duelbench.record import RunFolder
+from duelbench.spec import RunSpec
+from duelbench.types import Pair, Responses
+
+Progress = Callable[[int], None]
+_SAMPLES_SHOWN = 8
+_ROUNDS_PER_BUDGET = 20  # an agent that keeps proposing identical pairs asks nothing: stop it some time
+
+
+class OracleFailedError(RuntimeError):
+    """Every answer of a round failed, so going on would only waste calls."""
+
+
+@dataclass
+class Progressed:
+    """Where a run stands; all of it goes into the checkpoint."""
+
+    round: int = 0
+    labels: int = 0
+    invalid: int = 0
+    rows: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    judged_at: int = -1
+    cumulative: dict[str, float] = field(default_factory=dict)
+    window: dict[str, float] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    before: list[str] = field(default_factory=list)
+
+
+def run(spec: RunSpec, out: Path, *, command: str = "", progress: Progress | None = None) -> Path:
+    """Play one run to its end, or go on where it stopped, and return its folder.
+
+    A run that was killed continues from its last checkpoint; answers bought since are replayed from the journal.
+
+    Args:
+        spec: what to run.
+        out: output folder; the run's own is ``out/runs/<name>``.
+        command: for the record.
+        progress: told the labels used so far after every round.
+
+    Raises:
+        Exception: whatever stopped the run; its traceback is in the folder's ``error.txt``, and its state is saved.
+    """
+    folder = RunFolder(out / "runs" / spec.folder_name, spec)
+    if folder.finished:
+        return folder.path
+    try:
+        _play(spec, folder, command, progress or (lambda labels: None))
+    except Exception:
+        folder.fail(traceback.format_exc())
+        raise
+    return folder.path
+
+
+def _play(spec: RunSpec, folder: RunFolder, command: str, progress: Progress) -> None:
+    import torch
+
+    torch.set_num_threads(spec.threads)
+    parts = assemble(spec)
+    problem = parts.env.unwrapped.problem
+    folder.write_manifest(
+        command,
+        {"comparator": problem.comparator, "reference": problem.reference, "judge": _judge_name(problem)},
+    )
+    journal = Journal(folder.path / "journal.sqlite", spec.run_id)
+    parts.env.unwrapped.engine.journal = journal
+    at = _restore(folder, parts)
+    try:
+        _loop(spec, folder, parts, at, progress)
+    finally:
+        journal.close()
+        parts.env.close()
+
+
+def _loop(spec: RunSpec, folder: RunFolder, parts: Parts, at: Progressed, progress: Progress) -> None:
+    started, tokens = time.perf_counter() - at.seconds, parts.policy.generated_tokens - at.tokens
+    observation, _ = parts.env.reset(seed=parts.seeds, options={"start": at.round})
+    last_round = _ROUNDS_PER_BUDGET * (1 + spec.labels // spec.batch)
+    while True:
+        over = at.labels >= spec.labels or at.round >= last_round
+        if over or at.labels >= at.judged_at + spec.evaluate_every or at.judged_at < 0:
+            judging = parts.policy.generated_tokens
+            responses = _judge(spec, parts, at)
+            tokens += parts.policy.generated_tokens - judging  # evaluation is not part of the method's compute
+            at.seconds, at.tokens = time.perf_counter() - started, parts.policy.generated_tokens - tokens
+            _write(folder, parts, at)
+            if over:
+                break
+        observation = _round(spec, parts, at, observation)
+        progress(at.labels)
+    folder.finish(_samples(parts, at, responses))
+
+
+def _round(spec: RunSpec, parts: Parts, at: Progressed, observation: Any) -> Any:
+    """One batch: propose, ask, learn, count."""
+    pair = _within_budget(parts.agent.propose(observation), spec.labels - at.labels)
+    next_observation, rewards, _, _, info = parts.env.step(_action(pair))
+    verdicts = info["verdict"]
+    asked = verdicts != "skipped"
+    feedback = np.where(asked, rewards, np.nan)
+    invalid = int((verdicts == "invalid").sum())
+    if invalid and invalid == asked.sum():
+        raise OracleFailedError(f"the oracle failed on all {invalid} duels of round {at.round}; no label was made up")
+    at.metrics = parts.agent.update(observation, pair, feedback)
+    at.invalid += invalid
+    _count(parts.env.unwrapped, at, observation["prompt_id"][asked], pair.rows(asked))
+    at.labels += int(asked.sum())
+    at.round += 1
+    return next_observation
+
+
+def _within_budget(pair: Pair, left: int) -> Pair:
+    """The pair with no more rows asked than labels are left."""
+    return Pair(pair.first, pair.second, pair.ask & (np.cumsum(pair.ask) <= left))
+
+
+def _action(pair: Pair) -> Any:
+    """The pair in the environment's form; rows not asked become identical pairs, which the environment skips."""
+    first = pair.first.actions
+    second = np.where(pair.ask, pair.second.actions, first)
+    return (tuple(first), tuple(second)) if first.dtype == object else np.stack([first, second], axis=-1)
+
+
+def _count(env: Any, at: Progressed, ids: NDArray[np.int64], asked: Pair) -> None:
+    """Add the regret and the online wins of the duels that were asked."""
+    if not len(ids):
+        return
+    first, second = env.truth(ids, asked.first.actions), env.truth(ids, asked.second.actions)
+    at.window["duels"] = at.window.get("duels", 0.0) + len(ids)
+    if first is None or second is None:
+        return
+    sums = {
+        "cumulative_average_regret": regret.average_regret(first.best, first.utilities, second.utilities),
+        "cumulative_weak_regret": regret.weak_regret(first.best, first.utilities, second.utilities),
+        "cumulative_probability_regret": regret.probability_regret(first.best_beats(), second.best_beats()),
+    }
+    for name, values in sums.items():
+        at.cumulative[name] = at.cumulative.get(name, 0.0) + float(values.sum())
+    wins = {
+        "online_win_rate": 0.5 * (first.win_rate() + second.win_rate()),
+        "online_win_probability": 0.5 * (first.win_probability() + second.win_probability()),
+    }
+    for name, values in wins.items():
+        at.window[name] = at.window.get(name, 0.0) + float(values.sum())
+
+
+def _judge(spec: RunSpec, parts: Parts, at: Progressed) -> Responses:
+    """Judge what the agent would deploy now on the held-out prompts, and make the row of this evaluation."""
+    env = parts.env.unwrapped
+    ids = np.tile(env.problem.heldout_ids(), spec.evaluation_repeats)
+    responses = parts.agent.respond(env.problem.observe(ids))
+    truth = env.truth(ids, responses.actions)
+    row: dict[str, float] = {"labels": at.labels, "rounds": at.round, "invalid_answers": at.invalid}
+    row |= at.cumulative or ({} if truth is None else dict.fromkeys(_CUMULATIVE, 0.0))
+    if truth is not None:
+        row |= {
+            "offline_win_rate": float(truth.win_rate().mean()),
+            "offline_win_probability": float(truth.win_probability().mean()),
+            "offline_utility": float(truth.utilities.mean()),
+            "simple_regret": float(regret.simple_regret(truth.best, truth.utilities).mean()),
+        }
+    else:
+        row["offline_win_probability"] = float(np.nanmean(env.problem.beats_reference(ids, responses.actions)))
+    duels = at.window.pop("duels", 0.0)
+    row |= {name: value / duels for name, value in at.window.items()}
+    row |= {name: float(value) for name, value in at.metrics.items() if np.isfinite(value)}
+    at.window.clear()
+    at.judged_at = at.labels - at.labels % spec.evaluate_every
+    if not at.before:
+        at.before = env.problem.texts(ids[:_SAMPLES_SHOWN], responses.actions[:_SAMPLES_SHOWN])
+    at.metrics = row
+    return responses
+
+
+_CUMULATIVE = ("cumulative_average_regret", "cumulative_weak_regret", "cumulative_probability_regret")
+
+
+def _write(folder: RunFolder, parts: Parts, at: Progressed) -> None:
+    """Append the evaluation's row, then the checkpoint that knows of it."""
+    folder.append(
+        at.metrics, {"labels": at.labels, "wall_seconds": at.seconds, "generated_tokens": float(at.tokens)}
+    )
+    at.rows += 1
+    at.metrics = {}
+    if hasattr(parts.agent, "state_dict"):
+        save_checkpoint(folder.path / "checkpoint", {"at": vars(at), "agent": parts.agent.state_dict()})
+
+
+def _restore(folder: RunFolder, parts: Parts) -> Progressed:
+    """Where the run stands: at its last checkpoint, or at the beginning (its journal replays what was bought)."""
+    state = load_checkpoint(folder.path / "checkpoint") if hasattr(parts.agent, "load_state_dict") else None
+    if state is None:
+        folder.rewind(0)
+        return Progressed()
+    parts.agent.load_state_dict(state["agent"])  # type: ignore[attr-defined]
+    at = Progressed(**state["at"])
+    folder.rewind(at.rows)
+    return at
+
+
+def _samples(parts: Parts, at: Progressed, responses: Responses) -> list[dict[str, Any]]:
+    """The same held-out prompts before and after."""
+    env = parts.env.unwrapped
+    ids = env.problem.heldout_ids()[:_SAMPLES_SHOWN]
+    after = env.problem.texts(ids, responses.actions[: len(ids)])
+    prompts = env.problem.prompt_texts(ids)
+    return [
+        {"prompt": prompt, "before": b, "after": a} for prompt, b, a in zip(prompts, at.before, after, strict=True)
+    ]
+
+
+def _judge_name(problem: Any) -> str:
+    oracle = getattr(problem, "oracle", None)
+    return getattr(oracle, "name", type(problem).__name__)

@@ -1,0 +1,69 @@
+"""The run specification: everything that decides a run's outcome, and the id that follows from it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+SPEC_VERSION = 1
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One run of one agent with one seed. All fields are plain JSON data.
+
+    Attributes:
+        env: environment id.
+        agent: registered name, ``package.module:Class`` or ``file.py:Class``.
+        seed: root of every random stream.
+        labels: oracle labels the run may use.
+        batch: labels a round.
+        evaluate_every: labels between two judgements of the deployed policy.
+        evaluation_repeats: responses judged for each held-out prompt.
+        env_kwargs: of the environment.
+        agent_options: fields of the agent's ``Config``, dotted for nested ones.
+        learner: fields of ``duelbench.learner.LearnerConfig``.
+        policy: arguments of the policy; ``model`` names the language model.
+        threads: torch threads; results can differ between thread counts.
+    """
+
+    env: str
+    agent: str
+    seed: int
+    labels: int
+    batch: int = 32
+    evaluate_every: int = 64
+    evaluation_repeats: int = 2
+    env_kwargs: dict[str, Any] = field(default_factory=dict)
+    agent_options: dict[str, Any] = field(default_factory=dict)
+    learner: dict[str, Any] = field(default_factory=dict)
+    policy: dict[str, Any] = field(default_factory=dict)
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("labels", "batch", "evaluate_every", "evaluation_repeats", "threads"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+
+    def to_json(self) -> dict[str, Any]:
+        """The specification as plain data."""
+        return dataclasses.asdict(self) | {"version": SPEC_VERSION}
+
+    @property
+    def run_id(self) -> str:
+        """Hash of the canonical JSON: equal specifications are the same run."""
+        canonical = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+    @property
+    def agent_label(self) -> str:
+        """The agent's name for people: the class name if it was given by path."""
+        return self.agent.rpartition(":")[2]
+
+    @property
+    def folder_name(self) -> str:
+        """Name of the run's folder."""
+        return f"{self.env}-{self.agent_label}-{self.seed}-{self.run_id}"

@@ -1,0 +1,1 @@
+"""Environments: importing ``duelbench`` registers them with Gymnasium."""

@@ -1,0 +1,145 @@
+"""Plays a problem for B rows at once: prompts, oracle calls, verdicts, budget. The envs are thin coats over it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from duelbench.envs.problem import InvalidActionError, Problem
+from duelbench.journal import Answer, Journal, check_same_duel
+from duelbench.preference import REWARD_OF_VERDICT, Feedback
+from duelbench.types import Verdict
+
+Identical = Literal["tie", "ask", "skip", "error"]
+_BLOCK = 256  # prompts and noise are drawn in blocks, so a row's k-th duel never depends on its actions
+
+
+class Engine:
+    """B rows of duels in lock-step.
+
+    Row b draws its prompts and its noise from its own generator in fixed blocks: the k-th duel of a row meets the
+    same prompt and the same noise whatever was answered before, which makes agents comparable under one seed and
+    lets a run start again at any duel.
+
+    Args:
+        problem: what is played.
+        rows: B.
+        horizon: label budget of a row.
+        feedback: how probabilities become verdicts.
+        identical: what a pair of identical responses does: ``tie`` (0.5, one label of the budget, oracle not asked),
+            ``ask`` (the oracle is asked), ``skip`` (no label; the next prompt comes), ``error``.
+    """
+
+    def __init__(
+        self, problem: Problem, rows: int, horizon: int, feedback: Feedback, identical: Identical = "tie"
+    ) -> None:
+        if horizon < 2:
+            raise ValueError(f"horizon is the label budget of an episode and must be at least 2, got {horizon}")
+        if identical not in ("tie", "ask", "skip", "error"):
+            raise ValueError(f"identical must be 'tie', 'ask', 'skip' or 'error', got {identical!r}")
+        self.problem, self.rows, self.horizon = problem, rows, horizon
+        self.feedback, self.identical = feedback, identical
+        self.journal: Journal | None = None
+        self.round = 0
+        self.labels = np.zeros(rows, np.int64)
+        self._ids = np.zeros((rows, _BLOCK), np.int64)
+        self._noise = np.zeros((rows, _BLOCK, 2))
+        self._position = np.zeros(rows, np.int64)
+        self._all_rows = np.arange(rows)
+
+    def reset(self, row: int, rng: np.random.Generator, start: int = 0) -> None:
+        """Begin a row's episode at its ``start``-th duel."""
+        for _ in range(start // _BLOCK + 1):
+            self._draw(row, rng)
+        self._position[row] = start % _BLOCK
+        self.labels[row] = 0
+
+    @property
+    def prompt_ids(self) -> NDArray[np.int64]:
+        """The prompt each row is at, (B,)."""
+        return self._ids[self._all_rows, self._position]
+
+    def step(
+        self, actions: Any, rngs: Sequence[np.random.Generator], live: NDArray[np.bool_] | None = None
+    ) -> tuple[NDArray[np.int8], NDArray[np.bool_]]:
+        """Ask the oracle and move on.
+
+        Args:
+            actions: batched actions.
+            rngs: the rows' generators, for the next blocks.
+            live: rows that play, (B,); the others are left as they are.
+
+        Returns:
+            Verdict codes (B,) and whether the row's budget is spent (B,).
+        """
+        live = np.ones(self.rows, bool) if live is None else live
+        firsts, seconds = self.problem.split(actions)
+        verdicts = self._answer(firsts, seconds, live)
+        self.labels += verdicts != Verdict.SKIPPED
+        self.round += 1
+        self._position += live
+        for row in np.flatnonzero(self._position == _BLOCK):
+            self._draw(row, rngs[row])
+            self._position[row] = 0
+        return verdicts, self.labels >= self.horizon
+
+    @staticmethod
+    def reward(verdicts: NDArray[np.int8]) -> NDArray[np.float64]:
+        """1.0, 0.5, 0.0, or NaN where there is no answer."""
+        return REWARD_OF_VERDICT[verdicts]
+
+    def _draw(self, row: int, rng: np.random.Generator) -> None:
+        self._ids[row] = rng.integers(self.problem.n_prompts, size=_BLOCK)
+        self._noise[row] = rng.random((_BLOCK, 2))
+
+    def _answer(
+        self, firsts: NDArray[Any], seconds: NDArray[Any], live: NDArray[np.bool_]
+    ) -> NDArray[np.int8]:
+        same = np.asarray(firsts == seconds, bool) & live
+        verdicts = np.full(self.rows, Verdict.SKIPPED, np.int8)
+        if self.identical == "error" and same.any():
+            raise InvalidActionError(
+                f"row {int(same.argmax())}: the two responses are identical, and this environment was made with "
+                "identical='error'. Propose two different responses."
+            )
+        if self.identical == "tie":
+            verdicts[same] = Verdict.TIE
+        asked = np.flatnonzero(live & ~same if self.identical in ("tie", "skip") else live)
+        if len(asked):
+            verdicts[asked] = self._ask(asked, firsts[asked], seconds[asked])
+        return verdicts
+
+    def _ask(self, rows: NDArray[np.int64], firsts: NDArray[Any], seconds: NDArray[Any]) -> NDArray[np.int8]:
+        """Answers from the journal where it has them, from the oracle otherwise; new ones are journaled first."""
+        ids, noise = self.prompt_ids[rows], self._noise[rows, self._position[rows]]
+        if self.journal is None:
+            return self.feedback.verdicts(self.problem.preference(ids, firsts, seconds), noise)
+        duels = self.round * self.rows + rows
+        prompts, first_texts, second_texts = (
+            self.problem.prompt_texts(ids),
+            self.problem.texts(ids, firsts),
+            self.problem.texts(ids, seconds),
+        )
+        known = self.journal.recall(duels.tolist())
+        verdicts = np.empty(len(rows), np.int8)
+        new = []
+        for k, duel in enumerate(duels.tolist()):
+            if duel in known:
+                check_same_duel(known[duel], prompts[k], first_texts[k], second_texts[k])
+                verdicts[k] = known[duel].verdict
+            else:
+                new.append(k)
+        if new:
+            probability = self.problem.preference(ids[new], firsts[new], seconds[new])
+            verdicts[new] = self.feedback.verdicts(probability, noise[new])
+            self.journal.append(
+                Answer(
+                    int(duels[k]), prompts[k], first_texts[k], second_texts[k],
+                    None if np.isnan(p) else float(p), Verdict(int(verdicts[k])),
+                )
+                for k, p in zip(new, probability, strict=True)
+            )
+        return verdicts

@@ -1,0 +1,173 @@
+"""LLMDuel-v0: free text. A prompt is the context, two strings are the action, one preference bit is the reward."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from gymnasium.spaces import Dict, Discrete, Tuple
+from numpy.typing import NDArray
+
+from duelbench.envs.base import DEFAULT_HORIZON, DuelEnv, DuelVectorEnv
+from duelbench.envs.engine import Identical
+from duelbench.envs.problem import Array, Ids, InvalidActionError, Problem, Truth
+from duelbench.envs.tasks import Task, load_task
+from duelbench.oracles import make_oracle
+from duelbench.preference import preference_probability
+from duelbench.protocols import UtilityOracle
+from duelbench.spaces import FreeText
+
+DEFAULT_TASK = "short-writing"
+DEFAULT_ORACLE = "reader"
+
+
+class OracleProblem(Problem):
+    """What free text and pools share: a task, and an oracle asked about texts.
+
+    Args:
+        task: name or path of a task.
+        oracle: name or path of an oracle (``duelbench.oracles.make_oracle``).
+        temperature: τ of the preference of an oracle with utilities; other oracles' probabilities are taken as are.
+        oracle_kwargs: passed to the oracle.
+    """
+
+    def __init__(
+        self, task: str = DEFAULT_TASK, oracle: str = DEFAULT_ORACLE, temperature: float = 1.0,
+        oracle_kwargs: dict[str, Any] | None = None,
+    ) -> None:  # fmt: skip
+        preference_probability(0.0, 0.0, temperature=temperature)  # a bad temperature is said now, not at step 1
+        self.task: Task = load_task(task)
+        self.oracle = make_oracle(oracle, **(oracle_kwargs or {}))
+        self.temperature = temperature
+        self._utilities: Array | None = self.task.utilities.get(self.oracle.name)
+        n_stored = self.task.references.shape[1]
+        self.comparator = f"the best of {n_stored} stored reference responses"
+        self.reference = f"{n_stored} stored reference responses to the same prompt"
+
+    @property
+    def n_prompts(self) -> int:
+        """Number of prompts that duels are drawn from."""
+        return self.task.n_duel
+
+    @property
+    def stored_utilities(self) -> Array | None:
+        """u of every stored response, (P + H, N), computed once; None if the oracle has no utilities."""
+        if self._utilities is None and isinstance(self.oracle, UtilityOracle):
+            n_stored = self.task.references.shape[1]
+            prompts = [prompt for prompt in self.task.prompts for _ in range(n_stored)]
+            flat = self.oracle.utilities(prompts, self.task.references.ravel().tolist())
+            self._utilities = np.asarray(flat, np.float64).reshape(self.task.references.shape)
+        return self._utilities
+
+    def prompt_texts(self, ids: Ids) -> list[str]:
+        """Prompts as text."""
+        return [self.task.prompts[i] for i in ids]
+
+    def heldout_ids(self) -> Ids:
+        """The task's held-out prompts."""
+        return self.task.heldout_ids
+
+    def preference(self, ids: Ids, firsts: NDArray[Any], seconds: NDArray[Any]) -> Array:
+        """The oracle's P(first preferred), (n,)."""
+        u_first, u_second = self.utilities(ids, firsts), self.utilities(ids, seconds)
+        if u_first is None or u_second is None:
+            return self.oracle.preference(
+                self.prompt_texts(ids), self.texts(ids, firsts), self.texts(ids, seconds)
+            )
+        return preference_probability(u_first, u_second, temperature=self.temperature)
+
+    def utilities(self, ids: Ids, responses: NDArray[Any]) -> Array | None:
+        """u of n responses, (n,); None if the oracle has no utilities."""
+        if not isinstance(self.oracle, UtilityOracle):
+            return None
+        return self.oracle.utilities(self.prompt_texts(ids), self.texts(ids, responses))
+
+    def truth(self, ids: Ids, responses: NDArray[Any]) -> Truth | None:
+        """Utilities beside those of the stored responses; None if the oracle has none."""
+        utilities, stored = self.utilities(ids, responses), self.stored_utilities
+        if utilities is None or stored is None:
+            return None
+        return Truth(utilities, stored[ids].max(-1), stored[ids], self.temperature)
+
+
+class TextProblem(OracleProblem):
+    """Duels of free text. Arguments as for ``OracleProblem``, and ``max_length`` of a response in characters."""
+
+    def __init__(self, max_length: int = 4096, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        longest = max(map(len, self.task.prompts))
+        self.response_space = FreeText(max_length)
+        self.observation_space = Dict(
+            prompt=FreeText(max(longest, 1)), prompt_id=Discrete(len(self.task.prompts))
+        )
+        self.action_space = Tuple((FreeText(max_length), FreeText(max_length)))
+
+    def observe(self, ids: Ids) -> dict[str, Any]:
+        """Prompt texts and their ids."""
+        return {"prompt": tuple(self.prompt_texts(ids)), "prompt_id": ids.copy()}
+
+    def as_batch(self, action: Any) -> Any:
+        """``(first, second)`` -> ``((first,), (second,))``."""
+        return tuple((text,) for text in action) if isinstance(action, tuple | list) else action
+
+    def split(self, actions: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+        """``(firsts, seconds)``, two sequences of B strings, checked one by one."""
+        if not (isinstance(actions, tuple | list) and len(actions) == 2) or len(actions[0]) != len(actions[1]):
+            raise InvalidActionError(f"expected two responses (two str), got {actions!r:.200}; no label was used")
+        for name, texts in zip(("first", "second"), actions, strict=True):
+            for row, text in enumerate(texts):
+                if (reason := self.response_space.why_not(text)) is not None:
+                    raise InvalidActionError(f"row {row}, {name} response: {reason}; no label was used")
+        return np.array(actions[0], dtype=object), np.array(actions[1], dtype=object)
+
+    def texts(self, ids: Ids, responses: NDArray[Any]) -> list[str]:
+        """They are texts already."""
+        return list(responses)
+
+
+class LLMDuelEnv(DuelEnv):
+    """One free-text duel a step.
+
+    Args:
+        task: name or path of a task: prompts, held-out prompts and stored reference responses.
+        oracle: who answers: a registered name or a path.
+        horizon: label budget of an episode.
+        feedback: ``bernoulli`` (default) or ``deterministic``.
+        temperature: τ of the Bradley–Terry preference.
+        flip: probability that a verdict is turned round.
+        identical: what two identical strings do: ``tie``, ``ask``, ``skip`` or ``error``.
+        oracle_kwargs: passed to the oracle.
+        max_length: longest response, in characters.
+        render_mode: None or ``ansi``.
+
+    >>> import gymnasium as gym, duelbench
+    >>> env = gym.make("LLMDuel-v0", horizon=8)
+    >>> observation, info = env.reset(seed=0)
+    >>> observation, reward, terminated, truncated, info = env.step(("A fox sang.", "Rain fell on the fox."))
+    >>> reward in (0.0, 1.0)
+    True
+    """
+
+    def __init__(
+        self, task: str = DEFAULT_TASK, oracle: str = DEFAULT_ORACLE, horizon: int = DEFAULT_HORIZON,
+        feedback: str = "bernoulli", temperature: float = 1.0, flip: float = 0.0, identical: Identical = "tie",
+        oracle_kwargs: dict[str, Any] | None = None, max_length: int = 4096, render_mode: str | None = None,
+    ) -> None:  # fmt: skip
+        problem = TextProblem(
+            max_length, task=task, oracle=oracle, temperature=temperature, oracle_kwargs=oracle_kwargs
+        )
+        super().__init__(problem, horizon, feedback, flip, identical, render_mode)
+
+
+class LLMDuelVectorEnv(DuelVectorEnv):
+    """B free-text duels a step with one oracle call. Arguments as for ``LLMDuelEnv``."""
+
+    def __init__(
+        self, num_envs: int = 1, task: str = DEFAULT_TASK, oracle: str = DEFAULT_ORACLE,
+        horizon: int = DEFAULT_HORIZON, feedback: str = "bernoulli", temperature: float = 1.0, flip: float = 0.0,
+        identical: Identical = "tie", oracle_kwargs: dict[str, Any] | None = None, max_length: int = 4096,
+    ) -> None:  # fmt: skip
+        problem = TextProblem(
+            max_length, task=task, oracle=oracle, temperature=temperature, oracle_kwargs=oracle_kwargs
+        )
+        super().__init__(problem, num_envs, horizon, feedback, flip, identical)

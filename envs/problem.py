@@ -1,0 +1,116 @@
+"""What makes one family of duels differ from another: its prompts, its actions, its oracle and its truth.
+
+A ``Problem`` knows nothing of Gymnasium's step loop; ``duelbench.envs.base`` plays it, one row or many at once. A new
+family of environments is one subclass.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from gymnasium.spaces import Space
+from numpy.typing import NDArray
+
+from duelbench import regret
+from duelbench.preference import preference_probability
+
+Array = NDArray[np.float64]
+Ids = NDArray[np.int64]
+
+
+class InvalidActionError(ValueError):
+    """An action outside the action space. No label was used up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What only the recorder may know of n responses: utilities beside those of y* and of the reference policy.
+
+    Attributes:
+        utilities: u of the responses, (n,).
+        best: u(y*) of their prompts, (n,), over the set the problem's ``comparator`` names.
+        references: u of R stored responses of the reference policy to the same prompts, (n, R).
+        temperature: of the preference.
+    """
+
+    utilities: Array
+    best: Array
+    references: Array
+    temperature: float
+
+    def win_probability(self) -> Array:
+        """P(response ≻ a reference response), averaged over the stored reference responses, (n,)."""
+        return self._beats_references().mean(-1)
+
+    def win_rate(self) -> Array:
+        """Share of the stored reference responses that the response beats, ties half, (n,)."""
+        return regret.win_rate(self._beats_references()).mean(-1)
+
+    def best_beats(self) -> Array:
+        """P(y* ≻ response), (n,)."""
+        return preference_probability(self.best, self.utilities, temperature=self.temperature)
+
+    def _beats_references(self) -> Array:
+        return preference_probability(self.utilities[:, None], self.references, temperature=self.temperature)
+
+
+class Problem(ABC):
+    """A family of duels with n prompts.
+
+    Attributes:
+        observation_space: of one row.
+        action_space: of one row.
+        comparator: the set over which y* is best, in words.
+        reference: who the win rates are against, in words.
+        nondeterministic: True if the oracle may answer the same duel differently.
+    """
+
+    observation_space: Space[Any]
+    action_space: Space[Any]
+    comparator: str
+    reference: str
+    nondeterministic: ClassVar[bool] = False
+
+    @property
+    @abstractmethod
+    def n_prompts(self) -> int:
+        """Number of prompts that duels are drawn from."""
+
+    @abstractmethod
+    def observe(self, ids: Ids) -> dict[str, Any]:
+        """The batched observation of some prompts. Fresh arrays each call."""
+
+    @abstractmethod
+    def as_batch(self, action: Any) -> Any:
+        """One row's action as a batch of one. A wrong form is passed on for ``split`` to complain about."""
+
+    @abstractmethod
+    def split(self, actions: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Batched actions as (firsts, seconds), each (B,).
+
+        Raises:
+            InvalidActionError: naming the row, what was expected and what came.
+        """
+
+    @abstractmethod
+    def texts(self, ids: Ids, responses: NDArray[Any]) -> list[str]:
+        """Responses as text, for the oracle, the journal and people."""
+
+    @abstractmethod
+    def prompt_texts(self, ids: Ids) -> list[str]:
+        """Prompts as text."""
+
+    @abstractmethod
+    def preference(self, ids: Ids, firsts: NDArray[Any], seconds: NDArray[Any]) -> Array:
+        """The oracle's P(first preferred), (n,); NaN where it failed."""
+
+    @abstractmethod
+    def truth(self, ids: Ids, responses: NDArray[Any]) -> Truth | None:
+        """Utilities, for the recorder only; None if the oracle has none."""
+
+    @abstractmethod
+    def heldout_ids(self) -> Ids:
+        """Prompts kept for judging the deployed policy; duels never use them."""
