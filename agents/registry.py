@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 AGENTS: dict[str, tuple[str, dict[str, Any]]] = {
     "uniform": ("duelbench.agents.uniform:Uniform", {}),
@@ -58,12 +58,21 @@ def find_agent(name: str) -> tuple[type, dict[str, Any]]:
 def make_agent(name: str, setup: Any, options: Mapping[str, Any] | None = None) -> Any:
     """Build an agent from its name and its options (fields of its ``Config``, dotted for nested ones)."""
     cls, preset = find_agent(name)
-    merged = preset | dict(options or {})
-    if not hasattr(cls, "Config"):
-        if merged:
-            raise ValueError(f"agent {name!r} has no Config, so it takes no options; got {sorted(merged)}")
-        return cls(setup)
-    return cls(setup, with_options(cls.Config(), merged))
+    config = make_config(name, cls, preset | dict(options or {}))
+    return cls(setup) if config is None else cls(setup, config)
+
+
+def make_config(name: str, cls: Any, options: Mapping[str, Any]) -> Any:
+    """The agent's ``Config`` with some fields set; None for a class that has none.
+
+    Raises:
+        ValueError: naming an option that does not exist or has a wrong value.
+    """
+    if hasattr(cls, "Config"):
+        return with_options(cls.Config(), options)
+    if options:
+        raise ValueError(f"agent {name!r} has no Config, so it takes no options; got {sorted(options)}")
+    return None
 
 
 def with_options(config: Any, options: Mapping[str, Any]) -> Any:
@@ -71,6 +80,7 @@ def with_options(config: Any, options: Mapping[str, Any]) -> Any:
     changes: dict[str, Any] = {}
     nested: dict[str, dict[str, Any]] = {}
     names = [f.name for f in dataclasses.fields(config)]
+    hints = get_type_hints(type(config))
     for key, value in options.items():
         head, _, rest = key.partition(".")
         if head not in names:
@@ -83,13 +93,19 @@ def with_options(config: Any, options: Mapping[str, Any]) -> Any:
             nested.setdefault(head, {})[rest] = value
         else:
             changes[head] = _like(getattr(config, head), value, key)
+            if get_origin(hints[head]) is Literal and value not in get_args(hints[head]):
+                raise ValueError(f"option {key!r} expects one of {list(get_args(hints[head]))}, got {value!r}")
     for head, inner in nested.items():
+        if not dataclasses.is_dataclass(getattr(config, head)):
+            raise ValueError(f"option {head!r} of {type(config).__name__} has no options of its own, got {[*inner]}")
         changes[head] = with_options(getattr(config, head), inner)
     return dataclasses.replace(config, **changes)
 
 
 def _like(current: Any, value: Any, key: str) -> Any:
-    """The value in the type of the field's default; an int may stand for a float."""
+    """The value in the type of the field's default; an int may stand for a float, anything for None."""
+    if current is None:
+        return value
     if isinstance(current, float) and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if type(value) is not type(current):
@@ -106,7 +122,10 @@ def summary_line(name: str) -> str:
 
 def _resolve(target: str) -> type:
     where, _, attribute = target.rpartition(":")
-    module = _module_from_file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
+    try:
+        module = _module_from_file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
+    except ModuleNotFoundError as error:
+        raise UnknownAgentError(f"agent {target!r} cannot be imported: {error}") from error
     if not hasattr(module, attribute):
         raise UnknownAgentError(f"{where} has no class {attribute!r}")
     cls: type = getattr(module, attribute)

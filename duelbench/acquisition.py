@@ -22,8 +22,8 @@ Rule = Callable[[Rewards, np.random.Generator], tuple[Columns, Columns]]
 def uniform(rewards: Rewards, rng: np.random.Generator) -> tuple[Columns, Columns]:
     """Two different candidates uniformly at random, whatever their rewards."""
     _, n_prompts, n_candidates = rewards.shape
-    first = rng.integers(n_candidates, size=n_prompts)
-    second = (first + rng.integers(1, n_candidates, size=n_prompts)) % n_candidates
+    first: Columns = rng.integers(n_candidates, size=(n_prompts,))
+    second: Columns = (first + rng.integers(1, n_candidates, size=n_prompts)) % n_candidates
     return first, second
 
 
@@ -39,7 +39,7 @@ def thompson_member(
     """
     _one_of("member", member, "prompt", "batch")
     n_samples, n_prompts, _ = rewards.shape
-    drawn = rng.integers(n_samples, size=n_prompts)
+    drawn: Columns = rng.integers(n_samples, size=(n_prompts,))
     drawn = drawn if member == "prompt" else np.full(n_prompts, drawn[0])
     return rewards[drawn, np.arange(n_prompts)].argmax(-1)
 

@@ -10,7 +10,7 @@ from typing import Any
 import gymnasium as gym
 
 from duelbench.protocols import Agent, Policy
-from duelbench.spec import RunSpec
+from duelbench.spec import RUN_SETS, RunSpec
 from duelbench.streams import Streams
 
 
@@ -32,6 +32,8 @@ def assemble(spec: RunSpec) -> Parts:
     """
     from duelbench.learner import LearnerConfig, PreferenceLearner
 
+    if own := sorted(set(RUN_SETS) & spec.env_kwargs.keys()):
+        raise ValueError(f"the run itself sets {' and '.join(own)} of the environment; leave out of env_kwargs")
     # agents are a layer above the core: they are looked up by name, never imported by it
     base = importlib.import_module("duelbench.agents.base")
     registry = importlib.import_module("duelbench.agents.registry")
@@ -48,7 +50,9 @@ def assemble(spec: RunSpec) -> Parts:
     agent = registry.make_agent(spec.agent, setup, spec.agent_options)
     rows = max(1, round(spec.batch * getattr(agent, "prompts_per_label", 1.0)))
     kwargs = {"identical": "skip", **spec.env_kwargs, "horizon": spec.labels + 1}
-    env = gym.make_vec(spec.env, num_envs=rows, **kwargs)
+    env: Any = gym.make_vec(spec.env, num_envs=rows, **kwargs)
+    if not len(env.unwrapped.problem.heldout_ids()):
+        raise ValueError("the task has no held-out prompts, so the deployed policy cannot be judged")
     return Parts(env, agent, policy, streams.integers("environment", rows))
 
 
@@ -56,8 +60,8 @@ def make_policy(spec: RunSpec, streams: Streams) -> Policy:
     """The policy that fits the environment: a softmax over a pool's features, or a causal language model."""
     options: dict[str, Any] = dict(spec.policy)
     probe = gym.make(spec.env, **spec.env_kwargs)
-    spaces = probe.observation_space
-    if "features" in getattr(spaces, "spaces", {}):
+    spaces = getattr(probe.observation_space, "spaces", {})
+    if "features" in spaces:
         from duelbench.policies.pool import PoolPolicy
 
         return PoolPolicy(spaces["features"].shape[-1], streams.generator("policy"), **options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
     arrays: dict[str, NDArray[Any]] = {}
     tree = _split(state, "", arrays)
     save_file(arrays, new / "arrays.safetensors")
+    with (new / "arrays.safetensors").open("rb+") as file:
+        os.fsync(file.fileno())
     write_atomic(new / "state.json", json.dumps({"schema": SCHEMA_VERSION, "state": tree}))
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
@@ -55,14 +58,21 @@ def _split(node: Any, path: str, arrays: dict[str, NDArray[Any]]) -> Any:
     if isinstance(node, dict):
         return {key: _split(value, f"{path}/{key}", arrays) for key, value in node.items()}
     if isinstance(node, torch.Tensor):
+        path = _name(path, arrays)
         arrays[path] = node.detach().cpu().contiguous().numpy().copy()
         return {_TENSOR: path}
     if isinstance(node, np.ndarray):
-        arrays[path] = np.ascontiguousarray(node)
+        path = _name(path, arrays)
+        arrays[path] = np.array(node, order="C")
         return {_ARRAY: path}
     if isinstance(node, list | tuple):
         return [_split(value, f"{path}/{i}", arrays) for i, value in enumerate(node)]
     return node.item() if isinstance(node, np.generic) else node
+
+
+def _name(path: str, arrays: dict[str, NDArray[Any]]) -> str:
+    """A readable name of its own: keys may hold slashes, so paths alone can meet."""
+    return f"{len(arrays)}:{path}"
 
 
 def _join(node: Any, arrays: dict[str, NDArray[Any]]) -> Any:

@@ -6,15 +6,18 @@ import json
 import os
 import shlex
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from duelbench.defaults import DEMO_AGENTS, ENV_DEFAULTS, EnvDefaults
+from duelbench.spec import RUN_SETS
 
 console = Console(stderr=True)
 
@@ -96,11 +99,11 @@ def main(argv: list[str] | None = None) -> None:
         args=argv, prog="duelbench", description="LLM alignment as a contextual dueling bandit.",
         config=(tyro.conf.UseAppendAction, tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes),
     )  # fmt: skip
-    actions = {RunCommand: _run, ReportCommand: _report, ListCommand: _list}
+    actions: dict[type, Callable[[Any, str], int]] = {RunCommand: _run, ReportCommand: _report, ListCommand: _list}
     try:
         raise SystemExit(actions[type(command)](command, shlex.join(["duelbench", *argv])))
     except (ValueError, FileNotFoundError) as error:
-        console.print(f"[red]duelbench:[/red] {error}", highlight=False, markup=True)
+        console.print(f"[red]duelbench:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         console.print("Interrupted. Nothing is lost: the same command continues.")
@@ -117,13 +120,15 @@ def _run(command: RunCommand, line: str) -> int:
     workers = command.workers or min(len(specs), os.cpu_count() or 1)
     outcomes = execute(specs, out, workers=workers, command=line, console=console)
     ids = {spec.run_id for spec in specs}
-    runs = load_runs(out)
-    page = write_report(out, runs)
-    console.print(f"Report: {page}", highlight=False)
     failed = [outcome for outcome in outcomes if outcome.error]
     for outcome in failed:
-        console.print(f"[red]failed:[/red] {outcome.spec.folder_name}")
-        console.print(outcome.error, markup=False, highlight=False)
+        console.print(f"[red]failed:[/red] {escape(outcome.spec.folder_name)}", soft_wrap=True)
+        console.print(outcome.error, markup=False, highlight=False, soft_wrap=True)
+    try:
+        runs = load_runs(out)
+    except FileNotFoundError:  # every run failed before it had anything to record
+        return 1
+    console.print(f"Report: {write_report(out, runs)}", markup=False, highlight=False, soft_wrap=True)
     if command.json:
         mine = [run for run in runs if run.run_id in ids]
         print(json.dumps({"out": str(out), **summary(mine)}))  # the one thing that goes to standard output
@@ -154,19 +159,24 @@ def run_specs(command: RunCommand) -> list[Any]:
     registry = importlib.import_module("duelbench.agents.registry")
     defaults = _defaults(command.env)
     env_kwargs = _preset(command, defaults)
-    agents = command.agent or DEMO_AGENTS
-    for name in agents:
-        registry.find_agent(name)
+    agents = tuple(dict.fromkeys(command.agent or DEMO_AGENTS))
+    found = {name: registry.find_agent(name) for name in agents}
     options = _options(command.set, agents)
+    for name, (cls, preset) in found.items():
+        registry.make_config(name, cls, preset | options[name])
+    _check_env_options(command.env, options["env"])
     policy = defaults.policy | ({"model": command.model} if command.model else {})
     learner = defaults.learner | {"loss": command.optimizer}
     if command.learning_rate is not None:
         learner["learning_rate"] = command.learning_rate
-    seeds = range(command.first_seed, command.first_seed + (command.seeds or defaults.seeds))
+    n_seeds = _given(command.seeds, defaults.seeds)
+    if n_seeds < 1:
+        raise UsageError(f"seeds must be at least 1, got {n_seeds}")
+    seeds = range(command.first_seed, command.first_seed + n_seeds)
     return [
         RunSpec(
-            env=command.env, agent=name, seed=seed, labels=command.labels or defaults.labels,
-            batch=command.batch or defaults.batch, evaluate_every=defaults.evaluate_every,
+            env=command.env, agent=name, seed=seed, labels=_given(command.labels, defaults.labels),
+            batch=_given(command.batch, defaults.batch), evaluate_every=defaults.evaluate_every,
             evaluation_repeats=defaults.evaluation_repeats, env_kwargs=env_kwargs | options["env"],
             agent_options=options[name], learner=learner, policy=policy, threads=command.threads,
         )  # fmt: skip
@@ -202,6 +212,27 @@ def _options(settings: tuple[str, ...], agents: tuple[str, ...]) -> dict[str, di
         except json.JSONDecodeError:
             options[name][option] = value
     return options
+
+
+def _given(value: int | None, default: int) -> int:
+    """The number that was asked for, zero included."""
+    return default if value is None else value
+
+
+def _check_env_options(env: str, options: dict[str, Any]) -> None:
+    """Name an option that the environment does not take, or that is not the user's to set."""
+    import inspect
+
+    import gymnasium as gym
+    from gymnasium.envs.registration import load_env_creator
+
+    known = set(inspect.signature(load_env_creator(str(gym.spec(env).entry_point))).parameters)
+    known -= {"render_mode", *RUN_SETS}
+    for name in options:
+        if name in RUN_SETS:
+            raise UsageError(f"the run itself sets {name} of the environment")
+        if name not in known:
+            raise UsageError(f"{env} has no option {name!r}{_hint(name, known)}")
 
 
 def _hint(name: str, known: Any) -> str:

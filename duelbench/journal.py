@@ -51,14 +51,15 @@ class Journal:
     def __init__(self, path: Path, run: str) -> None:
         self.path, self.run = Path(path), run
         self._db = sqlite3.connect(self.path, isolation_level=None)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         if version > SCHEMA_VERSION:
+            self._db.close()
             raise RuntimeError(
                 f"{path} was written with journal schema {version}; this version reads up to {SCHEMA_VERSION}. "
                 "Upgrade duelbench, or choose another --out folder."
             )
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")
         self._db.execute(_SCHEMA)
         self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
@@ -77,7 +78,7 @@ class Journal:
             (self.run, int(min(duels)), int(max(duels))),
         )
         wanted = {int(duel) for duel in duels}
-        return {row[0]: Answer(*row[:5], Verdict(row[5])) for row in rows if row[0] in wanted}
+        return {row[0]: _answer(row) for row in rows if row[0] in wanted}
 
     def append(self, answers: Iterable[Answer]) -> None:
         """Make answers durable, all or none. A duel that has an answer already is an error."""
@@ -94,17 +95,30 @@ class Journal:
             raise
         self._db.execute("COMMIT")
 
+    def forget_trailing_failures(self) -> None:
+        """Drop the failed answers after the last good one, so that an oracle that is back again is asked again."""
+        self._db.execute(
+            "DELETE FROM answers WHERE run = :run AND verdict = :failed AND duel > coalesce("
+            "(SELECT max(duel) FROM answers WHERE run = :run AND verdict != :failed), -1)",
+            {"run": self.run, "failed": int(Verdict.INVALID)},
+        )
+
     def answers(self) -> list[Answer]:
         """All answers of this run, by duel index."""
         rows = self._db.execute(
             "SELECT duel, prompt, first, second, probability, verdict FROM answers WHERE run = ? ORDER BY duel",
             (self.run,),
         )
-        return [Answer(*row[:5], Verdict(row[5])) for row in rows]
+        return [_answer(row) for row in rows]
 
     def close(self) -> None:
         """Close the file. Answers are durable already."""
         self._db.close()
+
+
+def _answer(row: tuple[int, str, str, str, float | None, int]) -> Answer:
+    duel, prompt, first, second, probability, verdict = row
+    return Answer(duel, prompt, first, second, probability, Verdict(verdict))
 
 
 def check_same_duel(answer: Answer, prompt: str, first: str, second: str) -> None:

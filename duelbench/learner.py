@@ -175,7 +175,9 @@ class PreferenceLearner:
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self._parameters, self.config.clip, foreach=True).item()
         if not np.isfinite(norm):
-            raise NonFiniteLossError(f"the gradient of the {self.config.loss} loss has norm {norm} at step {self.steps}")
+            raise NonFiniteLossError(
+                f"the gradient of the {self.config.loss} loss has norm {norm} at step {self.steps}"
+            )
         warm = min(1.0, (self.steps + 1) / max(1, self.config.warmup_steps))
         for group in self._optimizer.param_groups:
             group["lr"] = self.config.learning_rate * warm
@@ -184,9 +186,9 @@ class PreferenceLearner:
         self.steps += 1
         if before is not None and all(torch.equal(old, new) for old, new in zip(before, self._parameters, strict=True)):
             raise RuntimeError(
-                f"the first step of {type(self._optimizer).__name__} (lr {self.config.learning_rate * warm:g}, gradient norm "
-                f"{norm:g}) moved none of the {len(self._parameters)} parameters; is the policy's graph detached from "
-                "them, or the learning rate too small for their precision?"
+                f"the first step of AdamW (lr {self.config.learning_rate * warm:g}, gradient norm {norm:g}) moved none "
+                f"of the {len(self._parameters)} parameters; is the policy's graph detached from them, or the learning "
+                "rate too small for their precision?"
             )
         return norm
 

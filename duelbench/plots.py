@@ -82,6 +82,8 @@ def overview(section: Section, path: Path, metrics: Sequence[str] = OVERVIEW) ->
         return None
     n_rows, n_columns = -(-len(shown) // 2), min(2, len(shown))
     everyone = [d for drawn in shown.values() for d in drawn]
+    has_win_rate = any(section.metric(metric).chance is not None for metric in shown)
+    against = _reference(section) if has_win_rate else ""
 
     def draw(figure: Figure) -> None:
         panels = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
@@ -91,7 +93,7 @@ def overview(section: Section, path: Path, metrics: Sequence[str] = OVERVIEW) ->
             axes.remove()
         present = {d.agent for d in everyone}
         legend(figure, {a: s for a, s in styles(section.agents).items() if a in present})
-        caption(figure, f"{section.title} · {_averaged(everyone)}{_reference(section)}")
+        caption(figure, f"{section.title} · {_averaged(everyone)}{against}")
 
     save_png(path, (5.1 * n_columns, 3.4 * n_rows + 0.7), draw)
     save_csv(path.with_suffix(".csv"), _COLUMNS, _rows(shown))
@@ -182,7 +184,7 @@ def _draw_metric(axes: Axes, section: Section, metric: str, drawn: list[Drawn]) 
     better = {True: "higher is better", False: "lower is better", None: ""}[look.higher_is_better]
     note = " · ".join(text for text in (_MEANING.get(metric, ""), better) if text)
     axes.text(0, 1.012, note, transform=axes.transAxes, fontsize=8, color=MUTED, va="bottom")
-    axes.set_title(look.title[0].upper() + look.title[1:], pad=18 if note else 8)
+    axes.set_title(look.title[0].upper() + look.title[1:], pad=18)
     axes.set_xlabel("oracle labels")
     axes.set_ylabel(f"{look.title} vs reference" if look.chance is not None else look.title)
     _frame_labels(axes, max(float(d.curves.labels[-1]) for d in drawn))
@@ -190,7 +192,7 @@ def _draw_metric(axes: Axes, section: Section, metric: str, drawn: list[Drawn]) 
 
 def _frame_labels(axes: Axes, end: float) -> None:
     axes.set_xlim(0, end)
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 2.5, 5, 10]))
     axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
     if axes.get_ylim()[1] >= 1000:

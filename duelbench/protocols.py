@@ -39,6 +39,7 @@ class Policy(Protocol):
     """A distribution over responses that can be sampled, scored and trained, beside its frozen reference."""
 
     feature_dim: int
+    generated_tokens: int
 
     def sample(
         self, observation: Observation, n: int, rng: np.random.Generator, *, reference: bool = False, greedy: bool = False

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from duelbench import plots, tables
-from duelbench.comparison import Section, sections
+from duelbench.comparison import METRICS, Section, sections
 from duelbench.drawing import write_atomically
 from duelbench.findings import Comparison, compare, headline, headline_metric, sentence
 from duelbench.record import Run
@@ -200,10 +200,13 @@ def _efficiency(section: Section, folder: Path, slug: str, baseline: str, thresh
 
 def _every_metric(section: Section, folder: Path, slug: str) -> str:
     shown = []
-    for metric in section.metrics:
+    for metric in (metric for metric in section.metrics if metric in METRICS):
         name = re.sub(r"[^A-Za-z0-9_]+", "-", metric)
         path = plots.single(section, metric, folder / f"{slug}-{name}.png")
         shown.append(_picture(path, section.metric(metric).title, "narrow"))
+    diagnostics = [metric for metric in section.metrics if metric not in METRICS]
+    path = plots.overview(section, folder / f"{slug}-diagnostics.png", diagnostics)
+    shown.append(_picture(path, "what the agents recorded of their own learning"))
     return f"<details><summary>Every metric on its own</summary>\n{''.join(shown)}</details>"
 
 

@@ -22,11 +22,12 @@ from duelbench.types import Pair, Responses
 
 Progress = Callable[[int], None]
 _SAMPLES_SHOWN = 8
+_FAILURES_IN_A_ROW = 8  # a judge may fail on a duel now and then; an oracle that only fails is down
 _ROUNDS_PER_BUDGET = 20  # an agent that keeps proposing identical pairs asks nothing: stop it some time
 
 
 class OracleFailedError(RuntimeError):
-    """Every answer of a round failed, so going on would only waste calls."""
+    """The oracle only fails, so going on would only waste calls. The failed duels are asked again next time."""
 
 
 @dataclass
@@ -36,10 +37,12 @@ class Progressed:
     round: int = 0
     labels: int = 0
     invalid: int = 0
+    failing: int = 0
     rows: int = 0
     tokens: int = 0
     seconds: float = 0.0
     judged_at: int = -1
+    over: bool = False
     cumulative: dict[str, float] = field(default_factory=dict)
     window: dict[str, float] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
@@ -95,18 +98,20 @@ def _loop(spec: RunSpec, folder: RunFolder, parts: Parts, at: Progressed, progre
     started, tokens = time.perf_counter() - at.seconds, parts.policy.generated_tokens - at.tokens
     observation, _ = parts.env.reset(seed=parts.seeds, options={"start": at.round})
     last_round = _ROUNDS_PER_BUDGET * (1 + spec.labels // spec.batch)
-    while True:
-        over = at.labels >= spec.labels or at.round >= last_round
-        if over or at.labels >= at.judged_at + spec.evaluate_every or at.judged_at < 0:
+    responses = None
+    while not at.over:
+        at.over = at.labels >= spec.labels or at.round >= last_round
+        if at.over or at.labels >= at.judged_at + spec.evaluate_every or at.judged_at < 0:
             judging = parts.policy.generated_tokens
             responses = _judge(spec, parts, at)
             tokens += parts.policy.generated_tokens - judging  # evaluation is not part of the method's compute
             at.seconds, at.tokens = time.perf_counter() - started, parts.policy.generated_tokens - tokens
             _write(folder, parts, at)
-            if over:
-                break
-        observation = _round(spec, parts, at, observation)
-        progress(at.labels)
+        if not at.over:
+            observation = _round(spec, parts, at, observation)
+            progress(at.labels)
+    if responses is None:  # killed after its last row
+        responses = parts.agent.respond(parts.env.unwrapped.problem.observe(_judged_ids(spec, parts)))
     folder.finish(_samples(parts, at, responses))
 
 
@@ -118,14 +123,25 @@ def _round(spec: RunSpec, parts: Parts, at: Progressed, observation: Any) -> Any
     asked = verdicts != "skipped"
     feedback = np.where(asked, rewards, np.nan)
     invalid = int((verdicts == "invalid").sum())
-    if invalid and invalid == asked.sum():
-        raise OracleFailedError(f"the oracle failed on all {invalid} duels of round {at.round}; no label was made up")
+    _stop_if_down(spec, parts, at, invalid, int(asked.sum()))
     at.metrics = parts.agent.update(observation, pair, feedback)
     at.invalid += invalid
     _count(parts.env.unwrapped, at, observation["prompt_id"][asked], pair.rows(asked))
     at.labels += int(asked.sum())
     at.round += 1
     return next_observation
+
+
+def _stop_if_down(spec: RunSpec, parts: Parts, at: Progressed, invalid: int, asked: int) -> None:
+    """Raise ``OracleFailedError`` once the latest answers all failed."""
+    if asked:
+        at.failing = at.failing + invalid if invalid == asked else 0
+    if at.failing >= min(_FAILURES_IN_A_ROW, spec.labels):
+        parts.env.unwrapped.engine.journal.forget_trailing_failures()
+        raise OracleFailedError(
+            f"the oracle failed on the last {at.failing} duels, up to round {at.round}; no label was made up. "
+            "The same command asks them again."
+        )
 
 
 def _within_budget(pair: Pair, left: int) -> Pair:
@@ -163,10 +179,15 @@ def _count(env: Any, at: Progressed, ids: NDArray[np.int64], asked: Pair) -> Non
         at.window[name] = at.window.get(name, 0.0) + float(values.sum())
 
 
+def _judged_ids(spec: RunSpec, parts: Parts) -> NDArray[np.int64]:
+    """The held-out prompts, each as often as it is judged."""
+    return np.tile(parts.env.unwrapped.problem.heldout_ids(), spec.evaluation_repeats)
+
+
 def _judge(spec: RunSpec, parts: Parts, at: Progressed) -> Responses:
     """Judge what the agent would deploy now on the held-out prompts, and make the row of this evaluation."""
     env = parts.env.unwrapped
-    ids = np.tile(env.problem.heldout_ids(), spec.evaluation_repeats)
+    ids = _judged_ids(spec, parts)
     responses = parts.agent.respond(env.problem.observe(ids))
     truth = env.truth(ids, responses.actions)
     row: dict[str, float] = {"labels": at.labels, "rounds": at.round, "invalid_answers": at.invalid}
@@ -186,7 +207,8 @@ def _judge(spec: RunSpec, parts: Parts, at: Progressed) -> Responses:
     at.window.clear()
     at.judged_at = at.labels - at.labels % spec.evaluate_every
     if not at.before:
-        at.before = env.problem.texts(ids[:_SAMPLES_SHOWN], responses.actions[:_SAMPLES_SHOWN])
+        shown = min(_SAMPLES_SHOWN, len(env.problem.heldout_ids()))
+        at.before = env.problem.texts(ids[:shown], responses.actions[:shown])
     at.metrics = row
     return responses
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 SPEC_VERSION = 1
+RUN_SETS = ("horizon", "identical")
+"""Arguments of the environment that follow from the run itself: its budget, and how a duel that is not asked passes."""
 
 
 @dataclass(frozen=True)
@@ -65,5 +67,5 @@ class RunSpec:
 
     @property
     def folder_name(self) -> str:
-        """Name of the run's folder."""
-        return f"{self.env}-{self.agent_label}-{self.seed}-{self.run_id}"
+        """Name of the run's folder; an environment's namespace must not become a folder of its own."""
+        return f"{self.env}-{self.agent_label}-{self.seed}-{self.run_id}".replace("/", "_").replace(":", "_")

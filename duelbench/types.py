@@ -73,7 +73,11 @@ class Responses:
         rows = np.arange(len(self))
         return self._map(lambda a: a[rows, columns])
 
-    def rows(self, index: NDArray[Any]) -> Responses:
+    def columns(self, index: NDArray[np.int64]) -> Responses:
+        """Some of the M candidates, the same ones for every prompt: (B, M) -> (B, len(index))."""
+        return self._map(lambda a: a[:, index])
+
+    def rows(self, index: NDArray[Any] | list[int]) -> Responses:
         """Some of the prompts, by integer or boolean index, in that order."""
         index = np.arange(len(self))[index]
         picked = self._map(lambda a: a[index])
@@ -87,12 +91,12 @@ class Responses:
         def choose(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
             return np.where(take.reshape(-1, *[1] * (a.ndim - 1)), a, b)
 
-        arrays = {name: choose(getattr(one, name), getattr(other, name)) for name in _ARRAYS}
+        arrays: dict[str, Any] = {name: choose(getattr(one, name), getattr(other, name)) for name in _ARRAYS}
         payload = {name: choose(array, other.payload[name]) for name, array in one.payload.items()}
         return replace(one, **arrays, payload=payload)
 
     def _map(self, pick: Any) -> Responses:
-        arrays = {name: pick(getattr(self, name)) for name in _ARRAYS}
+        arrays: dict[str, Any] = {name: pick(getattr(self, name)) for name in _ARRAYS}
         return replace(self, **arrays, payload={name: pick(array) for name, array in self.payload.items()})
 
     @property

@@ -77,6 +77,10 @@ class Engine:
         """
         live = np.ones(self.rows, bool) if live is None else live
         firsts, seconds = self.problem.split(actions)
+        if len(firsts) != self.rows:
+            raise InvalidActionError(
+                f"expected {self.rows} duels, one for each row, got {len(firsts)}; no label was used"
+            )
         verdicts = self._answer(firsts, seconds, live)
         self.labels += verdicts != Verdict.SKIPPED
         self.round += 1

@@ -82,6 +82,17 @@ class OracleProblem(Problem):
             return None
         return self.oracle.utilities(self.prompt_texts(ids), self.texts(ids, responses))
 
+    def beats_reference(self, ids: Ids, responses: NDArray[Any]) -> Array:
+        """The oracle's P(response ≻ a stored reference response), averaged over those it answered, (n,)."""
+        n_stored = self.task.references.shape[1]
+        prompts = [prompt for prompt in self.prompt_texts(ids) for _ in range(n_stored)]
+        firsts = [text for text in self.texts(ids, responses) for _ in range(n_stored)]
+        seconds = self.task.references[ids].ravel().tolist()
+        answers = np.asarray(self.oracle.preference(prompts, firsts, seconds)).reshape(len(ids), n_stored)
+        answered = ~np.isnan(answers)
+        sums = np.where(answered, answers, 0.0).sum(-1)
+        return np.divide(sums, answered.sum(-1), out=np.full(len(ids), np.nan), where=answered.any(-1))
+
     def truth(self, ids: Ids, responses: NDArray[Any]) -> Truth | None:
         """Utilities beside those of the stored responses; None if the oracle has none."""
         utilities, stored = self.utilities(ids, responses), self.stored_utilities
@@ -112,7 +123,12 @@ class TextProblem(OracleProblem):
 
     def split(self, actions: Any) -> tuple[NDArray[Any], NDArray[Any]]:
         """``(firsts, seconds)``, two sequences of B strings, checked one by one."""
-        if not (isinstance(actions, tuple | list) and len(actions) == 2) or len(actions[0]) != len(actions[1]):
+        if not (
+            isinstance(actions, tuple | list)
+            and len(actions) == 2
+            and all(isinstance(texts, tuple | list | np.ndarray) for texts in actions)
+            and len(actions[0]) == len(actions[1])
+        ):
             raise InvalidActionError(f"expected two responses (two str), got {actions!r:.200}; no label was used")
         for name, texts in zip(("first", "second"), actions, strict=True):
             for row, text in enumerate(texts):

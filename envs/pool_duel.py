@@ -54,11 +54,16 @@ class PoolProblem(OracleProblem):
 
     def as_batch(self, action: Any) -> Any:
         """(2,) -> (1, 2)."""
-        return np.asarray(action)[None]
+        return (action,)
 
     def split(self, actions: Any) -> tuple[NDArray[Any], NDArray[Any]]:
         """Columns (B,) of the first and the second responses."""
-        pairs = np.asarray(actions)
+        try:
+            pairs = np.asarray(actions)
+        except ValueError:  # ragged
+            raise InvalidActionError(
+                f"expected two integer indices a duel, got {actions!r:.200}; no label was used"
+            ) from None
         if pairs.ndim != 2 or pairs.shape[1] != 2 or not np.issubdtype(pairs.dtype, np.integer):
             raise InvalidActionError(
                 f"expected two integer indices a duel, got an array of shape {pairs.shape[1:]} and type {pairs.dtype}; "

@@ -112,5 +112,9 @@ class Problem(ABC):
         """Utilities, for the recorder only; None if the oracle has none."""
 
     @abstractmethod
+    def beats_reference(self, ids: Ids, responses: NDArray[Any]) -> Array:
+        """The oracle's own P(response ≻ a reference response), (n,); NaN where it failed."""
+
+    @abstractmethod
     def heldout_ids(self) -> Ids:
         """Prompts kept for judging the deployed policy; duels never use them."""

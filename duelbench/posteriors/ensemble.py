@@ -138,6 +138,7 @@ class EnsemblePosterior:
         return torch.baddbmm(b3, h, w3).squeeze(-1)  # (K, n)
 
     def _standardise(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        assert self._centre is not None and self._scale is not None
         return (features - self._centre) / self._scale
 
     def state_dict(self) -> dict[str, Any]:

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 SCHEMA_VERSION = 1
+FEATURE_BOUND = 8.0
+"""Stored features lie in [-8, 8] and are kept as 8-bit integers, in steps of 8 / 127."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +56,7 @@ class Task:
         }  # fmt: skip
         arrays: dict[str, NDArray[Any]] = {"header": np.frombuffer(json.dumps(header).encode(), np.uint8)}
         if self.features is not None:
-            arrays["features"] = self.features.astype(np.float16)
+            arrays["features"] = np.round(self.features * (127 / FEATURE_BOUND)).astype(np.int8)
         if self.lm_log_probs is not None:
             arrays["lm_log_probs"] = self.lm_log_probs
         arrays |= {f"utilities/{name}": value.astype(np.float32) for name, value in self.utilities.items()}
@@ -95,6 +97,9 @@ def _from_npz(path: Path) -> Task:
         with np.load(path, allow_pickle=False) as data:
             header = json.loads(data["header"].tobytes())
             arrays = {key: data[key] for key in data.files if key != "header"}
+        missing = {"schema", "name", "prompts", "n_duel", "references", "card"} - header.keys()
+        if missing and header.get("schema", 0) <= SCHEMA_VERSION:
+            raise KeyError(f"its header lacks {sorted(missing)}")
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is not a task file of duelbench: {error}") from error
     if header["schema"] > SCHEMA_VERSION:
@@ -110,7 +115,7 @@ def _from_npz(path: Path) -> Task:
         prompts=tuple(header["prompts"]),
         n_duel=header["n_duel"],
         references=np.array(header["references"], dtype=object),
-        features=None if features is None else features.astype(np.float32),
+        features=None if features is None else features.astype(np.float32) * np.float32(FEATURE_BOUND / 127),
         lm_log_probs=arrays.get("lm_log_probs"),
         utilities=utilities,
         card=header["card"],
@@ -119,9 +124,11 @@ def _from_npz(path: Path) -> Task:
 
 def _from_jsonl(path: Path) -> Task:
     rows: dict[str, list[tuple[str, list[str]]]] = {"train": [], "heldout": []}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        try:
+    for number, line in enumerate(path.read_text(encoding="utf-8").removesuffix("\n").split("\n"), 1):
+        try:  # not splitlines(): JSON may hold other line separators as they are
             row = json.loads(line)
+            if not _is_text(row["prompt"], *row["references"]) or not isinstance(row["references"], list):
+                raise TypeError("prompt and references must be strings")
             rows[row.get("split", "train")].append((row["prompt"], row["references"]))
         except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(
@@ -140,3 +147,7 @@ def _from_jsonl(path: Path) -> Task:
     for i, (_, texts) in enumerate(everything):
         references[i] = texts
     return Task(path.stem, tuple(prompt for prompt, _ in everything), len(rows["train"]), references)
+
+
+def _is_text(*values: Any) -> bool:
+    return all(isinstance(value, str) for value in values)

@@ -1,0 +1,9 @@
+"""Who answers the duels: simulated readers, reward models, LM judges, and rules of your own."""
+
+from __future__ import annotations
+
+from duelbench.oracles.checks import OracleError
+from duelbench.oracles.function import FunctionOracle
+from duelbench.oracles.registry import ORACLES, make_oracle
+
+__all__ = ["ORACLES", "FunctionOracle", "OracleError", "make_oracle"]

@@ -1,0 +1,51 @@
+"""What every oracle checks of its input and output, so that mistakes end in one clear error."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+
+class OracleError(ValueError):
+    """An oracle was called wrongly or answered with something that is no answer."""
+
+
+def check_texts(oracle: str, prompts: Sequence[str], *responses: Sequence[str]) -> None:
+    """Check that prompts and responses are equally many strings.
+
+    Raises:
+        OracleError: a bare string instead of a list, unequal lengths, or an entry that is no string.
+    """
+    columns = dict(zip(("prompts", "responses", "second responses"), (prompts, *responses), strict=False))
+    for name, column in columns.items():
+        if isinstance(column, str):
+            raise OracleError(f"{oracle}: {name} must be a sequence of strings, a string came: put it in a list")
+        for i, text in enumerate(column):
+            if not isinstance(text, str):
+                raise OracleError(f"{oracle}: {name}[{i}] must be a string, {type(text).__name__} came")
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        came = ", ".join(f"{n} {name}" for name, n in lengths.items())
+        raise OracleError(f"{oracle}: expected one prompt for each response, {came} came")
+
+
+def check_utilities(oracle: str, utilities: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+    """Check n utilities that an oracle computed; NaN is a declared failure and passes.
+
+    Raises:
+        OracleError: wrong shape or an infinite utility.
+    """
+    if utilities.shape != (n,):
+        raise OracleError(f"{oracle}: expected {n} utilities of shape ({n},), shape {utilities.shape} came")
+    if np.isinf(utilities).any():
+        at = int(np.flatnonzero(np.isinf(utilities))[0])
+        raise OracleError(f"{oracle}: utility {at} is infinite: return a finite number, or NaN for no answer")
+    return utilities
+
+
+def bradley_terry(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
+    """P(first preferred) = 1 / (1 + exp(u(second) - u(first))), temperature 1; NaN where a utility is NaN."""
+    return np.asarray(expit(first - second), dtype=np.float64)

@@ -1,0 +1,110 @@
+"""Oracles by name, so that a run specification can say which one answers.
+
+A rule of your own takes one function, in a file of your own::
+
+    # my_oracle.py                       then: make_oracle("my_oracle.py:brevity")
+    def brevity(prompt: str, response: str) -> float:
+        return -len(response.split())
+
+A class with ``name`` and ``preference`` (see `duelbench.protocols.Oracle`) works the same way.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import inspect
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from duelbench.oracles.checks import OracleError
+from duelbench.oracles.function import FunctionOracle
+from duelbench.oracles.taste import TASTES
+from duelbench.protocols import Oracle
+
+#: Every built-in name and what it is; a name with a colon takes a model folder or hub id after it.
+ORACLES: dict[str, str] = {
+    "reader": "simulated reader, contextual taste: the mood asked for decides",
+    "reader-easy": "simulated reader, context-free taste: cheerful, vivid, well-measured sentences",
+    "reader-hard": "simulated reader, contextual taste with interactions, thresholds, diminishing returns",
+    "reward-model:MODEL": "a Hugging Face sequence classifier with one label",
+    "judge:MODEL": "a Hugging Face causal LM asked in both orders which answer is better",
+}
+
+
+def make_oracle(spec: str, **kwargs: Any) -> Oracle:
+    """Make an oracle from its name or from where its code is.
+
+    Args:
+        spec: a name in `ORACLES` ("reader", "reward-model:./rm"), a dotted path ("package.module.Name" or
+            "package.module:Name"), or a file and a name ("my_oracle.py:Name"). The code of a dotted path or a
+            file is run: name only code that you trust.
+        **kwargs: passed to the oracle's constructor.
+
+    Returns:
+        The oracle. A plain function f(prompt, response) -> float is wrapped by `FunctionOracle`.
+
+    Raises:
+        OracleError: no such name, module, file or attribute, or what it names is no oracle.
+    """
+    kind, _, target = spec.partition(":")
+    if spec in TASTES:
+        from duelbench.oracles.reader import Reader
+
+        return Reader(spec, **kwargs)
+    if kind == "reward-model" and target:
+        from duelbench.oracles.reward_model import RewardModelOracle
+
+        return RewardModelOracle(target, **kwargs)
+    if kind == "judge" and target:
+        from duelbench.oracles.judge import JudgeOracle
+
+        return JudgeOracle(target, **kwargs)
+    return _as_oracle(_import(spec), spec, kwargs)
+
+
+def _import(spec: str) -> Any:
+    place, colon, name = spec.rpartition(":")
+    if not colon:
+        place, _, name = spec.rpartition(".")
+    try:
+        module = _load_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
+    except (ImportError, FileNotFoundError, ValueError) as error:
+        built_in = difflib.get_close_matches(spec, ORACLES, n=1, cutoff=0.5)
+        hint = f" Did you mean {built_in[0]!r}?" if built_in else ""
+        raise OracleError(
+            f"unknown oracle {spec!r}.{hint} Built in: {', '.join(ORACLES)}. "
+            f"As your own, package.module:Name or file.py:Name, it cannot be imported: {error}"
+        ) from error
+    if not hasattr(module, name):
+        close = difflib.get_close_matches(name, dir(module), n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise OracleError(f"oracle {spec!r}: {place!r} has no {name!r}.{hint}")
+    return getattr(module, name)
+
+
+def _load_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}")
+    found = importlib.util.spec_from_file_location(path.stem, path)
+    if found is None or found.loader is None:
+        raise ImportError(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
+def _as_oracle(found: Any, spec: str, kwargs: dict[str, Any]) -> Oracle:
+    oracle = found
+    if inspect.isfunction(found):
+        oracle = FunctionOracle(found, **kwargs)
+    elif inspect.isclass(found):
+        oracle = found(**kwargs)
+    if not isinstance(oracle, Oracle):
+        raise OracleError(
+            f"oracle {spec!r} is a {type(oracle).__name__} without name and "
+            "preference(prompts, firsts, seconds): give a class with both, or a plain function"
+        )
+    return oracle

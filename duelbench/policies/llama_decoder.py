@@ -1,0 +1,96 @@
+"""Token-by-token decoding of a Llama-type network: many short responses to few prompts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn.functional import embedding, linear, silu
+
+from duelbench.policies.kernels import normalise, rotate
+
+if TYPE_CHECKING:
+    from duelbench.policies.llama import LlamaNetwork, Weights
+
+
+class LlamaDecoder:
+    """Unfinished responses, n to each of B prompts at first, one row each.
+
+    All responses to a prompt share its keys and values: their queries meet them in one matrix product. A
+    row's own keys and values lie in a preallocated cache with time in front, so that appending writes one
+    block; against them each row has a single query, which elementary operations handle several times faster
+    than a batch of tiny matrix products.
+    """
+
+    def __init__(
+        self,
+        net: LlamaNetwork,
+        weights: Weights,
+        prefix: list[tuple[Tensor, Tensor]],
+        lengths: Tensor,
+        n: int,
+        steps: int,
+    ) -> None:
+        self.net, self.weights, self.steps = net, weights, steps
+        self.starts = lengths.repeat_interleave(n)  # position of each row's first token
+        self.prefix = [(k.transpose(1, 2).float().contiguous(), v.float()) for k, v in prefix]
+        width = prefix[0][0].shape[1]
+        blocked = torch.arange(width) >= lengths[:, None]  # (B, P)
+        self.mask = torch.zeros(blocked.shape).masked_fill_(blocked, -torch.inf).repeat_interleave(net.kv, 0)[:, None]
+        self.time = 0
+        size = (steps, len(lengths) * n, net.kv, net.head_dim)
+        self.cache = [(torch.empty(size), torch.empty(size)) for _ in prefix]
+        # Rows of a prompt stand side by side, head by head: (B, kv, n); what leaves keeps its last, unread content.
+        places = torch.arange(len(lengths) * net.kv * n).view(-1, net.kv, n)
+        self.places = places.transpose(1, 2).reshape(-1, net.kv)  # of each row and head
+        self.queries = torch.zeros(places.numel(), net.groups * net.head_dim)
+        self.shares = torch.zeros(places.numel(), net.groups * width)
+
+    def step(self, tokens: Tensor) -> Tensor:
+        """Append one token to each row; returns the next token's logits, (rows, V) float32."""
+        net, dtype = self.net, self.net.dtype
+        turns = net.turns[self.starts + self.time]
+        h = embedding(tokens, self.weights.embed)
+        for index, layer in enumerate(self.weights.layers):
+            fused = linear(normalise(h, net.eps, dtype), layer.qkv)
+            h = h + linear(self._attention(index, fused, turns).to(dtype), layer.out)
+            gate, up = linear(normalise(h, net.eps, dtype), layer.gate_up).chunk(2, -1)
+            h = h + linear(silu(gate).mul_(up), layer.down)
+        self.time += 1
+        return linear(normalise(h, net.eps, dtype), self.weights.head).float()
+
+    def keep(self, rows: Tensor) -> None:
+        """Go on with these rows only, by integer index."""
+        self.places, self.starts = self.places[rows], self.starts[rows]
+        self.cache = [(self._kept(keys, rows), self._kept(values, rows)) for keys, values in self.cache]
+
+    def _kept(self, cache: Tensor, rows: Tensor) -> Tensor:
+        smaller = cache.new_empty(self.steps, len(rows), *cache.shape[2:])
+        torch.index_select(cache[: self.time], 1, rows, out=smaller[: self.time])
+        return smaller
+
+    def _attention(self, index: int, fused: Tensor, turns: Tensor) -> Tensor:
+        """One query for each row and head over prompt and own tokens: fused (rows, .) -> (rows, kv * g * hd)."""
+        net, rows, end = self.net, len(fused), self.time + 1
+        keys, values = self.cache[index]  # (steps, rows, kv, hd)
+        prompt_keys, prompt_values = self.prefix[index]  # (B * kv, hd, P), (B * kv, P, hd)
+        qk, v = fused.split([net.kv * (net.groups + 1) * net.head_dim, net.kv * net.head_dim], -1)
+        qk = rotate(qk.unflatten(-1, (-1, net.head_dim)), turns).view(rows, net.kv, net.groups + 1, net.head_dim)
+        q = qk[:, :, :-1]  # (rows, kv, g, hd)
+        keys[self.time] = qk[:, :, -1]
+        values[self.time] = v.view(rows, net.kv, net.head_dim)
+        own = (keys[:end, :, :, None] * q).sum(-1)  # (end, rows, kv, g)
+        places = self.places.flatten()
+        met = self._meet(self.queries, q, places, prompt_keys, self.mask)  # (rows, kv, g, P)
+        scores = torch.cat([met, own.permute(1, 2, 3, 0)], -1).softmax(-1)  # (rows, kv, g, P + end)
+        shared, own = scores.split([met.shape[-1], end], -1)
+        mixed = (values[:end, :, :, None] * own.permute(3, 0, 1, 2)[..., None]).sum(0)  # (rows, kv, g, hd)
+        return (mixed + self._meet(self.shares, shared, places, prompt_values, None)).view(rows, -1)
+
+    def _meet(self, grid: Tensor, rows: Tensor, places: Tensor, prompt: Tensor, mask: Tensor | None) -> Tensor:
+        """Rows (rows, kv, g, d) times their own prompt's matrix (B * kv, d, e), plus mask: (rows, kv, g, e)."""
+        grid.index_copy_(0, places, rows.reshape(len(places), -1))
+        side = grid.view(len(prompt), -1, rows.shape[-1])  # (B * kv, n * g, d)
+        product = torch.bmm(side, prompt) if mask is None else torch.baddbmm(mask, side, prompt)
+        return product.view(len(grid), -1).index_select(0, places).view(*rows.shape[:-1], -1)

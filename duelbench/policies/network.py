@@ -1,0 +1,73 @@
+"""What a causal language model must do to be a policy: score responses in parallel and decode them token by token."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class TokenBatch:
+    """Responses as tokens, with each distinct prompt held once.
+
+    Attributes:
+        prompts: prompt tokens, padded on the right, (U, P) int64.
+        prompt_lengths: (U,) int64, at least 1.
+        owner: which prompt each response answers, (N,) int64.
+        tokens: response tokens, padded on the right, (N, R) int64.
+        lengths: (N,) int64, at least 1.
+    """
+
+    prompts: Tensor
+    prompt_lengths: Tensor
+    owner: Tensor
+    tokens: Tensor
+    lengths: Tensor
+
+
+class Decoder(Protocol):
+    """Unfinished responses being decoded, one row each, with their key-value cache."""
+
+    def step(self, tokens: Tensor) -> Tensor:
+        """Append one token to each row, (N,); returns the next token's logits, (N, V) float."""
+        ...
+
+    def keep(self, rows: Tensor) -> None:
+        """Go on with these rows only, by integer index."""
+        ...
+
+
+class Network(Protocol):
+    """A causal language model with its weights."""
+
+    hidden_size: int
+    model: Any  # transformers' PreTrainedModel: it owns the parameters
+
+    def decoder(self, prompts: Tensor, lengths: Tensor, n: int, steps: int) -> tuple[Decoder, Tensor]:
+        """Read each prompt once, then stand ready to decode n responses to it.
+
+        Args:
+            prompts: prompt tokens, padded on the right, (B, P) int64.
+            lengths: (B,) int64.
+            n: responses a prompt; row b * n + i of the decoder is response i to prompt b.
+            steps: the most tokens that a response may have.
+
+        Returns:
+            The decoder and the first token's logits, (B * n, V) float.
+        """
+        ...
+
+    def score(self, batch: TokenBatch, *, features: bool) -> tuple[Tensor, Tensor | None]:
+        """One parallel pass over prompts and responses, with gradient where it is enabled.
+
+        Returns:
+            Log-probability of each response, (N,) float32; and, if asked, its features, (N, 2 * hidden_size)
+            float32: the final hidden state at the last response token, then its mean over the response tokens.
+        """
+        ...
+
+    def frozen(self) -> Self:
+        """A copy that nothing trains."""
+        ...

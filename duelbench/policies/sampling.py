@@ -1,0 +1,96 @@
+"""Drawing responses token by token from a decoder, by inversion of the cumulative distribution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from duelbench.policies.network import Decoder
+
+#: Rows are dropped from the batch once this share of them has finished: dropping copies the cache.
+_DROP_SHARE = 0.25
+#: Tokens whose probabilities are summed before any are looked at one by one.
+_BLOCK = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """N sampled responses.
+
+    Attributes:
+        tokens: padded on the right with 0, (N, max_new_tokens) int64.
+        lengths: tokens of each response, its end-of-sequence token included, (N,) int64.
+        log_probs: under the untempered model, (N,) float32.
+    """
+
+    tokens: Tensor
+    lengths: Tensor
+    log_probs: Tensor
+
+
+def generate(
+    decoder: Decoder, logits: Tensor, uniforms: Tensor | None, end: Tensor, steps: int, temperature: float
+) -> Drawn:
+    """Decode every row to its end.
+
+    Args:
+        decoder: stands after the prompts.
+        logits: of each row's first token, (N, V).
+        uniforms: one number in [0, 1) for each row and step, (N, steps) float64; None takes the likeliest token.
+        end: the tokens that end a response, (K,).
+        steps: the most tokens of a response.
+        temperature: divides the logits before sampling.
+    """
+    tokens = torch.zeros(len(logits), steps, dtype=torch.int64)
+    lengths = torch.zeros(len(logits), dtype=torch.int64)
+    log_probs = torch.zeros(len(logits))
+    rows = torch.arange(len(logits))  # which response each decoder row is
+    live = torch.ones(len(logits), dtype=torch.bool)  # decoder rows not finished
+    for step in range(steps):
+        drawn, scores = draw(logits, None if uniforms is None else uniforms[rows, step], temperature)
+        active = rows[live]
+        tokens[active, step] = drawn[live]
+        lengths[active] += 1
+        log_probs[active] += scores[live]
+        live &= ~torch.isin(drawn, end)
+        running = int(live.sum())
+        if not running or step + 1 == steps:
+            break
+        if running <= (1 - _DROP_SHARE) * len(rows):
+            kept = live.nonzero().squeeze(1)
+            decoder.keep(kept)
+            rows, drawn, live = rows[kept], drawn[kept], live[kept]
+        logits = decoder.step(drawn)
+    return Drawn(tokens, lengths, log_probs)
+
+
+def draw(logits: Tensor, uniforms: Tensor | None, temperature: float) -> tuple[Tensor, Tensor]:
+    """One token for each row, (N,), and its log-probability under the untempered model, (N,) float32."""
+    probabilities = logits.softmax(-1)
+    if uniforms is None:
+        tokens = logits.argmax(-1)
+    else:
+        tokens = invert(probabilities if temperature == 1 else (logits / temperature).softmax(-1), uniforms)
+    above = logits.gather(1, tokens[:, None]).squeeze(1) - logits.amax(-1)
+    return tokens, above + probabilities.amax(-1).log()  # the log of the token's own probability might underflow
+
+
+def invert(probabilities: Tensor, uniforms: Tensor) -> Tensor:
+    """Where the cumulative distribution of each row (N, V) first exceeds its uniform (N,): tokens (N,).
+
+    A token of probability zero is never drawn. The search goes first over blocks of tokens, then within one block:
+    a cumulative sum over the whole vocabulary would cost more than the softmax.
+    """
+    blocks = pad(probabilities, (0, -probabilities.shape[1] % _BLOCK)).unflatten(1, (-1, _BLOCK))  # (N, V / b, b)
+    ends = blocks.sum(-1).cumsum(-1)  # (N, V / b)
+    target = uniforms[:, None].to(ends.dtype) * ends[:, -1:]
+    block = torch.searchsorted(ends, target, right=True).clamp_(max=ends.shape[1] - 1)  # (N, 1)
+    inside = blocks[torch.arange(len(block)), block[:, 0]].cumsum(-1)  # (N, b)
+    rest = target - torch.where(block > 0, ends.gather(1, (block - 1).clamp_(min=0)), 0.0)
+    # Rounding may leave the rest at the block's end: then its last token of any probability is meant.
+    last = (inside < inside[:, -1:]).sum(-1, keepdim=True)
+    place = torch.minimum(torch.searchsorted(inside, rest, right=True), last)
+    return (block * _BLOCK + place).squeeze(1)

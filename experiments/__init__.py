@@ -1,0 +1,1 @@
+"""Experiments: what was run, how it was judged, what it showed."""

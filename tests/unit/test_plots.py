@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib import rcParams
+from PIL import Image
+
+from duelbench import plots
+from duelbench.comparison import Section, sections
+from duelbench.drawing import STYLES, _spread, save_csv, styles, write_atomically
+from duelbench.record import Run
+
+
+def make_run(agent: str, seed: int, speed: float = 1.0, env: str = "LLMDuelPool-v0") -> Run:
+    rng = np.random.default_rng([seed, *agent.encode()])
+    rows = []
+    for labels in range(0, 101, 20):
+        rate = 0.5 + 0.3 * (1 - np.exp(-speed * labels / 50)) + 0.005 * rng.standard_normal() * (labels > 0)
+        rows.append(
+            {"labels": float(labels + (labels > 0) * (seed % 2)), "offline_win_rate": float(rate)}
+            | {"online_win_rate": float(rate - 0.02), "simple_regret": float(1 - rate)}
+        )
+    made: dict[str, Any] = {
+        "run_id": f"{env}-{agent}-{seed}",
+        "spec": {"env": env, "env_kwargs": {}, "agent": agent, "seed": seed, "labels": 100},
+        "manifest": {"reference": "a stored response", "judge": "lexicon"},
+    }
+    return Run(rows=rows, timing=[], samples=[], finished=True, **made)
+
+
+def section(seeds: int, agents: tuple[str, ...] = ("online", "sea"), env: str = "LLMDuelPool-v0") -> Section:
+    runs = [make_run(a, s, 1.0 + 2 * i, env) for i, a in enumerate(agents) for s in range(seeds)]
+    (found,) = sections(runs)
+    return found
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_overview_writes_a_picture_and_exactly_what_it_shows(tmp_path: Path) -> None:
+    few = section(3)
+    path = plots.overview(few, tmp_path / "overview.png")
+    assert path is not None
+    with Image.open(path) as image:
+        assert image.width == pytest.approx(10.2 * 160, abs=2)
+        assert len(image.convert("RGB").getcolors(1 << 20) or []) > 50  # not a blank page
+    rows = read(tmp_path / "overview.csv")
+    assert {r["metric"] for r in rows} == {"offline_win_rate", "online_win_rate", "simple_regret"}
+
+    curves = few.curves("sea", "offline_win_rate")
+    assert curves is not None
+    sea = [r for r in rows if (r["agent"], r["metric"]) == ("sea", "offline_win_rate")]
+    assert {r["series"] for r in sea} == {"mean", "seed 0", "seed 1", "seed 2"}  # too few seeds for a band
+    for name, expected in [("mean", curves.values.mean(axis=0)), ("seed 1", curves.values[1])]:
+        np.testing.assert_allclose([float(r["value"]) for r in sea if r["series"] == name], expected)
+    np.testing.assert_allclose([float(r["labels"]) for r in sea if r["series"] == "mean"], curves.labels)
+
+
+def test_five_seeds_are_drawn_as_a_band_around_the_mean(tmp_path: Path) -> None:
+    plots.single(section(5), "offline_win_rate", tmp_path / "one.png")
+    rows = read(tmp_path / "one.csv")
+    assert {r["series"] for r in rows} == {"mean", "low", "high"}
+    low, mean, high = (
+        np.array([float(r["value"]) for r in rows if r["series"] == name]) for name in ("low", "mean", "high")
+    )
+    assert (low <= mean).all() and (mean <= high).all()
+
+
+def test_pictures_are_the_same_every_time_and_leave_no_trace(tmp_path: Path) -> None:
+    before = dict(rcParams)
+    for name in ("a.png", "b.png"):
+        plots.single(section(5), "offline_win_rate", tmp_path / name)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert dict(rcParams) == before
+    assert {p.name for p in tmp_path.iterdir()} == {"a.png", "a.csv", "b.png", "b.csv"}
+
+
+def test_multiplier_data_says_what_the_statistics_say(tmp_path: Path) -> None:
+    five = section(5)
+    path = plots.multiplier(five, "online", [0.55, 0.7], tmp_path / "multiplier.png")
+    assert path is not None
+    rows = read(tmp_path / "multiplier.csv")
+    assert {r["agent"] for r in rows} == {"sea"} and len(rows) == 31
+    at = next(r for r in rows if float(r["threshold"]) == pytest.approx(0.65))
+    ratio = float(at["base_labels"]) / float(at["agent_labels"])
+    assert float(at["multiplier"]) == pytest.approx(ratio) and 2 < ratio < 4
+    assert float(at["low"]) <= ratio <= float(at["high"])
+
+
+def test_nothing_to_draw_writes_nothing(tmp_path: Path) -> None:
+    empty = section(1, ("online",))
+    assert plots.single(empty, "loss", tmp_path / "loss.png") is None
+    assert plots.overview(empty, tmp_path / "overview.png", ["loss"]) is None
+    assert plots.multiplier(empty, "online", [0.55, 0.6], tmp_path / "multiplier.png") is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_free_text_regret_is_called_pseudo_regret() -> None:
+    assert section(1, env="LLMDuel-v0").metric("simple_regret").title == "simple pseudo-regret"
+    assert section(1, env="duelbench:LLMDuel-v0").metric("simple_regret").title == "simple pseudo-regret"
+    assert section(1).metric("simple_regret").title == "simple regret"
+    assert not section(1).metric("third_party_regret").higher_is_better
+
+
+def test_known_agents_keep_their_style_and_others_get_different_ones() -> None:
+    found = styles(["mine", "sea", "yours"])
+    assert found["sea"] == STYLES["sea"]
+    assert len({found["mine"], found["yours"], *STYLES.values()}) == 2 + len(STYLES)
+
+
+def test_an_agent_name_is_text_not_a_formula(tmp_path: Path) -> None:
+    assert plots.overview(section(1, ("online", r"$\frac$ & co")), tmp_path / "overview.png") is not None
+
+
+def test_end_labels_are_pushed_apart_inside_the_axes() -> None:
+    wanted = np.array([0.0, 0.01, 0.02, 0.9, 1.0, 1.0])
+    placed = np.array(_spread(wanted, 0.1, 0.0, 1.0))
+    assert (np.diff(placed) >= 0.1 - 1e-9).all()
+    assert placed.min() >= 0 and placed.max() <= 1
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "table.csv"
+    save_csv(path, ["a"], [[1]])
+
+    def fail(self: Path, target: Path) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        write_atomically(path, b"half")
+    assert path.read_text() == "a\n1\n"
