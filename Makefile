@@ -38,7 +38,7 @@ lint: $(VENV)/.installed
 	$(BIN)/mypy -p duelbench
 
 bench: $(VENV)/.installed
-	$(BIN)/python -m pytest tests/benchmarks --benchmark-only --override-ini addopts=--import-mode=importlib
+	$(BIN)/python -m pytest tests/benchmarks -o python_files="bench_*.py" -o addopts=--import-mode=importlib -o log_cli=true
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -39,7 +39,7 @@ class SEAConfig:
 
     Attributes:
         selection: pair-selection rule, a name in ``duelbench.acquisition.RULES`` (``bai``, ``ee``, …).
-        candidates: M, responses sampled a prompt (paper: 20).
+        candidates: M, responses sampled a prompt (paper: 20; time grows with M).
         real_share: γ, share of the duels that the oracle labels after the burn-in (paper: 0.7; 1 turns mixing off).
         burn_in: labels before mixing begins, as a share of the budget (paper: 1k of 50k).
         bai_scale: BAI maximises the variance of the ``probability`` or of the ``logit``.
@@ -52,7 +52,7 @@ class SEAConfig:
     """
 
     selection: str = "bai"
-    candidates: int = 20
+    candidates: int = 16
     real_share: float = 0.7
     burn_in: float = 0.02
     bai_scale: Literal["probability", "logit"] = "probability"

@@ -49,7 +49,7 @@ def assemble(spec: RunSpec) -> Parts:
     )
     agent = registry.make_agent(spec.agent, setup, spec.agent_options)
     rows = max(1, round(spec.batch * getattr(agent, "prompts_per_label", 1.0)))
-    kwargs = {"identical": "skip", **spec.env_kwargs, "horizon": spec.labels + 1}
+    kwargs = {**spec.env_kwargs, "horizon": spec.labels + 1}
     env: Any = gym.make_vec(spec.env, num_envs=rows, **kwargs)
     if not len(env.unwrapped.problem.heldout_ids()):
         raise ValueError("the task has no held-out prompts, so the deployed policy cannot be judged")

@@ -55,7 +55,8 @@ class RunCommand:
     learning_rate: float | None = None
     """Step size of the policy's optimizer."""
     set: tuple[str, ...] = ()
-    """Options as `agent.name=value`, e.g. `sea.candidates=8 sea.ensemble.members=10`; also `env.name=value`."""
+    """Options as `agent.name=value`, e.g. `sea.candidates=8 sea.ensemble.members=10`; also `env.name=value`. An agent
+    given by path goes by the name of its class."""
     out: Path | None = None
     """Output folder. Default: results/ENV."""
     workers: int | None = None
@@ -175,11 +176,19 @@ def run_specs(command: RunCommand) -> list[Any]:
     seeds = range(command.first_seed, command.first_seed + n_seeds)
     return [
         RunSpec(
-            env=command.env, agent=name, seed=seed, labels=_given(command.labels, defaults.labels),
-            batch=_given(command.batch, defaults.batch), evaluate_every=defaults.evaluate_every,
-            evaluation_repeats=defaults.evaluation_repeats, env_kwargs=env_kwargs | options["env"],
-            agent_options=options[name], learner=learner, policy=policy, threads=command.threads,
-        )  # fmt: skip
+            env=command.env,
+            agent=name,
+            seed=seed,
+            labels=_given(command.labels, defaults.labels),
+            batch=_given(command.batch, defaults.batch),
+            evaluate_every=defaults.evaluate_every,
+            evaluation_repeats=defaults.evaluation_repeats,
+            env_kwargs=env_kwargs | options["env"],
+            agent_options=options[name],
+            learner=learner,
+            policy=policy,
+            threads=command.threads,
+        )
         for seed in seeds
         for name in agents
     ]
@@ -200,17 +209,25 @@ def _preset(command: RunCommand, defaults: EnvDefaults) -> dict[str, Any]:
 
 
 def _options(settings: tuple[str, ...], agents: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    """``name.option=value`` settings by agent name (or ``env``); values are JSON where they parse as such."""
+    """``name.option=value`` settings by agent (or ``env``); values are JSON where they parse as such.
+
+    An agent given by path goes by the name of its class.
+    """
     options: dict[str, dict[str, Any]] = {name: {} for name in ("env", *agents)}
+    called = {name: name.rpartition(":")[2] for name in options}
     for setting in settings:
         left, equals, value = setting.partition("=")
         name, dot, option = left.partition(".")
-        if not equals or not dot or name not in options:
-            raise UsageError(f"--set expects NAME.OPTION=VALUE with NAME one of {sorted(options)}, got {setting!r}")
+        meant = [full for full, short in called.items() if short == name]
+        if not equals or not dot or not meant:
+            known = sorted(called.values())
+            raise UsageError(f"--set expects NAME.OPTION=VALUE with NAME one of {known}, got {setting!r}")
+        if len(meant) > 1:
+            raise UsageError(f"--set {name} may mean {' or '.join(meant)}: give one of the classes another name")
         try:
-            options[name][option] = json.loads(value)
+            options[meant[0]][option] = json.loads(value)
         except json.JSONDecodeError:
-            options[name][option] = value
+            options[meant[0]][option] = value
     return options
 
 

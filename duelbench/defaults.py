@@ -47,10 +47,10 @@ _TASTES = {
 ENV_DEFAULTS: dict[str, EnvDefaults] = {
     "LLMDuel-v0": EnvDefaults(
         labels=1024, batch=32, evaluate_every=128, evaluation_repeats=2, seeds=3,
-        learner={"learning_rate": 3e-4}, policy={"model": "tiny"}, presets=_TASTES,
+        learner={"learning_rate": 5e-4}, policy={"model": "tiny"}, presets=_TASTES,
     ),
     "LLMDuelPool-v0": EnvDefaults(
         labels=2048, batch=32, evaluate_every=128, evaluation_repeats=4, seeds=3,
-        learner={"learning_rate": 3e-3}, presets=_TASTES,
+        learner={"learning_rate": 1e-2}, policy={"hidden": 256}, presets=_TASTES,
     ),
 }  # fmt: skip

@@ -87,7 +87,14 @@ def _ignore_interrupt() -> None:
 
 
 def _child(spec: RunSpec, out: Path, command: str, news: Any) -> Outcome:
-    return _guarded(spec, out, command, lambda name, labels: news.put((name, labels)))
+    parent = os.getppid()
+
+    def tell(name: str, labels: int) -> None:
+        if os.getppid() != parent:  # the parent was killed: nobody waits for this run, and it can be continued
+            os._exit(1)
+        news.put((name, labels))
+
+    return _guarded(spec, out, command, tell)
 
 
 def _outcome(future: Future[Outcome], spec: RunSpec) -> Outcome:

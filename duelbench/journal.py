@@ -82,9 +82,7 @@ class Journal:
 
     def append(self, answers: Iterable[Answer]) -> None:
         """Make answers durable, all or none. A duel that has an answer already is an error."""
-        rows = [
-            (self.run, int(a.duel), a.prompt, a.first, a.second, a.probability, int(a.verdict)) for a in answers
-        ]
+        rows = [(self.run, int(a.duel), a.prompt, a.first, a.second, a.probability, int(a.verdict)) for a in answers]
         if not rows:
             return
         self._db.execute("BEGIN IMMEDIATE")
@@ -96,10 +94,13 @@ class Journal:
         self._db.execute("COMMIT")
 
     def forget_trailing_failures(self) -> None:
-        """Drop the failed answers after the last good one, so that an oracle that is back again is asked again."""
+        """Drop the failed answers after the last good one, so that an oracle that is back again is asked again.
+
+        The tie of two identical responses is no answer of the oracle's.
+        """
         self._db.execute(
             "DELETE FROM answers WHERE run = :run AND verdict = :failed AND duel > coalesce("
-            "(SELECT max(duel) FROM answers WHERE run = :run AND verdict != :failed), -1)",
+            "(SELECT max(duel) FROM answers WHERE run = :run AND verdict != :failed AND first != second), -1)",
             {"run": self.run, "failed": int(Verdict.INVALID)},
         )
 

@@ -42,7 +42,13 @@ class Policy(Protocol):
     generated_tokens: int
 
     def sample(
-        self, observation: Observation, n: int, rng: np.random.Generator, *, reference: bool = False, greedy: bool = False
+        self,
+        observation: Observation,
+        n: int,
+        rng: np.random.Generator,
+        *,
+        reference: bool = False,
+        greedy: bool = False,
     ) -> Responses:
         """n responses for each prompt, shape (B, n), from the policy or from its frozen reference."""
         ...
@@ -71,9 +77,7 @@ class Posterior(Protocol):
         """R[e, ...]: posterior samples of the reward; features (..., d) -> (E, ...)."""
         ...
 
-    def update(
-        self, chosen: NDArray[np.float32], rejected: NDArray[np.float32], labels: int
-    ) -> Metrics:
+    def update(self, chosen: NDArray[np.float32], rejected: NDArray[np.float32], labels: int) -> Metrics:
         """Learn from n preferred and n dispreferred feature vectors (n, d); ``labels`` answers seen in all."""
         ...
 

@@ -6,7 +6,8 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -14,6 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from duelbench.spec import RunSpec
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 SCHEMA_VERSION = 1
 _PACKAGES = ("duelbench", "gymnasium", "numpy", "scipy", "torch", "transformers", "safetensors")
@@ -44,18 +50,23 @@ class Run:
     error: str | None = None
 
 
-def write_atomic(path: Path, text: str) -> None:
-    """Replace a file as a whole: readers see the old text or the new one, never a part."""
+def write_atomic(path: Path, content: str | bytes) -> None:
+    """Replace a file as a whole, its folder made if absent: readers see the old content or the new, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
+    with temporary.open("wb") as file:
+        file.write(content.encode() if isinstance(content, str) else content)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
 
 
+class RunBusyError(RuntimeError):
+    """Another process is playing this run."""
+
+
 class RunFolder:
-    """The files of one run: ``manifest.json``, ``metrics.jsonl``, ``timing.jsonl``, ``samples.json``, ``DONE``.
+    """Files of one run: ``manifest.json``, ``metrics.jsonl``, ``timing.jsonl``, ``samples.json``, ``lock``, ``DONE``.
 
     Metrics are a function of the specification alone; wall times live in their own file, so that the metrics of a
     resumed run equal those of an uninterrupted one byte for byte.
@@ -73,6 +84,23 @@ class RunFolder:
     def finished(self) -> bool:
         """Whether the run came to its end."""
         return (self.path / "DONE").exists()
+
+    @contextmanager
+    def playing(self) -> Iterator[None]:
+        """Keep other processes off the run; the system lets go of it when this process ends, however it ends.
+
+        Raises:
+            RunBusyError: if another process has it.
+        """
+        if fcntl is None:
+            yield
+            return
+        with (self.path / "lock").open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RunBusyError(f"another process is playing this run: {self.path}") from None
+            yield
 
     def write_manifest(self, command: str, facts: dict[str, Any]) -> None:
         """Provenance, once: the first start of a run is the one that counts."""

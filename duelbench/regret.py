@@ -38,6 +38,18 @@ def simple_regret(best: ArrayLike, deployed: ArrayLike) -> Array:
 
 
 def win_rate(probability: ArrayLike) -> Array:
-    """1[P > ½] + ½·1[P = ½]: the win of one response over the reference, ties half."""
+    """1[P > ½] + ½·1[P = ½]: the win of one response over the reference, ties half; NaN where P is not known."""
     probability = np.asarray(probability, np.float64)
-    return (probability > 0.5) + 0.5 * (probability == 0.5)
+    return np.where(np.isnan(probability), np.nan, (probability > 0.5) + 0.5 * (probability == 0.5))
+
+
+def mean_of_known(values: ArrayLike) -> Array:
+    """Mean over the last axis of what is not NaN; NaN, without a warning, where nothing is known.
+
+    >>> mean_of_known([[1.0, float("nan")], [float("nan")] * 2]).tolist()
+    [1.0, nan]
+    """
+    values = np.asarray(values, np.float64)
+    known = ~np.isnan(values)
+    sums, counts = np.where(known, values, 0.0).sum(-1), known.sum(-1)
+    return np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)

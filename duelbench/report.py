@@ -16,9 +16,8 @@ import numpy as np
 
 from duelbench import plots, tables
 from duelbench.comparison import METRICS, Section, sections
-from duelbench.drawing import write_atomically
 from duelbench.findings import Comparison, compare, headline, headline_metric, sentence
-from duelbench.record import Run
+from duelbench.record import Run, write_atomic
 from duelbench.stats import BAND_MIN_RUNS, IQM_MIN_SCORES, standard_error
 
 THRESHOLDS = (0.55, 0.6, 0.65, 0.7, 0.75, 0.8)
@@ -56,7 +55,7 @@ def write_report(
         title=escape(title), subtitle=escape(subtitle), body="\n".join([*body, _provenance(found)])
     )
     path = folder / "report.html"
-    write_atomically(path, page.encode())
+    write_atomic(path, page)
     return path
 
 
@@ -64,8 +63,9 @@ def summary(runs: Sequence[Run]) -> dict[str, Any]:
     """Final scores as plain JSON: ``{"agents": {agent: {metric: {"mean", "se", "n"}}}}``.
 
     With several tasks ``agents`` are those of the first and ``envs`` holds all: ``{title: {"agents": ...}}``.
-    Scores are read at the most labels that every finished run of the task reached. ``se`` is the standard
-    error over seeds, None for one seed. An agent without a finished run has no metrics.
+    Scores are read at the most labels that every finished run of the task reached; ``labels`` are those that the
+    agent's runs consumed. ``se`` is the standard error over seeds, None for one seed. An agent without a finished
+    run has no metrics.
     """
     found = {section.title: {"agents": _final_scores(section)} for section in sections(runs)}
     agents = next(iter(found.values()), {"agents": {}})["agents"]
@@ -74,12 +74,14 @@ def summary(runs: Sequence[Run]) -> dict[str, Any]:
 
 def _final_scores(section: Section) -> dict[str, dict[str, dict[str, float | None]]]:
     scores: dict[str, dict[str, dict[str, float | None]]] = {}
-    for agent in section.agents:
-        scores[agent] = {}
-        for metric in section.metrics:
-            if values := list(section.final(agent, metric).values()):
-                mean, error = float(np.mean(values)), standard_error(values)
-                scores[agent][metric] = {"mean": mean, "se": error, "n": len(values)}
+    for agent, runs in section.agents.items():
+        found = {metric: list(section.final(agent, metric).values()) for metric in section.metrics}
+        found["labels"] = [float(run.rows[-1]["labels"]) for run in runs]
+        scores[agent] = {
+            metric: {"mean": float(np.mean(values)), "se": standard_error(values), "n": len(values)}
+            for metric, values in found.items()
+            if values
+        }
     return scores
 
 

@@ -23,7 +23,7 @@ from duelbench.types import Pair, Responses
 Progress = Callable[[int], None]
 _SAMPLES_SHOWN = 8
 _FAILURES_IN_A_ROW = 8  # a judge may fail on a duel now and then; an oracle that only fails is down
-_ROUNDS_PER_BUDGET = 20  # an agent that keeps proposing identical pairs asks nothing: stop it some time
+_ROUNDS_PER_BUDGET = 4  # an agent that keeps abstaining uses up no label: stop it some time
 
 
 class OracleFailedError(RuntimeError):
@@ -61,16 +61,20 @@ def run(spec: RunSpec, out: Path, *, command: str = "", progress: Progress | Non
         progress: told the labels used so far after every round.
 
     Raises:
+        RunBusyError: if another process is playing this run.
         Exception: whatever stopped the run; its traceback is in the folder's ``error.txt``, and its state is saved.
     """
     folder = RunFolder(out / "runs" / spec.folder_name, spec)
     if folder.finished:
         return folder.path
-    try:
-        _play(spec, folder, command, progress or (lambda labels: None))
-    except Exception:
-        folder.fail(traceback.format_exc())
-        raise
+    with folder.playing():
+        if folder.finished:  # by another process, just now
+            return folder.path
+        try:
+            _play(spec, folder, command, progress or (lambda labels: None))
+        except Exception:
+            folder.fail(traceback.format_exc())
+            raise
     return folder.path
 
 
@@ -118,12 +122,14 @@ def _loop(spec: RunSpec, folder: RunFolder, parts: Parts, at: Progressed, progre
 def _round(spec: RunSpec, parts: Parts, at: Progressed, observation: Any) -> Any:
     """One batch: propose, ask, learn, count."""
     pair = _within_budget(parts.agent.propose(observation), spec.labels - at.labels)
+    parts.env.unwrapped.abstain(~pair.ask)
     next_observation, rewards, _, _, info = parts.env.step(_action(pair))
     verdicts = info["verdict"]
     asked = verdicts != "skipped"
     feedback = np.where(asked, rewards, np.nan)
     invalid = int((verdicts == "invalid").sum())
-    _stop_if_down(spec, parts, at, invalid, int(asked.sum()))
+    # a tie of two identical responses came without the oracle
+    _stop_if_down(spec, parts, at, invalid, int((asked & ~(pair.identical & (verdicts == "tie"))).sum()))
     at.metrics = parts.agent.update(observation, pair, feedback)
     at.invalid += invalid
     _count(parts.env.unwrapped, at, observation["prompt_id"][asked], pair.rows(asked))
@@ -150,18 +156,16 @@ def _within_budget(pair: Pair, left: int) -> Pair:
 
 
 def _action(pair: Pair) -> Any:
-    """The pair in the environment's form; rows not asked become identical pairs, which the environment skips."""
-    first = pair.first.actions
-    second = np.where(pair.ask, pair.second.actions, first)
+    """The pair in the environment's form."""
+    first, second = pair.first.actions, pair.second.actions
     return (tuple(first), tuple(second)) if first.dtype == object else np.stack([first, second], axis=-1)
 
 
 def _count(env: Any, at: Progressed, ids: NDArray[np.int64], asked: Pair) -> None:
-    """Add the regret and the online wins of the duels that were asked."""
+    """Add the regret and the online wins of the duels that were asked, as far as their utilities are known."""
     if not len(ids):
         return
     first, second = env.truth(ids, asked.first.actions), env.truth(ids, asked.second.actions)
-    at.window["duels"] = at.window.get("duels", 0.0) + len(ids)
     if first is None or second is None:
         return
     sums = {
@@ -170,13 +174,14 @@ def _count(env: Any, at: Progressed, ids: NDArray[np.int64], asked: Pair) -> Non
         "cumulative_probability_regret": regret.probability_regret(first.best_beats(), second.best_beats()),
     }
     for name, values in sums.items():
-        at.cumulative[name] = at.cumulative.get(name, 0.0) + float(values.sum())
+        at.cumulative[name] = at.cumulative.get(name, 0.0) + float(np.nansum(values))
     wins = {
         "online_win_rate": 0.5 * (first.win_rate() + second.win_rate()),
         "online_win_probability": 0.5 * (first.win_probability() + second.win_probability()),
     }
     for name, values in wins.items():
-        at.window[name] = at.window.get(name, 0.0) + float(values.sum())
+        at.window[name] = at.window.get(name, 0.0) + float(np.nansum(values))
+    at.window["duels"] = at.window.get("duels", 0.0) + int((~np.isnan(sums["cumulative_average_regret"])).sum())
 
 
 def _judged_ids(spec: RunSpec, parts: Parts) -> NDArray[np.int64]:
@@ -194,16 +199,19 @@ def _judge(spec: RunSpec, parts: Parts, at: Progressed) -> Responses:
     row |= at.cumulative or ({} if truth is None else dict.fromkeys(_CUMULATIVE, 0.0))
     if truth is not None:
         row |= {
-            "offline_win_rate": float(truth.win_rate().mean()),
-            "offline_win_probability": float(truth.win_probability().mean()),
-            "offline_utility": float(truth.utilities.mean()),
-            "simple_regret": float(regret.simple_regret(truth.best, truth.utilities).mean()),
+            "offline_win_rate": float(regret.mean_of_known(truth.win_rate())),
+            "offline_win_probability": float(regret.mean_of_known(truth.win_probability())),
+            "offline_utility": float(regret.mean_of_known(truth.utilities)),
+            "simple_regret": float(regret.mean_of_known(regret.simple_regret(truth.best, truth.utilities))),
         }
     else:
-        row["offline_win_probability"] = float(np.nanmean(env.problem.beats_reference(ids, responses.actions)))
-    duels = at.window.pop("duels", 0.0)
-    row |= {name: value / duels for name, value in at.window.items()}
-    row |= {name: float(value) for name, value in at.metrics.items() if np.isfinite(value)}
+        row["offline_win_probability"] = float(
+            regret.mean_of_known(env.problem.beats_reference(ids, responses.actions))
+        )
+    if duels := at.window.pop("duels", 0.0):
+        row |= {name: value / duels for name, value in at.window.items()}
+    row |= {name: float(value) for name, value in at.metrics.items()}
+    row = {name: value for name, value in row.items() if np.isfinite(value)}
     at.window.clear()
     at.judged_at = at.labels - at.labels % spec.evaluate_every
     if not at.before:
@@ -218,9 +226,7 @@ _CUMULATIVE = ("cumulative_average_regret", "cumulative_weak_regret", "cumulativ
 
 def _write(folder: RunFolder, parts: Parts, at: Progressed) -> None:
     """Append the evaluation's row, then the checkpoint that knows of it."""
-    folder.append(
-        at.metrics, {"labels": at.labels, "wall_seconds": at.seconds, "generated_tokens": float(at.tokens)}
-    )
+    folder.append(at.metrics, {"labels": at.labels, "wall_seconds": at.seconds, "generated_tokens": float(at.tokens)})
     at.rows += 1
     at.metrics = {}
     if hasattr(parts.agent, "state_dict"):
@@ -245,9 +251,7 @@ def _samples(parts: Parts, at: Progressed, responses: Responses) -> list[dict[st
     ids = env.problem.heldout_ids()[:_SAMPLES_SHOWN]
     after = env.problem.texts(ids, responses.actions[: len(ids)])
     prompts = env.problem.prompt_texts(ids)
-    return [
-        {"prompt": prompt, "before": b, "after": a} for prompt, b, a in zip(prompts, at.before, after, strict=True)
-    ]
+    return [{"prompt": prompt, "before": b, "after": a} for prompt, b, a in zip(prompts, at.before, after, strict=True)]
 
 
 def _judge_name(problem: Any) -> str:

@@ -6,7 +6,22 @@ from typing import Any
 
 from gymnasium.spaces import Space
 
-_SAMPLE_WORDS = ("a", "fox", "in", "the", "rain", "sings", "softly", "naïve", "café", "雨", "—", "slowly", "🙂", "lamps")
+_SAMPLE_WORDS = (
+    "a",
+    "fox",
+    "in",
+    "the",
+    "rain",
+    "sings",
+    "softly",
+    "naïve",
+    "café",
+    "雨",
+    "—",
+    "slowly",
+    "🙂",
+    "lamps",
+)
 
 
 class FreeText(Space[str]):

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 SPEC_VERSION = 1
-RUN_SETS = ("horizon", "identical")
-"""Arguments of the environment that follow from the run itself: its budget, and how a duel that is not asked passes."""
+RUN_SETS = ("horizon",)
+"""Arguments of the environment that follow from the run itself: its budget."""
 
 
 @dataclass(frozen=True)

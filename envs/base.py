@@ -31,6 +31,10 @@ class _Played:
         """What is being played."""
         return self.engine.problem
 
+    def abstain(self, rows: NDArray[np.bool_]) -> None:
+        """In the next step these rows (B,) only go on to a new prompt: no duel, no label, reward NaN."""
+        self.engine.abstaining[:] = rows
+
     def truth(self, prompt_ids: NDArray[np.int64], responses: NDArray[Any]) -> Truth | None:
         """Utilities of responses, for a recorder: an honest learner never calls this."""
         return self.problem.truth(np.asarray(prompt_ids), responses)
@@ -58,8 +62,13 @@ class DuelEnv(_Played, gym.Env[Observation, Any]):
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi"], "render_fps": 1}  # type: ignore[misc]
 
     def __init__(
-        self, problem: Problem, horizon: int = DEFAULT_HORIZON, feedback: str = "bernoulli", flip: float = 0.0,
-        identical: Identical = "tie", render_mode: str | None = None,
+        self,
+        problem: Problem,
+        horizon: int = DEFAULT_HORIZON,
+        feedback: str = "bernoulli",
+        flip: float = 0.0,
+        identical: Identical = "tie",
+        render_mode: str | None = None,
     ) -> None:
         self.engine = Engine(problem, 1, horizon, Feedback(feedback, flip), identical)  # type: ignore[arg-type]
         self.observation_space = problem.observation_space
@@ -94,9 +103,7 @@ class DuelEnv(_Played, gym.Env[Observation, Any]):
         return f"{self._last}\nlabels {int(self.engine.labels[0])}/{self.engine.horizon}; next: {prompt}"
 
     def _observe(self) -> Observation:
-        return {
-            name: value[0] for name, value in self.problem.observe(self.engine.prompt_ids).items()
-        }
+        return {name: value[0] for name, value in self.problem.observe(self.engine.prompt_ids).items()}
 
 
 class DuelVectorEnv(_Played, VectorEnv[Observation, Any, NDArray[Any]]):
@@ -106,8 +113,13 @@ class DuelVectorEnv(_Played, VectorEnv[Observation, Any, NDArray[Any]]):
     """
 
     def __init__(
-        self, problem: Problem, num_envs: int = 1, horizon: int = DEFAULT_HORIZON, feedback: str = "bernoulli",
-        flip: float = 0.0, identical: Identical = "tie",
+        self,
+        problem: Problem,
+        num_envs: int = 1,
+        horizon: int = DEFAULT_HORIZON,
+        feedback: str = "bernoulli",
+        flip: float = 0.0,
+        identical: Identical = "tie",
     ) -> None:
         self.metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}
         self.num_envs = num_envs
@@ -127,9 +139,11 @@ class DuelVectorEnv(_Played, VectorEnv[Observation, Any, NDArray[Any]]):
 
         ``options={"start": k}`` begins every row at its k-th duel.
         """
-        seeds = [None] * self.num_envs if seed is None else seed
-        if isinstance(seeds, int):
-            seeds = [seeds + row for row in range(self.num_envs)]
+        seeds: list[int | None]
+        if isinstance(seed, int):
+            seeds = [seed + row for row in range(self.num_envs)]
+        else:
+            seeds = [None] * self.num_envs if seed is None else seed
         if len(seeds) != self.num_envs:
             raise ValueError(f"expected {self.num_envs} seeds, one for each row, got {len(seeds)}")
         start = int((options or {}).get("start", 0))
@@ -149,16 +163,14 @@ class DuelVectorEnv(_Played, VectorEnv[Observation, Any, NDArray[Any]]):
         verdicts, spent = self.engine.step(actions, self._rngs, ~ended)
         rewards = self.engine.reward(verdicts)
         rewards[ended] = 0.0  # Gymnasium's next-step autoreset: this step was the reset of these rows
-        for row in np.flatnonzero(ended):
+        for row in np.flatnonzero(ended).tolist():
             self.engine.reset(row, self._rngs[row])
         self._ended = spent & ~ended
         info: dict[str, Any] = {}
         if not ended.all():
             info = {
-                "verdict": np.where(ended, None, _NAMES[verdicts]), "_verdict": ~ended,
+                "verdict": np.where(ended, np.array(None), _NAMES[verdicts]), "_verdict": ~ended,
                 "labels": np.where(ended, 0, self.engine.labels), "_labels": ~ended,
             }  # fmt: skip
         observation = self.problem.observe(self.engine.prompt_ids)
         return observation, rewards, np.zeros(self.num_envs, bool), self._ended.copy(), info
-
-

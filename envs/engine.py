@@ -45,6 +45,7 @@ class Engine:
         self.journal: Journal | None = None
         self.round = 0
         self.labels = np.zeros(rows, np.int64)
+        self.abstaining = np.zeros(rows, bool)
         self._ids = np.zeros((rows, _BLOCK), np.int64)
         self._noise = np.zeros((rows, _BLOCK, 2))
         self._position = np.zeros(rows, np.int64)
@@ -81,11 +82,12 @@ class Engine:
             raise InvalidActionError(
                 f"expected {self.rows} duels, one for each row, got {len(firsts)}; no label was used"
             )
-        verdicts = self._answer(firsts, seconds, live)
+        verdicts = self._answer(firsts, seconds, live & ~self.abstaining)
+        self.abstaining[:] = False
         self.labels += verdicts != Verdict.SKIPPED
         self.round += 1
         self._position += live
-        for row in np.flatnonzero(self._position == _BLOCK):
+        for row in np.flatnonzero(self._position == _BLOCK).tolist():
             self._draw(row, rngs[row])
             self._position[row] = 0
         return verdicts, self.labels >= self.horizon
@@ -99,51 +101,54 @@ class Engine:
         self._ids[row] = rng.integers(self.problem.n_prompts, size=_BLOCK)
         self._noise[row] = rng.random((_BLOCK, 2))
 
-    def _answer(
-        self, firsts: NDArray[Any], seconds: NDArray[Any], live: NDArray[np.bool_]
-    ) -> NDArray[np.int8]:
-        same = np.asarray(firsts == seconds, bool) & live
+    def _answer(self, firsts: NDArray[Any], seconds: NDArray[Any], asking: NDArray[np.bool_]) -> NDArray[np.int8]:
+        same = np.asarray(firsts == seconds, bool) & asking
         verdicts = np.full(self.rows, Verdict.SKIPPED, np.int8)
         if self.identical == "error" and same.any():
             raise InvalidActionError(
                 f"row {int(same.argmax())}: the two responses are identical, and this environment was made with "
                 "identical='error'. Propose two different responses."
             )
-        if self.identical == "tie":
-            verdicts[same] = Verdict.TIE
-        asked = np.flatnonzero(live & ~same if self.identical in ("tie", "skip") else live)
+        asked = np.flatnonzero(asking & ~same if self.identical == "skip" else asking)
         if len(asked):
-            verdicts[asked] = self._ask(asked, firsts[asked], seconds[asked])
+            verdicts[asked] = self._recall_or_ask(asked, firsts[asked], seconds[asked])
         return verdicts
 
-    def _ask(self, rows: NDArray[np.int64], firsts: NDArray[Any], seconds: NDArray[Any]) -> NDArray[np.int8]:
-        """Answers from the journal where it has them, from the oracle otherwise; new ones are journaled first."""
-        ids, noise = self.prompt_ids[rows], self._noise[rows, self._position[rows]]
+    def _recall_or_ask(self, rows: NDArray[np.int64], firsts: NDArray[Any], seconds: NDArray[Any]) -> NDArray[np.int8]:
+        """Verdicts from the journal where it has them; new ones are journaled before anyone sees them."""
         if self.journal is None:
-            return self.feedback.verdicts(self.problem.preference(ids, firsts, seconds), noise)
-        duels = self.round * self.rows + rows
-        prompts, first_texts, second_texts = (
-            self.problem.prompt_texts(ids),
-            self.problem.texts(ids, firsts),
-            self.problem.texts(ids, seconds),
-        )
-        known = self.journal.recall(duels.tolist())
-        verdicts = np.empty(len(rows), np.int8)
-        new = []
-        for k, duel in enumerate(duels.tolist()):
+            return self._ask(rows, firsts, seconds)[1]
+        ids = self.prompt_ids[rows]
+        duels = (self.round * self.rows + rows).tolist()
+        texts = zip(
+            self.problem.prompt_texts(ids), self.problem.texts(ids, firsts), self.problem.texts(ids, seconds),
+            strict=True,
+        )  # fmt: skip
+        shown = list(texts)
+        known = self.journal.recall(duels)
+        for duel, texts_of_duel in zip(duels, shown, strict=True):
             if duel in known:
-                check_same_duel(known[duel], prompts[k], first_texts[k], second_texts[k])
-                verdicts[k] = known[duel].verdict
-            else:
-                new.append(k)
+                check_same_duel(known[duel], *texts_of_duel)
+        new = [k for k, duel in enumerate(duels) if duel not in known]
         if new:
-            probability = self.problem.preference(ids[new], firsts[new], seconds[new])
-            verdicts[new] = self.feedback.verdicts(probability, noise[new])
-            self.journal.append(
-                Answer(
-                    int(duels[k]), prompts[k], first_texts[k], second_texts[k],
-                    None if np.isnan(p) else float(p), Verdict(int(verdicts[k])),
-                )
-                for k, p in zip(new, probability, strict=True)
-            )
-        return verdicts
+            probability, verdicts = self._ask(rows[new], firsts[new], seconds[new])
+            answers = [
+                Answer(duels[k], *shown[k], None if np.isnan(p) else float(p), Verdict(int(v)))
+                for k, p, v in zip(new, probability, verdicts, strict=True)
+            ]
+            self.journal.append(answers)
+            known |= {answer.duel: answer for answer in answers}
+        return np.array([known[duel].verdict for duel in duels], np.int8)
+
+    def _ask(
+        self, rows: NDArray[np.int64], firsts: NDArray[Any], seconds: NDArray[Any]
+    ) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
+        """The oracle's probabilities and verdicts; of a pair of identical responses it is asked only if it must be."""
+        ids, noise = self.prompt_ids[rows], self._noise[rows, self._position[rows]]
+        tied = np.asarray((firsts == seconds) & (self.identical == "tie"), bool)
+        probability = np.full(len(rows), 0.5)
+        if not tied.all():
+            probability[~tied] = self.problem.preference(ids[~tied], firsts[~tied], seconds[~tied])
+        verdicts = self.feedback.verdicts(probability, noise)
+        verdicts[tied] = Verdict.TIE
+        return probability, verdicts

@@ -8,11 +8,13 @@ import numpy as np
 from gymnasium.spaces import Dict, Discrete, Tuple
 from numpy.typing import NDArray
 
+from duelbench import regret
 from duelbench.envs.base import DEFAULT_HORIZON, DuelEnv, DuelVectorEnv
 from duelbench.envs.engine import Identical
 from duelbench.envs.problem import Array, Ids, InvalidActionError, Problem, Truth
 from duelbench.envs.tasks import Task, load_task
 from duelbench.oracles import make_oracle
+from duelbench.oracles.reader import Reader
 from duelbench.preference import preference_probability
 from duelbench.protocols import UtilityOracle
 from duelbench.spaces import FreeText
@@ -39,7 +41,8 @@ class OracleProblem(Problem):
         self.task: Task = load_task(task)
         self.oracle = make_oracle(oracle, **(oracle_kwargs or {}))
         self.temperature = temperature
-        self._utilities: Array | None = self.task.utilities.get(self.oracle.name)
+        own = type(self.oracle) is Reader  # another oracle, or a subclass, may go by the same name
+        self._utilities: Array | None = self.task.utilities.get(self.oracle.name) if own else None
         n_stored = self.task.references.shape[1]
         self.comparator = f"the best of {n_stored} stored reference responses"
         self.reference = f"{n_stored} stored reference responses to the same prompt"
@@ -71,9 +74,7 @@ class OracleProblem(Problem):
         """The oracle's P(first preferred), (n,)."""
         u_first, u_second = self.utilities(ids, firsts), self.utilities(ids, seconds)
         if u_first is None or u_second is None:
-            return self.oracle.preference(
-                self.prompt_texts(ids), self.texts(ids, firsts), self.texts(ids, seconds)
-            )
+            return self.oracle.preference(self.prompt_texts(ids), self.texts(ids, firsts), self.texts(ids, seconds))
         return preference_probability(u_first, u_second, temperature=self.temperature)
 
     def utilities(self, ids: Ids, responses: NDArray[Any]) -> Array | None:
@@ -89,16 +90,15 @@ class OracleProblem(Problem):
         firsts = [text for text in self.texts(ids, responses) for _ in range(n_stored)]
         seconds = self.task.references[ids].ravel().tolist()
         answers = np.asarray(self.oracle.preference(prompts, firsts, seconds)).reshape(len(ids), n_stored)
-        answered = ~np.isnan(answers)
-        sums = np.where(answered, answers, 0.0).sum(-1)
-        return np.divide(sums, answered.sum(-1), out=np.full(len(ids), np.nan), where=answered.any(-1))
+        return regret.mean_of_known(answers)
 
     def truth(self, ids: Ids, responses: NDArray[Any]) -> Truth | None:
         """Utilities beside those of the stored responses; None if the oracle has none."""
         utilities, stored = self.utilities(ids, responses), self.stored_utilities
         if utilities is None or stored is None:
             return None
-        return Truth(utilities, stored[ids].max(-1), stored[ids], self.temperature)
+        best = np.fmax.reduce(stored[ids], axis=-1)  # the best of those that the oracle knows
+        return Truth(utilities, best, stored[ids], self.temperature)
 
 
 class TextProblem(OracleProblem):
@@ -108,9 +108,7 @@ class TextProblem(OracleProblem):
         super().__init__(**kwargs)
         longest = max(map(len, self.task.prompts))
         self.response_space = FreeText(max_length)
-        self.observation_space = Dict(
-            prompt=FreeText(max(longest, 1)), prompt_id=Discrete(len(self.task.prompts))
-        )
+        self.observation_space = Dict(prompt=FreeText(max(longest, 1)), prompt_id=Discrete(len(self.task.prompts)))
         self.action_space = Tuple((FreeText(max_length), FreeText(max_length)))
 
     def observe(self, ids: Ids) -> dict[str, Any]:

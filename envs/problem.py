@@ -29,6 +29,8 @@ class InvalidActionError(ValueError):
 class Truth:
     """What only the recorder may know of n responses: utilities beside those of y* and of the reference policy.
 
+    A utility is NaN where the oracle failed; such a reference is left out, such a response has no truth.
+
     Attributes:
         utilities: u of the responses, (n,).
         best: u(y*) of their prompts, (n,), over the set the problem's ``comparator`` names.
@@ -43,11 +45,11 @@ class Truth:
 
     def win_probability(self) -> Array:
         """P(response ≻ a reference response), averaged over the stored reference responses, (n,)."""
-        return self._beats_references().mean(-1)
+        return regret.mean_of_known(self._beats_references())
 
     def win_rate(self) -> Array:
         """Share of the stored reference responses that the response beats, ties half, (n,)."""
-        return regret.win_rate(self._beats_references()).mean(-1)
+        return regret.mean_of_known(regret.win_rate(self._beats_references()))
 
     def best_beats(self) -> Array:
         """P(y* ≻ response), (n,)."""

@@ -21,7 +21,7 @@ def make_task(name: str = "small") -> Task:
     """Responses whose worth is linear in their features and written at their end; every third one is "odd"."""
     rng = np.random.default_rng(11)
     n = N_DUEL + N_HELDOUT
-    features = rng.standard_normal((n, N_RESPONSES, DIM)).astype(np.float16).astype(np.float32)
+    features = rng.standard_normal((n, N_RESPONSES, DIM)).astype(np.float32)
     worths = features @ np.array([1.5, -1.0, 0.5, 0.0, 0.0])
     references = np.empty((n, N_RESPONSES), dtype=object)
     for i, j in np.ndindex(n, N_RESPONSES):

@@ -33,6 +33,31 @@ class Worth:
         return expit(self.utilities(prompts, firsts) - self.utilities(prompts, seconds))
 
 
+class Forgetful(Worth):
+    """Does not know the worth of the responses with the word "odd" in them."""
+
+    name = "forgetful"
+
+    def utilities(self, prompts: Sequence[str], responses: Sequence[str]) -> NDArray[np.float64]:
+        known = np.array(["odd" not in text.split() for text in responses])
+        return np.where(known, super().utilities(prompts, responses), np.nan)
+
+
+class Blank(Worth):
+    """Knows the worth of nothing."""
+
+    name = "blank"
+
+    def utilities(self, prompts: Sequence[str], responses: Sequence[str]) -> NDArray[np.float64]:
+        return np.full(len(responses), np.nan)
+
+
+class Namesake(Worth):
+    """Goes by the name of the packaged reader."""
+
+    name = "reader"
+
+
 class Judge:
     """Answers duels but knows no utilities; keeps a durable list of the batches it was asked, one line a call."""
 

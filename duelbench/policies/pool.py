@@ -42,7 +42,13 @@ class PoolPolicy:
         nn.init.zeros_(last.weight)
 
     def sample(
-        self, observation: Observation, n: int, rng: np.random.Generator, *, reference: bool = False, greedy: bool = False
+        self,
+        observation: Observation,
+        n: int,
+        rng: np.random.Generator,
+        *,
+        reference: bool = False,
+        greedy: bool = False,
     ) -> Responses:
         """n responses a prompt by inverse CDF, with replacement; ``greedy`` takes the most probable one."""
         features, reference_log_probs = observation["features"], observation["reference_log_probs"]  # (B, N, d), (B, N)
@@ -70,9 +76,7 @@ class PoolPolicy:
         everything = self._all_log_probs(responses.context["features"], responses.context["reference_log_probs"])
         return everything.gather(1, torch.from_numpy(responses.actions.astype(np.int64))[:, None]).squeeze(1)
 
-    def _all_log_probs(
-        self, features: NDArray[np.float32], reference_log_probs: NDArray[np.float32]
-    ) -> torch.Tensor:
+    def _all_log_probs(self, features: NDArray[np.float32], reference_log_probs: NDArray[np.float32]) -> torch.Tensor:
         logits = self._head(torch.from_numpy(features)).squeeze(-1) + torch.from_numpy(reference_log_probs)
         return torch.log_softmax(logits, dim=-1)  # (B, N)
 

@@ -73,9 +73,7 @@ class EnsemblePosterior:
             weight = rng.standard_normal((config.members, fan_in, fan_out)) * (config.init_scale / np.sqrt(fan_in))
             self._initial += [torch.tensor(weight, dtype=torch.float32), torch.zeros(config.members, 1, fan_out)]
         self._weights = [tensor.clone().requires_grad_() for tensor in self._initial]
-        self._optimizer = torch.optim.Adam(
-            self._weights, lr=config.learning_rate, weight_decay=config.weight_decay
-        )
+        self._optimizer = torch.optim.Adam(self._weights, lr=config.learning_rate, weight_decay=config.weight_decay)
         self._centre: NDArray[np.float32] | None = None
         self._scale: NDArray[np.float32] | None = None
         self._chosen = np.empty((0, dim), np.float32)
@@ -91,9 +89,7 @@ class EnsemblePosterior:
             scores = self._forward(torch.from_numpy(self._standardise(flat)))  # (K, n)
         return scores.numpy().reshape(-1, *features.shape[:-1])
 
-    def update(
-        self, chosen: NDArray[np.float32], rejected: NDArray[np.float32], labels: int
-    ) -> Metrics:
+    def update(self, chosen: NDArray[np.float32], rejected: NDArray[np.float32], labels: int) -> Metrics:
         """Add n pairs of features (n, d) to the buffer and take ``steps`` gradient steps.
 
         Args:

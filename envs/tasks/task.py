@@ -56,6 +56,8 @@ class Task:
         }  # fmt: skip
         arrays: dict[str, NDArray[Any]] = {"header": np.frombuffer(json.dumps(header).encode(), np.uint8)}
         if self.features is not None:
+            if not np.abs(self.features).max() <= FEATURE_BOUND:
+                raise ValueError(f"features must lie in [-{FEATURE_BOUND}, {FEATURE_BOUND}], each is stored in a byte")
             arrays["features"] = np.round(self.features * (127 / FEATURE_BOUND)).astype(np.int8)
         if self.lm_log_probs is not None:
             arrays["lm_log_probs"] = self.lm_log_probs
@@ -115,11 +117,17 @@ def _from_npz(path: Path) -> Task:
         prompts=tuple(header["prompts"]),
         n_duel=header["n_duel"],
         references=np.array(header["references"], dtype=object),
-        features=None if features is None else features.astype(np.float32) * np.float32(FEATURE_BOUND / 127),
+        features=None if features is None else _features(features),
         lm_log_probs=arrays.get("lm_log_probs"),
         utilities=utilities,
         card=header["card"],
     )
+
+
+def _features(stored: NDArray[Any]) -> NDArray[np.float32]:
+    """Features from bytes; files of an earlier form hold them as floats."""
+    scale = FEATURE_BOUND / 127 if stored.dtype == np.int8 else 1.0
+    return stored.astype(np.float32) * np.float32(scale)
 
 
 def _from_jsonl(path: Path) -> Task:

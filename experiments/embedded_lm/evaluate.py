@@ -70,7 +70,7 @@ def summary(asked: list[Prompt], answers: list[list[str]], demos: dict[str, Any]
         repeats.append(1 - len(set(texts)) / len(texts))
         pairs = [pair for text in texts for pair in pairwise(words_of(text))]
         distinct.append(len(set(pairs)) / len(pairs))
-    found = {"pass": passed, "repeats": repeats, "distinct2": distinct}
+    found: dict[str, list[Any]] = {"pass": passed, "repeats": repeats, "distinct2": distinct}
     return {name: round(float(np.mean(values)), 3) for name, values in found.items()}
 
 

@@ -184,7 +184,7 @@ def fit(
     """Train with a cosine schedule, leave the best epoch's weights in the model; return (loss, epoch)."""
     matrices = [p for p in model.parameters() if p.ndim > 1]
     vectors = [p for p in model.parameters() if p.ndim < 2]
-    groups = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
+    groups: list[dict[str, Any]] = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=args.lr, weight_decay=args.weight_decay, betas=(0.9, 0.98))
     total = args.epochs * math.ceil(len(pairs) / args.batch)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda t: rate(t, total, args.warmup))

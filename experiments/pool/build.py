@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tyro
@@ -100,7 +101,7 @@ def principal_components(features: NDArray[np.float32], n_fit: int, dim: int) ->
 
 
 def _utilities(name: str, asked: list[str], texts: NDArray[np.object_]) -> NDArray[np.float64]:
-    oracle = make_oracle(name)
+    oracle: Any = make_oracle(name)
     flat = oracle.utilities([prompt for prompt in asked for _ in range(texts.shape[1])], texts.ravel().tolist())
     return np.asarray(flat, np.float64).reshape(texts.shape)
 

@@ -62,12 +62,18 @@ def specs_of(options: Tune, setting: str) -> list[RunSpec]:
     labels = options.labels or defaults.labels
     return [
         RunSpec(
-            env=options.env, agent=options.agent, seed=seed, labels=labels,
-            batch=changes["run"].get("batch", defaults.batch), evaluate_every=max(1, labels // 8),
-            evaluation_repeats=defaults.evaluation_repeats, env_kwargs=changes["env"],
-            agent_options=changes["agent"], learner=defaults.learner | changes["learner"],
+            env=options.env,
+            agent=options.agent,
+            seed=seed,
+            labels=labels,
+            batch=changes["run"].get("batch", defaults.batch),
+            evaluate_every=max(1, labels // 8),
+            evaluation_repeats=defaults.evaluation_repeats,
+            env_kwargs=changes["env"],
+            agent_options=changes["agent"],
+            learner=defaults.learner | changes["learner"],
             policy=defaults.policy | changes["policy"],
-        )  # fmt: skip
+        )
         for seed in range(FIRST_SEED, FIRST_SEED + options.seeds)
     ]
 
@@ -82,7 +88,9 @@ def main() -> None:
     table = Table("setting", *METRICS, title=f"{options.agent} on {options.env}, {options.seeds} tuning seeds")
     for setting, specs in settings.items():
         rows = [runs[spec.run_id].rows for spec in specs if runs[spec.run_id].finished]
-        finals = [run[-1] | {"mean_offline_win_rate": np.mean([row["offline_win_rate"] for row in run])} for run in rows]
+        finals = [
+            run[-1] | {"mean_offline_win_rate": np.mean([row["offline_win_rate"] for row in run])} for run in rows
+        ]
         values = {name: np.array([final[name] for final in finals]) for name in METRICS if name in finals[0]}
         cells = [f"{v.mean():.3f} ± {v.std(ddof=1) / len(v) ** 0.5:.3f}" for v in values.values()]
         table.add_row(setting or "default", *cells)

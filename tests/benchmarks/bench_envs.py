@@ -11,7 +11,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-import duelbench  # noqa: F401  registers the environments
+import duelbench  # registers the environments
 
 ROUNDS = 50
 

@@ -10,7 +10,7 @@ import pytest
 
 from duelbench import ENV_IDS
 from duelbench.agents.registry import AGENTS
-from duelbench.cli import main
+from duelbench.cli import RunCommand, main, run_specs
 from duelbench.execute import execute
 from duelbench.oracles import ORACLES
 from duelbench.record import load_runs
@@ -60,6 +60,7 @@ def test_run_aligns_reports_and_does_nothing_the_second_time(
     for metrics in summary["agents"].values():
         numbers = metrics["offline_win_rate"]
         assert set(numbers) >= {"mean", "se", "n"} and numbers["n"] == 2 and 0 <= numbers["mean"] <= 1
+        assert metrics["labels"] == {"mean": 96.0, "se": 0.0, "n": 2}
     assert "cumulative_average_regret" in summary["agents"]["sea"]
     page = out / "report.html"
     assert "online" in page.read_text() and str(page) in printed.err.replace("\n", "")
@@ -108,6 +109,31 @@ def test_bad_usage_is_one_clear_line_and_exit_code_two(
     assert said in printed.err and printed.err.startswith("duelbench:")
     assert len(printed.err.strip().splitlines()) == 1 and printed.out == ""
     assert not (tmp_path / "out").exists()
+
+
+GAP = """
+from dataclasses import dataclass
+from duelbench.agents.online import Online
+@dataclass(frozen=True)
+class Options:
+    candidates: int = 2
+class Gap(Online):
+    Config = Options
+"""
+
+
+def test_options_of_an_agent_given_by_path_go_by_its_class(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("gap.py", "other.py"):
+        (tmp_path / name).write_text(GAP)
+    agent, other = f"{tmp_path}/gap.py:Gap", f"{tmp_path}/other.py:Gap"
+    specs = run_specs(RunCommand(agent=(agent, "online"), seeds=1, set=("Gap.candidates=8",)))
+    assert {spec.agent: spec.agent_options for spec in specs} == {agent: {"candidates": 8}, "online": {}}
+    assert call("run", "--agent", agent, "--set", "Gap.candidate=8", "--out", str(tmp_path / "out")) == 2
+    assert "did you mean 'candidates'" in capsys.readouterr().err
+    assert call("run", "-a", agent, "--set", "gap.candidates=8", "--out", str(tmp_path / "out")) == 2
+    assert "['Gap', 'env']" in capsys.readouterr().err
+    assert call("run", "-a", agent, "-a", other, "--set", "Gap.candidates=8", "--out", str(tmp_path / "out")) == 2
+    assert "may mean" in capsys.readouterr().err
 
 
 def test_a_folder_without_runs_is_bad_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 from duelbench.journal import Answer, Journal
+from duelbench.record import RunBusyError, RunFolder
 from duelbench.runner import run
 from duelbench.spec import RunSpec
+from duelbench.types import Verdict
 
 KILLS, LABELS, BATCH = 10, 150, 8
 SCOUT = f"{Path(__file__).with_name('my_agent.py')}:Scout"
@@ -49,6 +51,13 @@ def journaled(folder: Path, spec: RunSpec) -> list[Answer]:
     return answers
 
 
+def ties(answers: list[Answer]) -> int:
+    """Number of labels that no oracle was asked for: two identical responses tie."""
+    same = [answer for answer in answers if answer.first == answer.second]
+    assert all(answer.verdict == Verdict.TIE and answer.probability == 0.5 for answer in same)
+    return len(same)
+
+
 def wait_for_calls(process: BaseProcess, log: Path, calls: int) -> None:
     """Until the oracle was called so many times, or the run is over."""
     while process.is_alive() and (len(log.read_bytes().splitlines()) if log.exists() else 0) < calls:
@@ -76,7 +85,8 @@ def test_a_run_killed_ten_times_is_the_run_never_killed(
         kills += process.is_alive()
         process.kill()
         process.join()
-        now_lost = len(bought(log)) - lost - len(journaled(folder, spec))
+        answers = journaled(folder, spec)
+        now_lost = len(bought(log)) - lost - (len(answers) - ties(answers))
         assert 0 <= now_lost <= BATCH  # bought, but not yet journaled at the very kill
         lost += now_lost
     assert kills > KILLS // 2, "the run was over before it was killed: give it more labels"
@@ -87,14 +97,15 @@ def test_a_run_killed_ten_times_is_the_run_never_killed(
     answers = journaled(folder, spec)
     assert answers == journaled(whole, whole_spec)
     assert len(answers) == LABELS
-    assert len(bought(log)) == LABELS + lost  # nothing that was journaled was ever bought again
-    assert len(bought(tmp_path / "whole.jsonl")) == LABELS
+    assert len(bought(log)) + ties(answers) == LABELS + lost  # nothing that was journaled was ever bought again
+    assert len(bought(tmp_path / "whole.jsonl")) + ties(answers) == LABELS
 
 
 def test_a_run_that_does_not_repeat_itself_is_stopped(task_file: str, oracles: str, tmp_path: Path) -> None:
     """A journal of other duels than the resumed run proposes is an error, never a wrong label."""
     spec = spec_of("online", task_file, oracles, tmp_path / "log.jsonl")
     folder = run(spec, tmp_path)
+    n_ties = ties(journaled(folder, spec))
     (folder / "DONE").unlink()
     for path in (folder / "checkpoint").iterdir():
         path.unlink()
@@ -105,7 +116,43 @@ def test_a_run_that_does_not_repeat_itself_is_stopped(task_file: str, oracles: s
     with pytest.raises(RuntimeError, match="did not repeat itself"):
         run(spec, tmp_path)
     assert "JournalMismatchError" in (folder / "error.txt").read_text()
-    assert len(bought(tmp_path / "log.jsonl")) == LABELS
+    assert len(bought(tmp_path / "log.jsonl")) + n_ties == LABELS
+
+
+def test_two_processes_never_play_one_run(task_file: str, oracles: str, tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    spec = spec_of("online", task_file, oracles, log)
+    folder = tmp_path / "runs" / spec.folder_name
+    process = _forkserver.Process(target=hold, args=(spec, folder))
+    process.start()
+    wait_until_held(folder)
+    with pytest.raises(RunBusyError, match="another process is playing this run"):
+        run(spec, tmp_path)
+    assert not (folder / "error.txt").exists() and not bought(log)  # the other's run is left alone
+    process.kill()
+    process.join()
+    assert run(spec, tmp_path) == folder and (folder / "DONE").exists()
+    with RunFolder(folder, spec).playing():  # a finished run is read, not played
+        assert run(spec, tmp_path) == folder
+
+
+def hold(spec: RunSpec, folder: Path) -> None:
+    with RunFolder(folder, spec).playing():
+        (folder / "held").touch()
+        time.sleep(600)
+
+
+def wait_until_held(folder: Path) -> None:
+    while not (folder / "held").exists():
+        time.sleep(0.01)
+
+
+def test_a_run_plays_where_files_cannot_be_locked(
+    task_file: str, oracles: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("duelbench.record.fcntl", None)  # as on Windows
+    spec = spec_of("uniform", task_file, oracles, tmp_path / "log.jsonl")
+    assert (run(spec, tmp_path) / "DONE").exists()
 
 
 def test_a_changed_checkpoint_row_count_is_measured_again(task_file: str, oracles: str, tmp_path: Path) -> None:

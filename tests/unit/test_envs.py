@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -18,9 +20,15 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 import duelbench
+from duelbench.assemble import assemble
 from duelbench.envs.problem import InvalidActionError
+from duelbench.envs.tasks import load_task
+from duelbench.journal import Journal
 from duelbench.preference import preference_probability
+from duelbench.runner import run
+from duelbench.spec import RunSpec
 from duelbench.streams import Streams
+from duelbench.types import Pair, Responses, Verdict
 
 POOL, TEXT = "LLMDuelPool-v0", "LLMDuel-v0"
 ids = pytest.mark.parametrize("env_id", sorted(duelbench.ENV_IDS))
@@ -344,6 +352,123 @@ def test_an_unknown_way_with_identical_responses_is_refused(small: dict[str, Any
         gym.make(POOL, identical="ignore", **small)
 
 
+def test_a_tie_of_identical_responses_is_journaled_and_the_oracle_not_asked(
+    task_file: str, oracles: str, tmp_path: Path
+) -> None:
+    log = tmp_path / "asked.jsonl"
+    kwargs = {"task": task_file, "oracle": f"{oracles}:Judge", "oracle_kwargs": {"log": str(log)}}
+    plays = []
+    for _ in range(2):  # the second time all answers come from the journal
+        env: Any = gym.make_vec(POOL, num_envs=4, **kwargs).unwrapped
+        env.engine.journal = journal = Journal(tmp_path / "journal.sqlite", "run")
+        env.reset(seed=0)
+        env.abstain(np.array([False, False, False, True]))
+        plays.append(plain(env.step(np.array([[1, 1], [0, 1], [2, 2], [3, 3]]))))
+        answers = journal.answers()
+        journal.close()
+        assert [a.duel for a in answers] == [0, 1, 2]  # a row that abstains is in no journal
+        for a in (answers[0], answers[2]):
+            assert a.first == a.second and a.verdict == Verdict.TIE and a.probability == 0.5
+        (call,) = map(json.loads, log.read_text().splitlines())
+        assert call == [[answers[1].prompt, answers[1].first, answers[1].second]]
+    assert plays[0] == plays[1]
+
+
+# Rows that abstain
+
+
+@ids
+def test_a_row_that_abstains_goes_on_without_a_duel_for_one_step(
+    env_id: str, task_file: str, oracles: str, tmp_path: Path
+) -> None:
+    log = tmp_path / "asked.jsonl"
+    kwargs = {"task": task_file, "oracle": f"{oracles}:Judge", "oracle_kwargs": {"log": str(log)}}
+    env, twin = gym.make(env_id, **kwargs).unwrapped, gym.make(env_id, **kwargs).unwrapped
+    env.reset(seed=1), twin.reset(seed=1)
+    env.abstain(np.array([True]))  # type: ignore[attr-defined]
+    observation, reward, terminated, truncated, info = env.step(pair(env_id))
+    assert np.isnan(reward) and info == {"verdict": "skipped", "labels": 0} and not terminated and not truncated
+    assert not log.exists()
+    assert plain(observation) == plain(twin.step(pair(env_id))[0])  # the next prompt, whatever was done
+    one, two = env.step(pair(env_id)), twin.step(pair(env_id))  # it was for one step, and moved no noise
+    assert plain(one[:4]) == plain(two[:4]) and (one[4]["labels"], two[4]["labels"]) == (1, 2)
+
+
+@ids
+@pytest.mark.parametrize("identical", ["tie", "ask", "skip", "error"])
+def test_some_rows_abstain_and_the_others_get_their_answers(env_id: str, identical: str, small: dict[str, Any]) -> None:
+    env, twin = (gym.make_vec(env_id, num_envs=4, identical=identical, **small).unwrapped for _ in range(2))
+    env.reset(seed=3), twin.reset(seed=3)
+    away = np.array([True, False, False, True])
+    a, b = pair(env_id)
+    batch = np.array([[a, b]] * 3 + [[a, a]]) if env_id == POOL else ((a,) * 4, (b,) * 3 + (a,))
+    env.abstain(away)  # type: ignore[attr-defined]
+    observation, rewards, _, _, info = env.step(batch)
+    # the last row's pair is identical, and it abstains: no tie, no label, no error
+    others = np.array([[a, b]] * 4) if env_id == POOL else ((a,) * 4, (b,) * 4)
+    expected, wanted, _, _, told = twin.step(others)
+    assert plain(observation) == plain(expected)
+    assert np.isnan(rewards).tolist() == (info["verdict"] == "skipped").tolist() == away.tolist()
+    assert rewards[~away].tolist() == wanted[~away].tolist()
+    assert info["labels"].tolist() == [0, 1, 1, 0] and told["labels"].tolist() == [1] * 4
+    assert plain(env.step(others)[:4]) == plain(twin.step(others)[:4])
+
+
+@ids
+@pytest.mark.parametrize("vector", [False, True])
+def test_a_step_that_fails_does_not_use_up_that_a_row_abstains(
+    env_id: str, vector: bool, small: dict[str, Any]
+) -> None:
+    env: Any = gym.make_vec(env_id, num_envs=2, identical="error", **small) if vector else gym.make(env_id, **small)
+    env = env.unwrapped
+    env.reset(seed=0)
+    a, b = pair(env_id)
+    good = (np.array([[a, b]] * 2) if env_id == POOL else ((a,) * 2, (b,) * 2)) if vector else pair(env_id)
+    clash = np.array([[a, b], [a, a]]) if env_id == POOL else ((a, a), (b, a))
+    env.abstain(np.array([True, False] if vector else [True]))
+    for bad in (None, clash) if vector else (None,):
+        with pytest.raises(InvalidActionError):
+            env.step(bad)
+    verdict = np.atleast_1d(np.array(env.step(good)[4]["verdict"], object))
+    assert verdict[0] == "skipped" and "skipped" not in verdict[1:]
+    assert "skipped" not in np.atleast_1d(np.array(env.step(good)[4]["verdict"], object))
+
+
+class EveryOther:
+    """Asks the even rows only."""
+
+    def __init__(self, setup: Any) -> None:
+        self.policy, self.rng, self.evaluation_rng = setup.policy, setup.rng, setup.evaluation_rng
+
+    def propose(self, observation: Any) -> Pair:
+        drawn = self.policy.sample(observation, 2, self.rng)
+        rows = np.arange(len(drawn))
+        return Pair(drawn.pick(rows * 0), drawn.pick(rows * 0 + 1), rows % 2 == 0)
+
+    def update(self, observation: Any, pair: Pair, feedback: NDArray[np.float64]) -> dict[str, float]:
+        assert np.isnan(feedback[1::2]).all() and np.isfinite(feedback[::2]).all()
+        return {}
+
+    def respond(self, observation: Any) -> Responses:
+        return self.policy.sample(observation, 1, self.evaluation_rng()).pick(np.zeros(len(observation["prompt"]), int))
+
+
+def test_a_run_abstains_where_its_agent_does_not_ask(small: dict[str, Any], tmp_path: Path) -> None:
+    spec = RunSpec(POOL, f"{__file__}:EveryOther", 0, 32, batch=8, env_kwargs=small)
+    journal = Journal(run(spec, tmp_path) / "journal.sqlite", spec.run_id)
+    answers = {a.duel: a.verdict.name.lower() for a in journal.answers()}
+    journal.close()
+    assert list(answers) == list(range(0, 64, 2))  # 32 labels: of eight rows four are asked a round
+    parts = assemble(spec)
+    env = parts.env.unwrapped
+    observation, _ = env.reset(seed=parts.seeds)
+    for k in range(8):
+        proposed = parts.agent.propose(observation)
+        env.abstain(~proposed.ask)
+        observation, _, _, _, info = env.step(np.stack([proposed.first.actions, proposed.second.actions], -1))
+        assert info["verdict"].tolist() == [answers.get(8 * k + row, "skipped") for row in range(8)]
+
+
 # Common random numbers and starting again
 
 
@@ -534,6 +659,34 @@ def test_a_row_that_the_oracle_fails_on_is_invalid_and_the_others_keep_their_ans
     assert rewards[~odd].tolist() == expected[~odd].tolist()
     assert info["verdict"][~odd].tolist() == answers["verdict"][~odd].tolist()
     assert info["labels"].tolist() == [1] * 7
+
+
+@ids
+def test_references_of_unknown_utility_are_left_out_of_the_truth(env_id: str, task_file: str, oracles: str) -> None:
+    env: Any = gym.make(env_id, task=task_file, oracle=f"{oracles}:Forgetful").unwrapped
+    row = env.problem.task.references[5]
+    u = [float(text.split()[-1]) for text in row if not text.startswith("odd")]
+    truth = env.truth(np.array([5, 5]), np.array([0, 1]) if env_id == POOL else row[:2])  # the first one is odd
+    assert truth.best.tolist() == [max(u)] * 2
+    assert np.isnan([truth.utilities[0], truth.win_rate()[0], truth.win_probability()[0]]).all()
+    assert truth.win_rate()[1] == pytest.approx(np.mean([(u[0] > v) + 0.5 * (u[0] == v) for v in u]))
+    assert truth.win_probability()[1] == pytest.approx(np.mean([1 / (1 + np.exp(v - u[0])) for v in u]))
+    blank: Any = gym.make(env_id, task=task_file, oracle=f"{oracles}:Blank").unwrapped
+    truth = blank.truth(np.array([5]), np.array([1]) if env_id == POOL else row[1:2])
+    assert np.isnan([truth.best[0], truth.win_rate()[0]]).all()
+
+
+def test_stored_utilities_are_those_of_the_packaged_reader_only(task_file: str, oracles: str, tmp_path: Path) -> None:
+    task = load_task(task_file)
+    stored = np.full(task.references.shape, 7.0)
+    path = tmp_path / "stored.npz"
+    dataclasses.replace(task, utilities={"reader": stored}).save(path)
+    reader: Any = gym.make(POOL, task=str(path)).unwrapped
+    namesake: Any = gym.make(POOL, task=str(path), oracle=f"{oracles}:Namesake").unwrapped
+    assert reader.problem.oracle.name == namesake.problem.oracle.name == "reader"
+    assert np.array_equal(reader.problem.stored_utilities, stored)
+    worths = [[float(text.split()[-1]) for text in row] for row in task.references]
+    assert namesake.problem.stored_utilities.tolist() == worths
 
 
 def test_a_bad_temperature_is_said_when_the_env_is_made(small: dict[str, Any]) -> None:

@@ -76,6 +76,14 @@ def test_a_batch_that_breaks_half_way_leaves_nothing(journal: Journal) -> None:
     assert len(journal) == 0
 
 
+def test_a_tie_of_identical_responses_is_no_sign_that_the_oracle_is_back(journal: Journal) -> None:
+    good, failed = [answer(k) for k in range(3)], [answer(k, Verdict.INVALID, None) for k in (3, 5, 6)]
+    tie = Answer(4, "prompt", "same", "same", 0.5, Verdict.TIE)
+    journal.append([*good, *failed, tie])
+    journal.forget_trailing_failures()
+    assert [a.duel for a in journal.answers()] == [0, 1, 2, 4]
+
+
 def test_a_recalled_answer_must_be_to_the_same_duel() -> None:
     held = Answer(5, "prompt", "one", "two", 0.5, Verdict.FIRST)
     check_same_duel(held, "prompt", "one", "two")

@@ -11,8 +11,8 @@ from PIL import Image
 
 from duelbench import plots
 from duelbench.comparison import Section, sections
-from duelbench.drawing import STYLES, _spread, save_csv, styles, write_atomically
-from duelbench.record import Run
+from duelbench.drawing import STYLES, _spread, save_csv, styles
+from duelbench.record import Run, write_atomic
 
 
 def make_run(agent: str, seed: int, speed: float = 1.0, env: str = "LLMDuelPool-v0") -> Run:
@@ -134,5 +134,5 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(Path, "replace", fail)
     with pytest.raises(OSError, match="disk full"):
-        write_atomically(path, b"half")
+        write_atomic(path, b"half")
     assert path.read_text() == "a\n1\n"

@@ -51,3 +51,10 @@ def test_arrays_go_in_and_come_out() -> None:
 
 def test_win_rate_counts_ties_half() -> None:
     assert regret.win_rate([0.2, 0.5, 0.500001, 1.0, 0.0]).tolist() == [0.0, 0.5, 1.0, 1.0, 0.0]
+
+
+def test_what_is_not_known_is_no_loss_and_in_no_mean() -> None:
+    assert np.isnan(regret.win_rate([np.nan, 0.2])).tolist() == [True, False]
+    values = np.array([[1.0, np.nan, 3.0], [np.nan] * 3, [0.0, 0.0, 0.0]])
+    np.testing.assert_array_equal(regret.mean_of_known(values), [2.0, np.nan, 0.0])
+    assert regret.mean_of_known([1.0, np.nan]) == 1.0 and np.isnan(regret.mean_of_known([]))

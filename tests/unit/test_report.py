@@ -187,7 +187,9 @@ def test_missing_metrics_and_uneven_grids(tmp_path: Path) -> None:
     ]
     runs = [*three_agents(2), make_run("mine", 0, 0.0, rows=rows)]
     found = summary(runs)["agents"]
-    assert set(found["mine"]) == {"loss"} and "loss" not in found["sea"]
+    assert set(found["mine"]) == {"loss", "labels"} and "loss" not in found["sea"]
+    assert found["mine"]["labels"] == {"mean": 103.0, "se": None, "n": 1}  # consumed, wherever scores are read
+    assert found["sea"]["labels"] == {"mean": 100.0, "se": 0.0, "n": 2}
     assert found["mine"]["loss"]["mean"] == pytest.approx(0.5 - 0.1 * 40 / 43)  # read at 100 labels, as all others
     assert "mine" in Page(write_report(tmp_path, runs)).text
 

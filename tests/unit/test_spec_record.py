@@ -85,6 +85,12 @@ def test_write_atomic_replaces_the_whole_file(tmp_path_factory: pytest.TempPathF
         assert not list(path.parent.glob(".file*"))
 
 
+def test_write_atomic_takes_bytes_and_makes_the_folder(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "picture.png"
+    write_atomic(path, b"\x89PNG\r\n")
+    assert path.read_bytes() == b"\x89PNG\r\n"
+
+
 def make_folder(out: Path, spec: RunSpec = SPEC, rows: int = 3) -> RunFolder:
     folder = RunFolder(out / "runs" / spec.folder_name, spec)
     folder.write_manifest("duelbench run", {"comparator": "the pool"})

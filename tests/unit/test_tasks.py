@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from duelbench.envs.tasks import Task, load_task, task_names
+from duelbench.envs.tasks.task import FEATURE_BOUND
 
 
 def test_a_packaged_task_is_whole() -> None:
@@ -32,7 +34,7 @@ def test_npz_round_trip(tmp_path: Path, features: bool) -> None:
     task = Task(
         "naïve 🙂", ("one", "two\u2028", ""), 2,
         np.array([["a\n", ""], ["\x00b", "ç"], ["d", "e"]], dtype=object),
-        rng.standard_normal((3, 2, 4)).astype(np.float16).astype(np.float32) if features else None,
+        rng.integers(-127, 128, (3, 2, 4)).astype(np.float32) * np.float32(FEATURE_BOUND / 127) if features else None,
         rng.standard_normal((3, 2)).astype(np.float32) if features else None,
         {"reader": np.arange(6.0).reshape(3, 2) / 4} if features else {},
         {"made": [1, None]},
@@ -48,6 +50,22 @@ def test_npz_round_trip(tmp_path: Path, features: bool) -> None:
     assert loaded.utilities.keys() == task.utilities.keys()
     for name, utilities in task.utilities.items():
         assert np.array_equal(loaded.utilities[name], utilities) and loaded.utilities[name].dtype == np.float64
+
+
+def features_task(features: NDArray[Any]) -> Task:
+    return Task("t", ("p", "q"), 1, np.array([["a", "b"]] * 2, dtype=object), features)
+
+
+def test_features_are_kept_to_half_a_step_and_never_wrap_round(tmp_path: Path) -> None:
+    features = np.random.default_rng(0).uniform(-FEATURE_BOUND, FEATURE_BOUND, (2, 2, 50)).astype(np.float32)
+    features[0, 0, :2] = -FEATURE_BOUND, FEATURE_BOUND
+    features_task(features).save(tmp_path / "a.npz")
+    loaded = load_task(str(tmp_path / "a.npz")).features
+    assert loaded is not None and np.abs(loaded - features).max() <= 0.501 * FEATURE_BOUND / 127
+    for bad in (1.01 * FEATURE_BOUND, np.nan):
+        features[1, 1, 1] = bad
+        with pytest.raises(ValueError, match="features must lie in"):
+            features_task(features).save(tmp_path / "b.npz")
 
 
 def lines(tmp_path: Path, *rows: Any, name: str = "task.jsonl") -> str:

@@ -1,0 +1,44 @@
+"""Measure the pool that ships with the package: spread, headroom, and how much of the taste its features show.
+
+python -m duelbench.experiments.pool.describe
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from duelbench.envs.tasks.task import load_task
+
+RIDGE = 100.0  # penalty of the linear model; fixed, not chosen on the judged prompts
+
+
+def explained(features: NDArray[np.float32], utilities: NDArray[np.float64], n_fit: int) -> float:
+    """Share of the within-prompt variance of u on held-out prompts that a ridge regression explains."""
+    x = (features - features.mean(1, keepdims=True)).astype(np.float64)  # (P, N, d)
+    y = utilities - utilities.mean(1, keepdims=True)  # (P, N)
+    fit = x[:n_fit].reshape(-1, x.shape[-1])
+    weights = np.linalg.solve(fit.T @ fit + RIDGE * np.eye(x.shape[-1]), fit.T @ y[:n_fit].ravel())
+    left = y[n_fit:] - x[n_fit:] @ weights
+    return float(1 - (left**2).sum() / (y[n_fit:] ** 2).sum())
+
+
+def main() -> None:
+    """Print the table of the card."""
+    task = load_task("short-writing")
+    assert task.features is not None
+    n_all, n_stored, dim = task.features.shape
+    words = np.mean([len(text.split()) for text in task.references.ravel()])
+    title = f"{task.n_duel} + {n_all - task.n_duel} prompts, N = {n_stored}, d = {dim}, {words:.1f} words a response"
+    table = Table("oracle", "sd of u within a prompt", "best − mean", "linear R² on held-out prompts", title=title)
+    for name, u in task.utilities.items():
+        headroom = (u.max(1) - u.mean(1)).mean()
+        share = explained(task.features, u, task.n_duel)
+        table.add_row(name, f"{u.std(1).mean():.2f}", f"{headroom:.2f}", f"{share:.2f}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
