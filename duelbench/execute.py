@@ -43,6 +43,7 @@ def execute(
         command: for the record.
         console: where the progress bar goes.
     """
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # one bar is enough; workers inherit it
     with _bar(specs, console or Console(stderr=True)) as tell:
         if workers == 1:
             return [_guarded(spec, out, command, tell) for spec in specs]

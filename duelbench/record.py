@@ -6,13 +6,14 @@ import json
 import os
 import platform
 import subprocess
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from duelbench.spec import RunSpec
 
@@ -22,6 +23,9 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 SCHEMA_VERSION = 1
+PATIENCE_SECONDS = 20.0
+"""How long to wait for a run that another process is playing."""
+_POLL_SECONDS = 0.25
 _PACKAGES = ("duelbench", "gymnasium", "numpy", "scipy", "torch", "transformers", "safetensors")
 
 
@@ -89,17 +93,21 @@ class RunFolder:
     def playing(self) -> Iterator[None]:
         """Keep other processes off the run; the system lets go of it when this process ends, however it ends.
 
+        Waits a while first: a worker whose parent was killed ends within a round, so that the same command can be
+        given again at once.
+
         Raises:
-            RunBusyError: if another process has it.
+            RunBusyError: if another process still has it then.
         """
         if fcntl is None:
             yield
             return
         with (self.path / "lock").open("a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise RunBusyError(f"another process is playing this run: {self.path}") from None
+            deadline = time.monotonic() + PATIENCE_SECONDS
+            while not _locked(file):
+                if time.monotonic() > deadline:
+                    raise RunBusyError(f"another process is playing this run: {self.path}")
+                time.sleep(_POLL_SECONDS)
             yield
 
     def write_manifest(self, command: str, facts: dict[str, Any]) -> None:
@@ -135,6 +143,14 @@ class RunFolder:
     def fail(self, trace: str) -> None:
         """Leave the traceback of a failed run beside what it had measured."""
         write_atomic(self.path / "error.txt", trace)
+
+
+def _locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def load_runs(folder: Path) -> list[Run]:

@@ -119,7 +119,10 @@ def test_a_run_that_does_not_repeat_itself_is_stopped(task_file: str, oracles: s
     assert len(bought(tmp_path / "log.jsonl")) + n_ties == LABELS
 
 
-def test_two_processes_never_play_one_run(task_file: str, oracles: str, tmp_path: Path) -> None:
+def test_two_processes_never_play_one_run(
+    task_file: str, oracles: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("duelbench.record.PATIENCE_SECONDS", 0.0)
     log = tmp_path / "log.jsonl"
     spec = spec_of("online", task_file, oracles, log)
     folder = tmp_path / "runs" / spec.folder_name

@@ -1,0 +1,36 @@
+"""The README's Python blocks run as they stand."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from duelbench.record import load_runs
+from duelbench.runner import run
+from duelbench.spec import RunSpec
+
+BLOCKS = re.findall(r"```python\n(.*?)```", (Path(__file__).parents[2] / "README.md").read_text("utf-8"), re.S)
+
+
+def block(name: str) -> str:
+    (found,) = [text for text in BLOCKS if name in text]
+    return found
+
+
+def test_the_first_example_prints_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+    example = block("gym.make")
+    exec(compile(example, "README.md", "exec"), {})
+    said = re.findall(r"print\(.*\)  # (.*)", example)
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == said[0] and said[1].startswith(printed[1])
+
+
+@pytest.mark.parametrize(("file", "name"), [("gap.py", "Gap"), ("mine.py", "MyAgent")])
+def test_the_custom_agents_run(file: str, name: str, tmp_path: Path) -> None:
+    (tmp_path / file).write_text(block(f"# {file}"))
+    spec = RunSpec(env="LLMDuelPool-v0", agent=f"{tmp_path / file}:{name}", seed=0, labels=64, evaluate_every=64)
+    run(spec, tmp_path)
+    (record,) = load_runs(tmp_path)
+    assert record.finished and record.rows[-1]["labels"] == 64
