@@ -36,9 +36,11 @@ def data_files(folder: str) -> Iterator[Path]:
     """What the modules read while they run; experiments' result files and prose stay in the repository."""
     for path in sorted((ROOT / folder).rglob("*")):
         hidden = any(part.startswith((".", "__pycache__")) for part in path.parts)
+        results = folder == "experiments" and not (path.parent / "__init__.py").exists()
         if (
             path.is_file()
             and not hidden
+            and not results
             and path.suffix in (".npz", ".json", ".safetensors", ".html", ".typed", ".txt")
         ):
             yield path
