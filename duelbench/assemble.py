@@ -38,7 +38,8 @@ def assemble(spec: RunSpec) -> Parts:
     base = importlib.import_module("duelbench.agents.base")
     registry = importlib.import_module("duelbench.agents.registry")
     streams = Streams(spec.seed)
-    policy = make_policy(spec, streams)
+    env = _make_env(spec, spec.batch)
+    policy = make_policy(spec, env.single_observation_space, streams)
     setup = base.Setup(
         policy=policy,
         learner=PreferenceLearner(policy, LearnerConfig(**spec.learner)),
@@ -49,18 +50,22 @@ def assemble(spec: RunSpec) -> Parts:
     )
     agent = registry.make_agent(spec.agent, setup, spec.agent_options)
     rows = max(1, round(spec.batch * getattr(agent, "prompts_per_label", 1.0)))
-    kwargs = {**spec.env_kwargs, "horizon": spec.labels + 1}
-    env: Any = gym.make_vec(spec.env, num_envs=rows, **kwargs)
+    if rows != spec.batch:  # known only now: the agent wants the policy, and the policy the spaces
+        env.close()
+        env = _make_env(spec, rows)
     if not len(env.unwrapped.problem.heldout_ids()):
         raise ValueError("the task has no held-out prompts, so the deployed policy cannot be judged")
     return Parts(env, agent, policy, streams.integers("environment", rows))
 
 
-def make_policy(spec: RunSpec, streams: Streams) -> Policy:
-    """The policy that fits the environment: a softmax over a pool's features, or a causal language model."""
+def _make_env(spec: RunSpec, rows: int) -> Any:
+    return gym.make_vec(spec.env, num_envs=rows, **{**spec.env_kwargs, "horizon": spec.labels + 1})
+
+
+def make_policy(spec: RunSpec, observation_space: gym.Space[Any], streams: Streams) -> Policy:
+    """The policy that fits what is observed: a softmax over a pool's features, or a causal language model."""
     options: dict[str, Any] = dict(spec.policy)
-    probe = gym.make(spec.env, **spec.env_kwargs)
-    spaces = getattr(probe.observation_space, "spaces", {})
+    spaces = getattr(observation_space, "spaces", {})
     if "features" in spaces:
         from duelbench.policies.pool import PoolPolicy
 

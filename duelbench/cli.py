@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from duelbench.defaults import DEMO_AGENTS, ENV_DEFAULTS, EnvDefaults
-from duelbench.spec import RUN_SETS
+from duelbench.spec import RUN_SETS, option_value
 
 console = Console(stderr=True)
 
@@ -224,10 +224,7 @@ def _options(settings: tuple[str, ...], agents: tuple[str, ...]) -> dict[str, di
             raise UsageError(f"--set expects NAME.OPTION=VALUE with NAME one of {known}, got {setting!r}")
         if len(meant) > 1:
             raise UsageError(f"--set {name} may mean {' or '.join(meant)}: give one of the classes another name")
-        try:
-            options[meant[0]][option] = json.loads(value)
-        except json.JSONDecodeError:
-            options[meant[0]][option] = value
+        options[meant[0]][option] = option_value(value)
     return options
 
 

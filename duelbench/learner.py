@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from duelbench.losses import LOSSES, xpo_bonus
 from duelbench.protocols import Policy
-from duelbench.types import Metrics, Responses
+from duelbench.types import Metrics, Responses, concatenate
 
 
 class NonFiniteLossError(RuntimeError):
@@ -191,26 +191,6 @@ class PreferenceLearner:
                 "rate too small for their precision?"
             )
         return norm
-
-
-def concatenate(parts: list[Responses]) -> Responses:
-    """Responses of shape (B,) one after another; private arrays of different widths are padded with zeros."""
-    names = ("actions", "log_probs", "reference_log_probs", "lengths", "features")
-    return replace(
-        parts[0],
-        prompts=tuple(prompt for part in parts for prompt in part.prompts),
-        context={name: _stack([part.context[name] for part in parts]) for name in parts[0].context},
-        payload={name: _stack([part.payload[name] for part in parts]) for name in parts[0].payload},
-        **{name: _stack([getattr(part, name) for part in parts]) for name in names},
-    )
-
-
-def _stack(arrays: list[NDArray[Any]]) -> NDArray[Any]:
-    full = np.max([a.shape[1:] for a in arrays], axis=0)  # the widest of each trailing axis
-    if all(a.shape[1:] == tuple(full) for a in arrays):
-        return np.concatenate(arrays)
-    gaps = [[(0, 0), *((0, int(size)) for size in full - a.shape[1:])] for a in arrays]
-    return np.concatenate([np.pad(a, gap) for a, gap in zip(arrays, gaps, strict=True)])
 
 
 def _reference_gap(chosen: Responses, rejected: Responses) -> NDArray[np.float32]:

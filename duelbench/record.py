@@ -7,7 +7,7 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -190,12 +190,7 @@ def _read_lines(path: Path) -> list[dict[str, float]]:
     """The whole lines of a JSONL file; a line torn by a kill is left out."""
     if not path.exists():
         return []
-    return list(_whole_lines(path.read_text(encoding="utf-8").split("\n")[:-1]))
-
-
-def _whole_lines(lines: Iterable[str]) -> Iterable[dict[str, float]]:
-    for line in lines:
-        yield json.loads(line)
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
 
 
 def installed_versions() -> dict[str, str]:

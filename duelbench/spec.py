@@ -69,3 +69,15 @@ class RunSpec:
     def folder_name(self) -> str:
         """Name of the run's folder; an environment's namespace must not become a folder of its own."""
         return f"{self.env}-{self.agent_label}-{self.seed}-{self.run_id}".replace("/", "_").replace(":", "_")
+
+
+def option_value(text: str) -> Any:
+    """The value of a ``NAME=VALUE`` setting: JSON where it parses as such, else the text itself.
+
+    >>> option_value("8"), option_value("0.5"), option_value("bai")
+    (8, 0.5, 'bai')
+    """
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text

@@ -144,6 +144,26 @@ class Pair:
         return np.asarray(self.first.actions == self.second.actions, dtype=bool)
 
 
+def concatenate(parts: list[Responses]) -> Responses:
+    """Responses of shape (B,) one after another; private arrays of different widths are padded with zeros."""
+    arrays: dict[str, Any] = {name: _stack([getattr(part, name) for part in parts]) for name in _ARRAYS}
+    return replace(
+        parts[0],
+        prompts=tuple(prompt for part in parts for prompt in part.prompts),
+        context={name: _stack([part.context[name] for part in parts]) for name in parts[0].context},
+        payload={name: _stack([part.payload[name] for part in parts]) for name in parts[0].payload},
+        **arrays,
+    )
+
+
+def _stack(arrays: list[NDArray[Any]]) -> NDArray[Any]:
+    full = np.max([a.shape[1:] for a in arrays], axis=0)  # the widest of each trailing axis
+    if all(a.shape[1:] == tuple(full) for a in arrays):
+        return np.concatenate(arrays)
+    gaps = [[(0, 0), *((0, int(size)) for size in full - a.shape[1:])] for a in arrays]
+    return np.concatenate([np.pad(a, gap) for a, gap in zip(arrays, gaps, strict=True)])
+
+
 def _first_occurrence(actions: NDArray[Any]) -> NDArray[np.int64]:
     seen: dict[Any, int] = {}
     return np.array([seen.setdefault(action, i) for i, action in enumerate(actions.tolist())], dtype=np.int64)

@@ -120,15 +120,12 @@ class Engine:
             return self._ask(rows, firsts, seconds)[1]
         ids = self.prompt_ids[rows]
         duels = (self.round * self.rows + rows).tolist()
-        texts = zip(
-            self.problem.prompt_texts(ids), self.problem.texts(ids, firsts), self.problem.texts(ids, seconds),
-            strict=True,
-        )  # fmt: skip
-        shown = list(texts)
+        sides = self.problem.texts(ids, firsts), self.problem.texts(ids, seconds)
+        shown = list(zip(self.problem.prompt_texts(ids), *sides, strict=True))
         known = self.journal.recall(duels)
-        for duel, texts_of_duel in zip(duels, shown, strict=True):
+        for duel, texts in zip(duels, shown, strict=True):
             if duel in known:
-                check_same_duel(known[duel], *texts_of_duel)
+                check_same_duel(known[duel], *texts)
         new = [k for k, duel in enumerate(duels) if duel not in known]
         if new:
             probability, verdicts = self._ask(rows[new], firsts[new], seconds[new])

@@ -8,7 +8,6 @@ Every ``--try`` is one setting: comma-separated ``learner.NAME=VALUE``, ``agent.
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from rich.table import Table
 from duelbench.defaults import ENV_DEFAULTS
 from duelbench.execute import execute
 from duelbench.record import load_runs
-from duelbench.spec import RunSpec
+from duelbench.spec import RunSpec, option_value
 
 METRICS = ("offline_win_rate", "mean_offline_win_rate", "online_win_rate", "cumulative_average_regret", "simple_regret")
 FIRST_SEED = 1000
@@ -55,10 +54,7 @@ def specs_of(options: Tune, setting: str) -> list[RunSpec]:
     for part in filter(None, setting.split(",")):
         left, _, value = part.partition("=")
         where, _, name = left.partition(".")
-        try:
-            changes[where][name] = json.loads(value)
-        except json.JSONDecodeError:
-            changes[where][name] = value
+        changes[where][name] = option_value(value)
     labels = options.labels or defaults.labels
     return [
         RunSpec(

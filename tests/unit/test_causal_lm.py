@@ -9,11 +9,10 @@ import torch
 from scipy.stats import chisquare
 from transformers import AutoModelForCausalLM
 
-from duelbench.learner import concatenate
 from duelbench.policies.causal_lm import CausalLMPolicy
 from duelbench.policies.network import TokenBatch
 from duelbench.policies.sampling import invert
-from duelbench.types import Responses
+from duelbench.types import Responses, concatenate
 
 PROMPTS = ["the fox", "a sad line in the rain", "x", "the rain in the fox in the rain"]
 STEPS = 12

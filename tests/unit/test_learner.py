@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from duelbench.learner import LearnerConfig, NonFiniteLossError, PreferenceLearner, concatenate
+from duelbench.learner import LearnerConfig, NonFiniteLossError, PreferenceLearner
 from duelbench.policies.causal_lm import CausalLMPolicy
-from duelbench.types import Responses
+from duelbench.types import Responses, concatenate
 
 
 class Table:
