@@ -35,7 +35,10 @@ test: $(VENV)/.installed
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy -p duelbench
+	@# mypy cannot follow the editable install's map of folders, so it gets the package as the wheel has it
+	rm -rf build/types && mkdir -p build/types/duelbench
+	ln -s $(CURDIR)/duelbench/* $(CURDIR)/agents $(CURDIR)/envs $(CURDIR)/experiments build/types/duelbench/
+	cd build/types && MYPYPATH=. $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml -p duelbench
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m pytest tests/benchmarks -o python_files="bench_*.py" -o addopts=--import-mode=importlib -o log_cli=true

@@ -71,7 +71,7 @@ class LearningAgent:
 
     def respond(self, observation: Observation) -> Responses:
         """One sample of the current policy for each prompt."""
-        return self.policy.sample(observation, 1, self.setup.evaluation_rng()).pick(_first_column(observation))
+        return self.policy.sample(observation, 1, self.setup.evaluation_rng()).pick(first_column(observation))
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a run changes: policy, optimizer, random state."""
@@ -91,9 +91,10 @@ class LearningAgent:
 def two_samples(policy: Policy, observation: Observation, rng: np.random.Generator, *, reference: bool) -> Pair:
     """A duel between two independent samples of a policy or of its reference."""
     candidates = policy.sample(observation, 2, rng, reference=reference)
-    first = _first_column(observation)
+    first = first_column(observation)
     return Pair.of(candidates.pick(first), candidates.pick(first + 1))
 
 
-def _first_column(observation: Observation) -> NDArray[np.int64]:
-    return np.zeros(len(observation["prompt"]), np.int64)
+def first_column(observation: Observation) -> NDArray[np.int64]:
+    """The first candidate of every row, (B,)."""
+    return np.zeros(len(next(iter(observation.values()))), np.int64)

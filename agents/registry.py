@@ -22,42 +22,86 @@ AGENTS: dict[str, tuple[str, dict[str, Any]]] = {
     "sea": ("duelbench.agents.sea:SEA", {"selection": "bai"}),
     "sea-ee": ("duelbench.agents.sea:SEA", {"selection": "ee"}),
 }
-"""Name -> (class, options that make the name)."""
+"""Name -> (class, options that make the name), of the agents that align a policy."""
+
+ARM_AGENTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "uniform": ("duelbench.agents.baselines:UniformArms", {}),
+    "greedy": ("duelbench.agents.baselines:GreedyArms", {}),
+    "oracle": ("duelbench.agents.baselines:OracleArms", {}),
+    "rucb": ("duelbench.agents.matrix.rucb:RUCB", {}),
+    "rcs": ("duelbench.agents.matrix.rcs:RCS", {}),
+    "double_ts": ("duelbench.agents.matrix.double_ts:DoubleTS", {}),
+    "double_ts_plus": ("duelbench.agents.matrix.double_ts:DoubleTSPlus", {}),
+    "rmed1": ("duelbench.agents.matrix.rmed:RMED1", {}),
+    "rmed2": ("duelbench.agents.matrix.rmed:RMED2", {}),
+    "rmed2fh": ("duelbench.agents.matrix.rmed:RMED2FH", {}),
+    "sparring_ucb": ("duelbench.agents.matrix.sparring:SparringUCB", {}),
+    "sparring_ts": ("duelbench.agents.matrix.sparring:SparringTS", {}),
+    "self_sparring": ("duelbench.agents.matrix.self_sparring:SelfSparring", {}),
+    "multisbm": ("duelbench.agents.matrix.multisbm:MultiSBM", {}),
+    "doubler": ("duelbench.agents.matrix.doubler:Doubler", {}),
+    "interleaved_filter": ("duelbench.agents.matrix.interleaved_filter:InterleavedFilter", {}),
+    "beat_the_mean": ("duelbench.agents.matrix.beat_the_mean:BeatTheMean", {}),
+    "savage": ("duelbench.agents.matrix.savage:SAVAGE", {}),
+    "wsw": ("duelbench.agents.matrix.winner_stays:WSW", {}),
+    "wss": ("duelbench.agents.matrix.winner_stays:WSS", {}),
+    "ccb": ("duelbench.agents.matrix.ccb:CCB", {}),
+    "merge_rucb": ("duelbench.agents.matrix.merge:MergeRUCB", {}),
+    "merge_dts": ("duelbench.agents.matrix.merge:MergeDTS", {}),
+    "rex3": ("duelbench.agents.matrix.rex3:REX3", {}),
+    "versatile_db": ("duelbench.agents.matrix.versatile_db:VersatileDB", {}),
+    "max_inp": ("duelbench.agents.contextual.max_inp:MaxInP", {}),
+    "max_pair_ucb": ("duelbench.agents.contextual.max_pair_ucb:MaxPairUCB", {}),
+    "colstim": ("duelbench.agents.contextual.colstim:CoLSTIM", {}),
+    "stad": ("duelbench.agents.contextual.stad:StaD", {}),
+    "vacdb": ("duelbench.agents.contextual.vacdb:VACDB", {}),
+    "rcdb": ("duelbench.agents.contextual.rcdb:RCDB", {}),
+    "fgts_cdb": ("duelbench.agents.contextual.langevin_ts:FGTSCDB", {}),
+    "laplace_ts": ("duelbench.agents.contextual.laplace_ts:LaplaceTS", {}),
+    "langevin_ts": ("duelbench.agents.contextual.langevin_ts:LangevinTS", {}),
+    "maxminlcb": ("duelbench.agents.contextual.maxminlcb:MaxMinLCB", {}),
+    "neural_ts": ("duelbench.agents.contextual.neural_ts:NeuralTS", {}),
+}
+"""The same for the agents of the numeric families, which play many seeds in lock-step."""
 
 
 class UnknownAgentError(ValueError):
     """No agent goes by this name."""
 
 
-def find_agent(name: str) -> tuple[type, dict[str, Any]]:
+def find_agent(name: str, *, arms: bool = False) -> tuple[type, dict[str, Any]]:
     """The class and the preset options of an agent.
 
     Args:
         name: a registered name, an entry point of the group ``duelbench.agents``, ``package.module:Class``, or
             ``path/to/file.py:Class``.
+        arms: whether it is to play arms: a name of ``ARM_AGENTS`` then goes first.
 
     Raises:
         UnknownAgentError: with the nearest known name.
     """
-    if name in AGENTS:
-        target, options = AGENTS[name]
+    known = (ARM_AGENTS | {k: v for k, v in AGENTS.items() if k not in ARM_AGENTS}) if arms else AGENTS
+    if name in known:
+        target, options = known[name]
         return _resolve(target), dict(options)
     plugins = {entry.name: entry.value for entry in entry_points(group="duelbench.agents")}
     if name in plugins:
         return _resolve(plugins[name]), {}
     if ":" in name:
         return _resolve(name), {}
-    known = [*AGENTS, *plugins]
-    hint = difflib.get_close_matches(name, known, n=1)
+    names = [*known, *plugins]
+    hint = difflib.get_close_matches(name, names, n=1)
+    if not arms and name in ARM_AGENTS:
+        raise UnknownAgentError(f"agent {name!r} plays arms, not language models: take MatrixDuel-v0 or another")
     raise UnknownAgentError(
-        f"unknown agent {name!r}: expected one of {known}, package.module:Class or path/to/file.py:Class"
+        f"unknown agent {name!r}: expected one of {names}, package.module:Class or path/to/file.py:Class"
         + (f"; did you mean {hint[0]!r}?" if hint else "")
     )
 
 
-def make_agent(name: str, setup: Any, options: Mapping[str, Any] | None = None) -> Any:
+def make_agent(name: str, setup: Any, options: Mapping[str, Any] | None = None, *, arms: bool = False) -> Any:
     """Build an agent from its name and its options (fields of its ``Config``, dotted for nested ones)."""
-    cls, preset = find_agent(name)
+    cls, preset = find_agent(name, arms=arms)
     config = make_config(name, cls, preset | dict(options or {}))
     return cls(setup) if config is None else cls(setup, config)
 
@@ -113,9 +157,9 @@ def _like(current: Any, value: Any, key: str) -> Any:
     return value
 
 
-def summary_line(name: str) -> str:
+def summary_line(name: str, *, arms: bool = False) -> str:
     """First line of what an agent's module says of it."""
-    cls, _ = find_agent(name)
+    cls, _ = find_agent(name, arms=arms)
     module = inspect.getmodule(cls)
     return (inspect.getdoc(module) or inspect.getdoc(cls) or "").split("\n")[0]
 

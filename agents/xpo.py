@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from duelbench.agents.base import LearningAgent
+from duelbench.agents.base import LearningAgent, first_column
 from duelbench.types import Metrics, Observation, Pair, Responses
 
 
@@ -34,7 +34,7 @@ class XPO(LearningAgent):
 
     def propose(self, observation: Observation) -> Pair:
         """One sample of the current policy and one of the reference, in random order."""
-        column = np.zeros(len(observation["prompt"]), np.int64)
+        column = first_column(observation)
         current = self.policy.sample(observation, 1, self.rng).pick(column)
         reference = self.policy.sample(observation, 1, self.rng, reference=True).pick(column)
         swap = self.rng.random(len(column)) < 0.5

@@ -16,6 +16,10 @@ __all__ = ["Pair", "Responses", "Verdict", "__version__"]
 ENV_IDS = {
     "LLMDuel-v0": "llm_duel:LLMDuel",
     "LLMDuelPool-v0": "pool_duel:LLMDuelPool",
+    "MatrixDuel-v0": "matrix_duel:MatrixDuel",
+    "LinearDuel-v0": "linear_duel:LinearDuel",
+    "KernelDuel-v0": "kernel_duel:KernelDuel",
+    "NeuralDuel-v0": "neural_duel:NeuralDuel",
 }
 
 for _id, _entry in ENV_IDS.items():

@@ -9,6 +9,7 @@ from typing import Any
 
 import gymnasium as gym
 
+from duelbench.model_source import resolve_model
 from duelbench.protocols import Agent, Policy
 from duelbench.spec import RUN_SETS, RunSpec
 from duelbench.streams import Streams
@@ -72,12 +73,4 @@ def make_policy(spec: RunSpec, observation_space: gym.Space[Any], streams: Strea
         return PoolPolicy(spaces["features"].shape[-1], streams.generator("policy"), **options)
     from duelbench.policies.causal_lm import CausalLMPolicy
 
-    return CausalLMPolicy(model_path(options.pop("model", "tiny")), **options)
-
-
-def model_path(name: str) -> str:
-    """A packaged model's folder by its name; any other name is taken as a local folder or a hub id."""
-    from importlib import resources
-
-    packaged = resources.files("duelbench") / "models" / name
-    return str(packaged) if packaged.is_dir() else name
+    return CausalLMPolicy(resolve_model(options.pop("model", "tiny")), **options)

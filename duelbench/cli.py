@@ -1,4 +1,4 @@
-"""The command line: ``duelbench run``, ``duelbench report``, ``duelbench list``."""
+"""The command line: ``duelbench run``, ``duelbench suite``, ``duelbench report``, ``duelbench list``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from duelbench.defaults import DEMO_AGENTS, ENV_DEFAULTS, EnvDefaults
+from duelbench.cli_suite import SuiteCommand, play_suite
+from duelbench.defaults import ENV_DEFAULTS, EnvDefaults
+from duelbench.model_source import FETCHED, resolve_model
 from duelbench.spec import RUN_SETS, option_value
 
 console = Console(stderr=True)
@@ -51,7 +53,7 @@ class RunCommand:
     batch: int | None = None
     """Labels a round."""
     model: str | None = None
-    """Language model of LLMDuel-v0: `tiny` (embedded), a local folder or a hub id."""
+    """Language model of LLMDuel-v0: `tiny` (embedded), `smollm2-135m` (fetched once), a local folder or a hub id."""
     learning_rate: float | None = None
     """Step size of the policy's optimizer."""
     set: tuple[str, ...] = ()
@@ -87,6 +89,7 @@ class ListCommand:
 
 Command = (
     Annotated[RunCommand, tyro.conf.subcommand("run")]
+    | Annotated[SuiteCommand, tyro.conf.subcommand("suite")]
     | Annotated[ReportCommand, tyro.conf.subcommand("report")]
     | Annotated[ListCommand, tyro.conf.subcommand("list")]
 )
@@ -100,7 +103,9 @@ def main(argv: list[str] | None = None) -> None:
         args=argv, prog="duelbench", description="LLM alignment as a contextual dueling bandit.",
         config=(tyro.conf.UseAppendAction, tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes),
     )  # fmt: skip
-    actions: dict[type, Callable[[Any, str], int]] = {RunCommand: _run, ReportCommand: _report, ListCommand: _list}
+    actions: dict[type, Callable[[Any, str], int]] = {
+        RunCommand: _run, SuiteCommand: play_suite, ReportCommand: _report, ListCommand: _list,
+    }  # fmt: skip
     try:
         raise SystemExit(actions[type(command)](command, shlex.join(["duelbench", *argv])))
     except (ValueError, FileNotFoundError) as error:
@@ -117,6 +122,8 @@ def _run(command: RunCommand, line: str) -> int:
     from duelbench.report import summary, write_report
 
     specs = run_specs(command)
+    if "model" in specs[0].policy:
+        resolve_model(specs[0].policy["model"], console.print)  # fetched once, before several workers ask for it
     out = command.out or Path("results") / command.env
     workers = command.workers or min(len(specs), os.cpu_count() or 1)
     outcomes = execute(specs, out, workers=workers, command=line, console=console)
@@ -131,7 +138,7 @@ def _run(command: RunCommand, line: str) -> int:
         return 1
     console.print(f"Report: {write_report(out, runs)}", markup=False, highlight=False, soft_wrap=True)
     if command.json:
-        mine = [run for run in runs if run.run_id in ids]
+        mine = [run for run in runs if run.run_id.split("/")[0] in ids]
         print(json.dumps({"out": str(out), **summary(mine)}))  # the one thing that goes to standard output
     return 1 if failed else 0
 
@@ -155,17 +162,23 @@ def run_specs(command: RunCommand) -> list[Any]:
     """
     import importlib
 
-    from duelbench.spec import RunSpec
+    from duelbench.spec import seed_specs
 
     registry = importlib.import_module("duelbench.agents.registry")
     defaults = _defaults(command.env)
     env_kwargs = _preset(command, defaults)
-    agents = tuple(dict.fromkeys(command.agent or DEMO_AGENTS))
-    found = {name: registry.find_agent(name) for name in agents}
+    agents = tuple(dict.fromkeys(command.agent or defaults.agents))
+    found = {name: registry.find_agent(name, arms=defaults.arms) for name in agents}
     options = _options(command.set, agents)
+    _check_env_options(command.env, options["env"])
+    featureless = defaults.arms and not _features(command.env, env_kwargs | options["env"])
     for name, (cls, preset) in found.items():
         registry.make_config(name, cls, preset | options[name])
-    _check_env_options(command.env, options["env"])
+        if featureless and getattr(cls, "needs_features", not getattr(cls, "lockstep", False)):
+            raise UsageError(
+                f"agent {name!r} needs features, which this {command.env} has none of: take LinearDuel-v0, or "
+                "--set env.one_hot=true"
+            )
     policy = defaults.policy | ({"model": command.model} if command.model else {})
     learner = defaults.learner | {"loss": command.optimizer}
     if command.learning_rate is not None:
@@ -173,25 +186,18 @@ def run_specs(command: RunCommand) -> list[Any]:
     n_seeds = _given(command.seeds, defaults.seeds)
     if n_seeds < 1:
         raise UsageError(f"seeds must be at least 1, got {n_seeds}")
+    labels = _given(command.labels, defaults.preset_labels.get(command.preset or "", defaults.labels))
+    shared: dict[str, Any] = {
+        "env": command.env, "labels": labels, "evaluate_every": defaults.evaluate_every,
+        "evaluation_repeats": defaults.evaluation_repeats, "env_kwargs": env_kwargs | options["env"],
+        "threads": command.threads,
+    }  # fmt: skip
     seeds = range(command.first_seed, command.first_seed + n_seeds)
-    return [
-        RunSpec(
-            env=command.env,
-            agent=name,
-            seed=seed,
-            labels=_given(command.labels, defaults.labels),
-            batch=_given(command.batch, defaults.batch),
-            evaluate_every=defaults.evaluate_every,
-            evaluation_repeats=defaults.evaluation_repeats,
-            env_kwargs=env_kwargs | options["env"],
-            agent_options=options[name],
-            learner=learner,
-            policy=policy,
-            threads=command.threads,
-        )
-        for seed in seeds
-        for name in agents
-    ]
+    in_batches = {"batch": _given(command.batch, defaults.batch), "learner": learner, "policy": policy}
+    specs = []
+    for name, (cls, _) in found.items():
+        specs += seed_specs(cls, shared | {"agent": name, "agent_options": options[name]}, seeds, in_batches)
+    return sorted(specs, key=lambda spec: spec.seed)
 
 
 def _defaults(env: str) -> EnvDefaults:
@@ -240,13 +246,22 @@ def _check_env_options(env: str, options: dict[str, Any]) -> None:
     import gymnasium as gym
     from gymnasium.envs.registration import load_env_creator
 
-    known = set(inspect.signature(load_env_creator(str(gym.spec(env).entry_point))).parameters)
-    known -= {"render_mode", *RUN_SETS}
+    creator: Any = load_env_creator(str(gym.spec(env).entry_point))
+    known = set().union(*(inspect.signature(cls).parameters for cls in creator.__mro__[:2]))
+    known -= {"render_mode", "problem", "conditions", *RUN_SETS}
     for name in options:
         if name in RUN_SETS:
             raise UsageError(f"the run itself sets {name} of the environment")
         if name not in known:
             raise UsageError(f"{env} has no option {name!r}{_hint(name, known)}")
+
+
+def _features(env: str, kwargs: dict[str, Any]) -> int:
+    """Number of features of an arm. Makes the environment once, so that a bad problem is one clear error."""
+    import gymnasium as gym
+
+    made: Any = gym.make(env, **kwargs).unwrapped
+    return int(made.problem.dim)
 
 
 def _hint(name: str, known: Any) -> str:
@@ -267,8 +282,10 @@ def _list(command: ListCommand, line: str) -> int:
     contents = {
         "envs": {name: ", ".join(d.presets) and f"presets: {', '.join(d.presets)}" for name, d in ENV_DEFAULTS.items()},
         "agents": {name: registry.summary_line(name) for name in registry.AGENTS},
+        "agents that play arms": {name: registry.summary_line(name, arms=True) for name in registry.ARM_AGENTS},
         "oracles": dict(ORACLES),
-        "models": {entry.name: "packaged" for entry in models.iterdir() if entry.is_dir()},
+        "models": {entry.name: "packaged" for entry in models.iterdir() if entry.is_dir()}
+        | {name: f"fetched once from {source.package}" for name, source in FETCHED.items()},
     }
     printer = Console()
     for title, rows in contents.items():

@@ -15,10 +15,15 @@ from typing import Any
 import numpy as np
 
 from duelbench.curves import Curves, align
-from duelbench.record import Run
+from duelbench.limits import Guide
+from duelbench.record import Run, SeedRows
+from duelbench.stats import Floats
 
-AGENT_ORDER = ("uniform", "offline", "online", "apl", "xpo", "sea", "sea-ee")
+AGENT_ORDER = ("uniform", "greedy", "offline", "online", "apl", "xpo", "sea", "sea-ee")
 """Known agents, from baseline to newest; all tables and legends keep this order unless they sort by score."""
+
+LAST_AGENTS = ("oracle",)
+"""Agents that are told the truth: rivals of nobody, shown after all others."""
 
 TASK_KEYS = ("env", "labels", "policy", "model")
 """Fields of a run's specification that make a task, beside ``env_kwargs``."""
@@ -40,9 +45,15 @@ METRICS = {
     "online_win_probability": Metric("online win probability", chance=0.5),
     "cumulative_average_regret": Metric("cumulative average regret", higher_is_better=False),
     "cumulative_weak_regret": Metric("cumulative weak regret", higher_is_better=False),
+    "cumulative_strong_regret": Metric("cumulative strong regret", higher_is_better=False),
     "cumulative_probability_regret": Metric("cumulative probability regret", higher_is_better=False),
+    "cumulative_copeland_regret": Metric("cumulative Copeland regret", higher_is_better=False),
+    "cumulative_borda_regret": Metric("cumulative Borda regret", higher_is_better=False),
+    "cumulative_von_neumann_regret": Metric("cumulative von Neumann regret", higher_is_better=False),
     "simple_regret": Metric("simple regret", higher_is_better=False),
+    "best_arm_rate": Metric("best arm rate"),
     "offline_utility": Metric("offline utility"),
+    "parameter_error": Metric("squared parameter error", higher_is_better=False),
 }
 """The results, in the order in which they are shown; other metrics are diagnostics and follow by name."""
 
@@ -69,6 +80,12 @@ class Section:
         return [run for runs in self.agents.values() for run in runs]
 
     @cached_property
+    def numeric(self) -> bool:
+        """Whether the task has arms with known preferences; their runs bring guides along."""
+        everyone = [*self.runs, *(run for _, run in self.unfinished)]
+        return any("guides" in run.manifest for run in everyone)
+
+    @cached_property
     def end(self) -> float:
         """Labels at which final scores are read: the most that every finished run reached."""
         return min((float(run.rows[-1]["labels"]) for run in self.runs), default=0.0)
@@ -76,9 +93,14 @@ class Section:
     @cached_property
     def metrics(self) -> list[str]:
         """Metrics that some finished run recorded."""
-        found = {name for run in self.runs for row in run.rows for name in row} - {"labels"}
-        found = {name for name in found if any(_series(run, name)[0] for run in self.runs)}
+        found = {name for run in self.runs for name in _recorded(run)}
+        found = {name for name in found if any(len(_series(run, name)[0]) for run in self.runs)}
         return [name for name in METRICS if name in found] + sorted(found - METRICS.keys())
+
+    def guides(self, metric: str) -> list[Guide]:
+        """Lines to read a metric's curves against, as the first finished run that has any recorded them."""
+        recorded: list[dict[str, Any]] = next((g for run in self.runs if (g := run.manifest.get("guides"))), [])
+        return [Guide(**guide) for guide in recorded if guide["metric"] == metric]
 
     def metric(self, name: str) -> Metric:
         """How a metric is called here.
@@ -106,23 +128,36 @@ class Section:
             metric: the metric.
             until: labels at which the curves are cut; a point is interpolated there.
         """
-        series = [_series(run, metric) for run in self.agents.get(agent, ())]
-        series = [(labels, values) for labels, values in series if labels]
-        if not series:
-            return None
-        curves = align([s[0] for s in series], [s[1] for s in series])
-        end = min(until, float(curves.labels[-1]))
-        labels = np.append(curves.labels[curves.labels < end], end)
+        curves = self._whole_curves(agent, metric)
+        if curves is None or until >= curves.labels[-1]:
+            return curves
+        labels = np.append(curves.labels[curves.labels < until], until)
         return Curves(labels, np.stack([np.interp(labels, curves.labels, y) for y in curves.values]))
 
     def final(self, agent: str, metric: str) -> dict[int, float]:
         """{seed: score at ``end``} of the runs that recorded the metric, linearly interpolated."""
-        found = {}
-        for run in self.agents.get(agent, ()):
-            labels, values = _series(run, metric)
-            if labels:
-                found[int(run.spec["seed"])] = float(np.interp(self.end, labels, values))
-        return found
+        if (agent, metric) not in self._finals:
+            found = [(run, _series(run, metric)) for run in self.agents.get(agent, ())]
+            self._finals[agent, metric] = {
+                int(run.spec["seed"]): float(np.interp(self.end, *series)) for run, series in found if len(series[0])
+            }
+        return self._finals[agent, metric]
+
+    @cached_property
+    def _finals(self) -> dict[tuple[str, str], dict[int, float]]:
+        return {}
+
+    @cached_property
+    def _curves(self) -> dict[tuple[str, str], Curves | None]:
+        return {}
+
+    def _whole_curves(self, agent: str, metric: str) -> Curves | None:
+        if (agent, metric) not in self._curves:
+            series = [_series(run, metric) for run in self.agents.get(agent, ())]
+            series = [(labels, values) for labels, values in series if len(labels)]
+            curves = align([s[0] for s in series], [s[1] for s in series]) if series else None
+            self._curves[agent, metric] = curves
+        return self._curves[agent, metric]
 
 
 def sections(runs: Sequence[Run]) -> list[Section]:
@@ -156,17 +191,31 @@ def _differing(settings: Sequence[dict[str, Any]]) -> list[str]:
 
 def _section(title: str, env: str, runs: list[Run]) -> Section:
     names = _agent_names(runs)
-    known = {name: i for i, name in enumerate(AGENT_ORDER)}
-    order = sorted(set(names.values()), key=lambda n: (known.get(n.split(" [")[0], len(known)), n))
+    known = {name: i for i, name in enumerate(AGENT_ORDER)} | dict.fromkeys(LAST_AGENTS, len(AGENT_ORDER) + 1)
+    order = sorted(set(names.values()), key=lambda n: (known.get(n.split(" [")[0], len(AGENT_ORDER)), n))
+    by_name: dict[str, list[Run]] = {name: [] for name in order}
     ranked = sorted(runs, key=lambda run: (int(run.spec["seed"]), run.run_id))
     complete = [run for run in ranked if run.finished and run.error is None and run.rows]
+    for run in complete:
+        by_name[names[run.run_id]].append(run)
+    agents = {name: _one_for_each_seed(found) for name, found in by_name.items()}
     ids = {run.run_id for run in complete}
     return Section(
         title=title,
         env=env,
-        agents={name: tuple(run for run in complete if names[run.run_id] == name) for name in order},
+        agents=agents,
         unfinished=tuple((names[run.run_id], run) for run in ranked if run.run_id not in ids),
     )
+
+
+def _one_for_each_seed(runs: list[Run]) -> tuple[Run, ...]:
+    """Runs of one agent, ascending in seed; of a seed that was played in several lock-steps, that of the largest.
+
+    Seeds in lock-step share the agent's random numbers: a seed's run depends on how many there were.
+    """
+    by_size = sorted(runs, key=lambda run: int(run.spec.get("lockstep") or 0))
+    found = {int(run.spec["seed"]): run for run in by_size}
+    return tuple(found[seed] for seed in sorted(found))
 
 
 def _agent_names(runs: list[Run]) -> dict[str, str]:
@@ -176,16 +225,32 @@ def _agent_names(runs: list[Run]) -> dict[str, str]:
         by_agent.setdefault(str(run.spec["agent"]), []).append(run)
     names = {}
     for agent, members in by_agent.items():
-        free = {"agent", "seed", "env_kwargs", *TASK_KEYS}
+        free = {"agent", "seed", "lockstep", "env_kwargs", *TASK_KEYS}
         settings = [{k: v for k, v in run.spec.items() if k not in free} for run in members]
         for run, suffix in zip(members, _differing(settings), strict=True):
             names[run.run_id] = agent + suffix
     return names
 
 
-def _series(run: Run, metric: str) -> tuple[list[float], list[float]]:
+def _recorded(run: Run) -> set[str]:
+    """Names of the metrics in a run's rows."""
+    if isinstance(run.rows, SeedRows):
+        return set(run.rows.columns)
+    return {name for row in run.rows for name in row} - {"labels"}
+
+
+def _series(run: Run, metric: str) -> tuple[Floats, Floats]:
+    """Labels and values where the metric was recorded and is finite, (E,) and (E,)."""
+    if isinstance(run.rows, SeedRows):
+        values = run.rows.columns.get(metric, np.empty(0))
+        known = np.isfinite(values)
+        return (
+            (run.rows.labels, values)
+            if len(values) and known.all()
+            else (run.rows.labels[: len(values)][known], values[known])
+        )
     rows = [row for row in run.rows if metric in row and np.isfinite(row[metric])]
-    return [float(row["labels"]) for row in rows], [float(row[metric]) for row in rows]
+    return np.array([float(row["labels"]) for row in rows]), np.array([float(row[metric]) for row in rows])
 
 
 def _canonical(value: Any) -> str:

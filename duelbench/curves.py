@@ -68,9 +68,11 @@ def align(grids: Sequence[ArrayLike], values: Sequence[ArrayLike]) -> Curves:
     [0.0, 5.0, 10.0]
     """
     xs = [np.asarray(grid, dtype=np.float64) for grid in grids]
+    ys = [np.asarray(value, dtype=np.float64) for value in values]
+    if all(x is xs[0] or np.array_equal(x, xs[0]) for x in xs):
+        return Curves(xs[0], np.stack(ys))
     union = np.unique(np.concatenate(xs))
     shared = union[(union >= max(x[0] for x in xs)) & (union <= min(x[-1] for x in xs))]
-    ys = [np.asarray(value, dtype=np.float64) for value in values]
     return Curves(shared, np.stack([np.interp(shared, x, y) for x, y in zip(xs, ys, strict=True)]))
 
 

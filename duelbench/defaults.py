@@ -9,7 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 DEMO_AGENTS = ("uniform", "offline", "online", "apl", "xpo", "sea", "sea-ee")
+MATRIX_AGENTS = ("uniform", "greedy", "rucb", "double_ts", "oracle")
+CONTEXTUAL_AGENTS = ("uniform", "greedy", "max_pair_ucb", "oracle")
+KERNEL_AGENTS = ("uniform", "greedy", "laplace_ts", "maxminlcb", "neural_ts", "oracle")
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,9 @@ class EnvDefaults:
         learner: fields of ``LearnerConfig``.
         policy: arguments of the policy.
         presets: environment arguments by preset name.
+        preset_labels: budgets of presets that have one of their own.
+        agents: who plays when nobody is named.
+        arms: whether arms are duelled, so that agents can play many seeds in lock-step.
     """
 
     labels: int
@@ -32,9 +40,12 @@ class EnvDefaults:
     evaluate_every: int
     evaluation_repeats: int
     seeds: int
-    learner: dict[str, Any]
+    learner: dict[str, Any] = field(default_factory=dict)
     policy: dict[str, Any] = field(default_factory=dict)
     presets: dict[str, dict[str, Any]] = field(default_factory=dict)
+    preset_labels: dict[str, int] = field(default_factory=dict)
+    agents: tuple[str, ...] = DEMO_AGENTS
+    arms: bool = False
 
 
 _TASTES = {
@@ -44,6 +55,10 @@ _TASTES = {
     "noiseless": {"oracle": "reader", "feedback": "deterministic"},
 }
 
+_MATRICES = ("bt10", "arxiv6", "arithmetic8", "cyclic4", "mslr5", "sushi16", "tennis8", "hudry13")
+_FUNCTIONS = ("ackley", "branin", "eggholder", "hoelder", "matyas", "michalewicz", "rosenbrock")
+_HYPERCUBE = {"design": "hypercube", "dim": 5, "arms": 32, "sparsity": 2}
+
 ENV_DEFAULTS: dict[str, EnvDefaults] = {
     "LLMDuel-v0": EnvDefaults(
         labels=1024, batch=32, evaluate_every=128, evaluation_repeats=2, seeds=3,
@@ -52,5 +67,33 @@ ENV_DEFAULTS: dict[str, EnvDefaults] = {
     "LLMDuelPool-v0": EnvDefaults(
         labels=2048, batch=32, evaluate_every=128, evaluation_repeats=4, seeds=3,
         learner={"learning_rate": 1e-2}, policy={"hidden": 256}, presets=_TASTES,
+    ),
+    "MatrixDuel-v0": EnvDefaults(
+        labels=10_000, batch=1, evaluate_every=100, evaluation_repeats=1, seeds=100, agents=MATRIX_AGENTS, arms=True,
+        presets={name: {"matrix": name} for name in _MATRICES}
+        | {name: {"matrix": name} for name in ("bt", "sst", "mallows", "urvoy", "condorcet")},
+    ),
+    "KernelDuel-v0": EnvDefaults(
+        labels=2000, batch=1, evaluate_every=20, evaluation_repeats=1, seeds=20, agents=KERNEL_AGENTS, arms=True,
+        presets={name: {"function": name} for name in _FUNCTIONS},
+    ),
+    "NeuralDuel-v0": EnvDefaults(
+        labels=2000, batch=16, evaluate_every=20, evaluation_repeats=1, seeds=20, agents=KERNEL_AGENTS, arms=True,
+        learner={"learning_rate": 1e-2}, policy={"hidden": 64},
+        presets={"fresh": {"fresh": True}, "fixed": {"fresh": False, "arms": 64}},
+    ),
+    "LinearDuel-v0": EnvDefaults(
+        labels=2000, batch=16, evaluate_every=20, evaluation_repeats=1, seeds=20, agents=CONTEXTUAL_AGENTS, arms=True,
+        learner={"learning_rate": 1e-2}, policy={"hidden": 64},
+        presets={
+            "c1": _HYPERCUBE | {"norm": 1.0},
+            "c1x4": _HYPERCUBE | {"norm": 4.0},
+            "c2": {"design": "sphere", "dim": 10, "arms": 30, "fresh": True, "norm": 5.0},
+            "rcdp": {
+                "design": "cube", "scale": float(np.pi), "dim": 10, "arms": 10, "fresh": True, "norm": 1.0,
+                "corrupted": 25, "delay": 100.0, "delay_spread": 100.0,
+            },
+        },
+        preset_labels={"c1": 4000, "c1x4": 4000},
     ),
 }  # fmt: skip

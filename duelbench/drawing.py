@@ -50,12 +50,14 @@ Style = tuple[str, Any]
 
 STYLES: dict[str, Style] = {
     "uniform": ("#8c96a0", (0, (1, 1.4))),
+    "greedy": ("#66707b", (0, (6, 1.4, 1, 1.4))),
     "offline": ("#E69F00", (0, (5, 1.6))),
     "online": ("#1f2328", "-"),
     "apl": ("#56B4E9", (0, (5, 1.4, 1, 1.4))),
     "xpo": ("#009E73", (0, (3, 1.2))),
     "sea": ("#D55E00", "-"),
     "sea-ee": ("#B0569A", (0, (7, 1.6, 1.4, 1.6))),
+    "oracle": ("#8c96a0", "-"),
 }
 """Colour (after Okabe and Ito, safe for colour-blind readers) and line style of the known agents."""
 
@@ -65,7 +67,33 @@ _CYCLE: tuple[Style, ...] = (
     ("#117733", (0, (1.5, 1.2))),
     ("#882255", (0, (6, 1.4, 1, 1.4))),
     ("#6A51A3", (0, (3, 1.2))),
+    ("#CC3311", "-"),
+    ("#2AA198", "-"),
+    ("#E69F00", "-"),
+    ("#CC79A7", "-"),
+    ("#56B4E9", "-"),
+    ("#4D3319", "-"),
+    ("#0072B2", (0, (4, 1.4))),
+    ("#CC3311", (0, (4, 1.4))),
+    ("#117733", "-"),
+    ("#882255", "-"),
+    ("#E69F00", (0, (1.5, 1.2))),
+    ("#6A51A3", "-"),
+    ("#2AA198", (0, (4, 1.4))),
+    ("#CC79A7", (0, (4, 1.4))),
+    ("#A6761D", "-"),
+    ("#0072B2", (0, (1.5, 1.2))),
+    ("#4D3319", (0, (4, 1.4))),
+    ("#CC3311", (0, (6, 1.4, 1, 1.4))),
+    ("#56B4E9", (0, (1.5, 1.2))),
 )
+
+GUIDE: tuple[Style, ...] = tuple(
+    ("#98a1ab", dashes) for dashes in ((0, (2, 1.5)), (0, (7, 3)), (0, (7, 2, 1.5, 2)), (0, (12, 2, 2, 2, 2, 2)), "-")
+)
+"""Thin grey lines that are no agents."""
+
+_FEW = 12  # agents beside whom there is room for two columns of guides
 
 
 def styles(agents: Iterable[str]) -> dict[str, Style]:
@@ -74,11 +102,22 @@ def styles(agents: Iterable[str]) -> dict[str, Style]:
     return {agent: STYLES[agent] if agent in STYLES else next(cycle) for agent in agents}
 
 
-def legend(figure: Figure, shown: Mapping[str, Style]) -> None:
-    """One legend above all panels."""
-    handles = [Line2D([], [], color=c, linestyle=s, linewidth=2.2, label=a) for a, (c, s) in shown.items()]
-    columns = max(1, min(len(handles), int(figure.get_figwidth() / (0.45 + 0.085 * max(map(len, shown))))))
-    figure.legend(handles=handles, loc="outside upper left", ncols=columns, handlelength=2.6, fontsize=9.5)
+def legend(figure: Figure, shown: Mapping[str, Style], guides: Mapping[str, Style] | None = None) -> None:
+    """Agents above all panels from the left; guides, as thin lines, to the right of them."""
+    width = figure.get_figwidth()
+    if guides:
+        columns = 2 if len(shown) <= _FEW and len(guides) > 1 else 1
+        width -= columns * (0.7 + 0.072 * max(map(len, guides)))
+        _legend(figure, guides, "right", columns, 1.1)
+    fitting = int(width / (0.45 + 0.085 * max(map(len, shown))))
+    _legend(figure, shown, "left", max(1, min(len(shown), fitting)), 2.2)
+
+
+def _legend(figure: Figure, lines: Mapping[str, Style], side: str, columns: int, width: float) -> None:
+    handles = [Line2D([], [], color=c, linestyle=s, linewidth=width, label=name) for name, (c, s) in lines.items()]
+    size, color = (8.5, MUTED) if side == "right" else (9.5, INK)
+    outside: Any = f"outside upper {side}"
+    figure.legend(handles=handles, loc=outside, ncols=columns, handlelength=2.6, fontsize=size, labelcolor=color)
 
 
 def caption(figure: Figure, text: str) -> None:
@@ -132,7 +171,10 @@ def save_png(path: Path, size: tuple[float, float], draw: Callable[[Figure], Non
         figure = Figure(figsize=size, dpi=DPI, layout="constrained", facecolor="white")
         FigureCanvasAgg(figure)
         draw(figure)
-        figure.get_layout_engine().set(w_pad=0.09, h_pad=0.09, wspace=0.03, hspace=0.04)  # type: ignore[union-attr,call-arg]
+        layout: Any = figure.get_layout_engine()
+        layout.set(w_pad=0.09, h_pad=0.09, wspace=0.03, hspace=0.04)
+        layout.execute(figure)
+        figure.set_layout_engine("none")  # once is enough; saving would do it twice again
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", metadata={"Software": None})
     write_atomic(path, buffer.getvalue())

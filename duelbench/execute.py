@@ -51,13 +51,16 @@ def execute(
 
 
 def _guarded(spec: RunSpec, out: Path, command: str, tell: Any) -> Outcome:
-    from duelbench.runner import run
+    if spec.lockstep:
+        from duelbench.lockstep import run_lockstep as run
+    else:
+        from duelbench.runner import run
 
     try:
         folder = run(spec, out, command=command, progress=lambda labels: tell(spec.folder_name, labels))
     except Exception:
         return Outcome(spec, None, traceback.format_exc())
-    tell(spec.folder_name, spec.labels)
+    tell(spec.folder_name, spec.total_labels)
     return Outcome(spec, folder)
 
 
@@ -120,7 +123,7 @@ def _bar(specs: Sequence[RunSpec], console: Console) -> Iterator[Any]:
     )  # fmt: skip
     used: dict[str, int] = {}
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task("starting", total=sum(spec.labels for spec in specs))
+        task = progress.add_task("starting", total=sum(spec.total_labels for spec in specs))
 
         def tell(name: str, labels: int) -> None:
             used[name] = labels

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from duelbench.comparison import Section
+from duelbench.comparison import LAST_AGENTS, Section
 from duelbench.curves import Multiplier, area_under_curve
 from duelbench.stats import (
     BAND_MIN_RUNS,
@@ -21,8 +21,14 @@ from duelbench.stats import (
 )
 from duelbench.streams import Streams
 
-HEADLINE = ("offline_win_rate", "offline_win_probability", "simple_regret", "cumulative_average_regret")
-"""The verdict is on the first of these that was recorded."""
+REGRETS = ("cumulative_average_regret", "cumulative_copeland_regret", "simple_regret")
+HEADLINE = ("offline_win_rate", "offline_win_probability", *REGRETS)
+"""The verdict is on the first of these that was recorded, on the first of ``REGRETS`` where arms are played."""
+
+BASELINES = ("uniform",)
+"""Who takes the baseline's place where it has no finished run."""
+
+FAILED = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +66,25 @@ class Comparison:
 
 def headline_metric(section: Section) -> str | None:
     """The metric on which the verdict is given, None where none of ``HEADLINE`` was recorded."""
-    return next((metric for metric in HEADLINE if metric in section.metrics), None)
+    candidates = REGRETS if section.numeric else HEADLINE
+    return next((metric for metric in candidates if metric in section.metrics), None)
+
+
+def baseline_name(section: Section, asked: str) -> str:
+    """The agent to compare with: the one asked for, or another of ``BASELINES`` where it has no finished run."""
+    names = [section.named(name) for name in (asked, *BASELINES)]
+    return next((name for name in names if section.agents.get(name)), names[0])
 
 
 def compare(section: Section, baseline: str) -> list[Comparison]:
-    """Every other agent with a final score against the baseline, best first."""
+    """Every other agent with a final score against the baseline, best first; who knows the truth is no rival."""
     metric = headline_metric(section)
     if metric is None or not section.final(baseline, metric):
         return []
     found = [
         _compare(section, agent, baseline, metric)
         for agent in section.agents
-        if agent != baseline and section.final(agent, metric)
+        if agent not in (baseline, *LAST_AGENTS) and section.final(agent, metric)
     ]
     sign = 1 if section.metric(metric).higher_is_better else -1
     means = {c.agent: sign * float(np.mean(list(section.final(c.agent, metric).values()))) for c in found}
@@ -138,7 +151,35 @@ def headline(section: Section, baseline: str, comparisons: list[Comparison]) -> 
     if groups["open"]:
         is_are = "is" if len(groups["open"]) == 1 else "are"
         parts.append(f"{_listed(groups['open'])} {is_are} not separated from {baseline}")
-    return f"{'; '.join(parts)}: {section.metric(metric).title} after {section.end:,.0f} oracle labels."
+    said = f"{'; '.join(parts)}: {section.metric(metric).title} after {section.end:,.0f} oracle labels."
+    return f"{said} {_lead(section, metric, comparisons)}".rstrip() if section.numeric else said
+
+
+def _lead(section: Section, metric: str, comparisons: list[Comparison]) -> str:
+    """Who has the least regret, and who may have: on arms, beating uniform pairs says little."""
+    if len(comparisons) < 2:
+        return ""
+    best, *others = [c.agent for c in comparisons]
+    ours = section.final(best, metric)
+    gaps = {agent: paired_differences(ours, section.final(agent, metric)) for agent in others}
+    close = [agent for agent, gap in gaps.items() if len(gap) > 1 and not mean_interval(gap).separated]
+    mean = float(np.mean(list(ours.values())))
+    tied = f"; {_listed(close)} {'is' if len(close) == 1 else 'are'} not separated from it" if close else ""
+    return f"Least: {best}, {mean:,.{3 if mean < 10 else 1}f} on average{tied}."
+
+
+def failures(section: Section) -> dict[str, float]:
+    """Share of each agent's seeds that end at ``FAILED`` of what uniform pairs lose, or above it.
+
+    Empty where there is no such guide. Where every seed has its own instance the guide is the instances' average.
+    """
+    metric = headline_metric(section)
+    guide = next((g for g in section.guides(metric or "") if g.name == "uniform pairs"), None)
+    if metric is None or guide is None:
+        return {}
+    limit = FAILED * float(guide.value(section.end))
+    scores = {agent: np.array(list(section.final(agent, metric).values())) for agent in section.agents}
+    return {agent: float((values >= limit).mean()) for agent, values in scores.items() if len(values)}
 
 
 def multiplier_text(m: Multiplier, n: int) -> str:

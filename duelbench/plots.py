@@ -6,17 +6,16 @@ run is a thin line of its own and the mean is bold. Every picture is written wit
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
 from duelbench.comparison import Section
-from duelbench.curves import Curves, Multiplier, curve_band, multipliers
+from duelbench.curves import Multiplier, multipliers
 from duelbench.drawing import (
     FAINT,
     MUTED,
@@ -28,75 +27,48 @@ from duelbench.drawing import (
     save_png,
     styles,
 )
-from duelbench.stats import BAND_MIN_RUNS, Floats, center_name
+from duelbench.panels import (
+    COLUMNS,
+    Drawn,
+    Panel,
+    default_panels,
+    draw_panel,
+    drawn_curves,
+    guide_styles,
+    table_of,
+)
+from duelbench.stats import BAND_MIN_RUNS, center_name
 from duelbench.streams import Streams
 
-OVERVIEW = ("offline_win_rate", "online_win_rate", "cumulative_average_regret", "simple_regret")
 
-_MEANING = {
-    "offline_win_rate": "deployed response on held-out prompts",
-    "offline_win_probability": "deployed response on held-out prompts",
-    "online_win_rate": "responses shown to the oracle",
-    "online_win_probability": "responses shown to the oracle",
-    "cumulative_average_regret": "of both responses shown, summed",
-    "cumulative_weak_regret": "of the better response shown, summed",
-    "cumulative_probability_regret": "on the probability scale, summed",
-    "simple_regret": "deployed response on held-out prompts",
-    "offline_utility": "deployed response on held-out prompts",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """One agent's curve as it is drawn: single runs, their mean (Q,), and a band (Q,) if they are enough."""
-
-    agent: str
-    seeds: list[int]
-    curves: Curves
-    mean: Floats
-    band: tuple[Floats, Floats] | None
-
-
-def drawn_curves(section: Section, metric: str) -> list[Drawn]:
-    """What a picture of this metric shows; agents that never recorded it are left out."""
-    found = []
-    for agent in section.agents:
-        curves = section.curves(agent, metric)
-        if curves is None:
-            continue
-        rng = Streams(0).generator(f"band/{agent}/{metric}")
-        band = curve_band(curves, rng) if len(curves) >= BAND_MIN_RUNS else None
-        seeds = list(section.final(agent, metric))
-        found.append(Drawn(agent, seeds, curves, curves.values.mean(axis=0), band))
-    return found
-
-
-def overview(section: Section, path: Path, metrics: Sequence[str] = OVERVIEW) -> Path | None:
-    """A panel for each metric in two columns under one legend; writes ``path`` and the CSV beside it.
+def overview(section: Section, path: Path, panels: Sequence[Panel] | None = None) -> Path | None:
+    """Panels in two columns under one legend, the task's own if None; writes ``path`` and the CSV beside it.
 
     Returns:
         ``path``, or None (and nothing written) where no finished run recorded any of the metrics.
     """
-    shown = {metric: drawn for metric in metrics if (drawn := drawn_curves(section, metric))}
-    if not shown:
+    panels = default_panels(section) if panels is None else panels
+    shown = {panel.metric: drawn_curves(section, panel.metric) for panel in {p.metric: p for p in panels}.values()}
+    shown = {metric: drawn for metric, drawn in shown.items() if drawn}
+    panels = [panel for panel in panels if panel.metric in shown]
+    if not panels:
         return None
-    n_rows, n_columns = -(-len(shown) // 2), min(2, len(shown))
+    n_rows, n_columns = -(-len(panels) // 2), min(2, len(panels))
     everyone = [d for drawn in shown.values() for d in drawn]
-    has_win_rate = any(section.metric(metric).chance is not None for metric in shown)
-    against = _reference(section) if has_win_rate else ""
+    present = {d.agent: style for d in everyone for style in [styles(section.agents)[d.agent]]}
+    guides = guide_styles(section, list(shown))
 
     def draw(figure: Figure) -> None:
-        panels = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
-        for axes, (metric, drawn) in zip(panels, shown.items(), strict=False):
-            _draw_metric(axes, section, metric, drawn)
-        for axes in panels[len(shown) :]:
+        places = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
+        for axes, panel in zip(places, panels, strict=False):
+            draw_panel(axes, section, panel, shown[panel.metric])
+        for axes in places[len(panels) :]:
             axes.remove()
-        present = {d.agent for d in everyone}
-        legend(figure, {a: s for a, s in styles(section.agents).items() if a in present})
-        caption(figure, f"{section.title} · {_averaged(everyone)}{against}")
+        legend(figure, {a: present[a] for a in section.agents if a in present}, guides)
+        caption(figure, f"{_task(section)} · {_averaged(everyone)}{_reference(section, list(shown))}")
 
-    save_png(path, (5.1 * n_columns, 3.4 * n_rows + 0.7), draw)
-    save_csv(path.with_suffix(".csv"), _COLUMNS, _rows(shown))
+    save_png(path, (5.1 * n_columns, 3.4 * n_rows + 0.7 + 0.07 * max(0, len(present) - 8)), draw)
+    save_csv(path.with_suffix(".csv"), COLUMNS, table_of(section, shown))
     return path
 
 
@@ -108,13 +80,13 @@ def single(section: Section, metric: str, path: Path) -> Path | None:
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        _draw_metric(axes, section, metric, drawn)
+        draw_panel(axes, section, Panel(metric), drawn)
         colors = {agent: color for agent, (color, _) in styles(section.agents).items()}
         end_labels(axes, {d.agent: (d.curves.labels[-1], d.mean[-1]) for d in drawn}, colors)
         caption(figure, f"{section.title} · {_averaged(drawn)}")
 
     save_png(path, (6.6, 4.2), draw)
-    save_csv(path.with_suffix(".csv"), _COLUMNS, _rows({metric: drawn}))
+    save_csv(path.with_suffix(".csv"), COLUMNS, table_of(section, {metric: drawn}))
     return path
 
 
@@ -170,35 +142,6 @@ def multiplier(section: Section, base: str, thresholds: Sequence[float], path: P
     return path
 
 
-def _draw_metric(axes: Axes, section: Section, metric: str, drawn: list[Drawn]) -> None:
-    look, shown = section.metric(metric), styles(section.agents)
-    if look.chance is not None:
-        axes.axhline(look.chance, color=FAINT, linewidth=1.0, zorder=1)
-    for d in drawn:
-        color, line = shown[d.agent]
-        if d.band is not None:
-            axes.fill_between(d.curves.labels, *d.band, color=color, alpha=0.13, linewidth=0, zorder=2)
-        elif len(d.curves) > 1:
-            axes.plot(d.curves.labels, d.curves.values.T, color=color, linewidth=0.7, alpha=0.35, zorder=2)
-        axes.plot(d.curves.labels, d.mean, color=color, linestyle=line, linewidth=2.0, zorder=3)
-    better = {True: "higher is better", False: "lower is better", None: ""}[look.higher_is_better]
-    note = " · ".join(text for text in (_MEANING.get(metric, ""), better) if text)
-    axes.text(0, 1.012, note, transform=axes.transAxes, fontsize=8, color=MUTED, va="bottom")
-    axes.set_title(look.title[0].upper() + look.title[1:], pad=18)
-    axes.set_xlabel("oracle labels")
-    axes.set_ylabel(f"{look.title} vs reference" if look.chance is not None else look.title)
-    _frame_labels(axes, max(float(d.curves.labels[-1]) for d in drawn))
-
-
-def _frame_labels(axes: Axes, end: float) -> None:
-    axes.set_xlim(0, end)
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 2.5, 5, 10]))
-    axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
-    if axes.get_ylim()[1] >= 1000:
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:,.0f}"))
-
-
 def _known(m: Multiplier) -> bool:
     """Whether there is a number to draw: both got there, in all but a few resamples."""
     return bool(m.low > 0 and np.isfinite(m.high) and 0 < m.value < np.inf)
@@ -248,8 +191,18 @@ def _averaged(drawn: list[Drawn]) -> str:
     return f"{text}, " + ("bands and " if any(banded) else "") + "thin lines: single runs"
 
 
-def _reference(section: Section) -> str:
-    """A second line that says what the win rates are against and who judges, where all runs agree."""
+def _task(section: Section) -> str:
+    """The task's title, with its settings where they say which arms were played."""
+    if not section.numeric or "[" in section.title:
+        return section.title
+    settings = section.runs[0].spec.get("env_kwargs") or {}
+    return ", ".join([section.title, *(f"{key} = {value}" for key, value in settings.items())])
+
+
+def _reference(section: Section, metrics: Sequence[str]) -> str:
+    """A second line that says what win rates are against and who judges, where all runs agree."""
+    if not any(section.metric(metric).chance is not None for metric in metrics):
+        return ""
     said = {(run.manifest.get("reference"), run.manifest.get("judge")) for run in section.runs}
     reference, judge = said.pop() if len(said) == 1 else (None, None)
     return f"\nwin rates against {reference}, judged by {judge}" if reference and judge else ""
@@ -258,20 +211,3 @@ def _reference(section: Section) -> str:
 def _seeds(counts: list[int]) -> str:
     low, high = min(counts), max(counts)
     return f"{low} seed{'s' if low > 1 else ''}" if low == high else f"{low} to {high} seeds"
-
-
-_COLUMNS = ("metric", "agent", "series", "labels", "value")
-
-
-def _rows(shown: dict[str, list[Drawn]]) -> Iterator[tuple[str, str, str, float, float]]:
-    """Every point of a picture: series is ``mean``, ``low``, ``high`` or ``seed N``."""
-    for metric, drawn in shown.items():
-        for d in drawn:
-            series = {"mean": d.mean}
-            if d.band is not None:
-                series |= {"low": d.band[0], "high": d.band[1]}
-            else:
-                series |= {f"seed {s}": v for s, v in zip(d.seeds, d.curves.values, strict=True)}
-            for name, values in series.items():
-                for x, y in zip(d.curves.labels, values, strict=True):
-                    yield metric, d.agent, name, float(x), float(y)

@@ -22,9 +22,10 @@ Array = NDArray[np.float64]
 LINKS: dict[str, Callable[[Array], Array]] = {
     "bradley-terry": expit,
     "thurstone": ndtr,
+    "linear": lambda z: 0.5 * (1.0 + np.clip(z, -1.0, 1.0)),
     "deterministic": lambda z: 0.5 * (1.0 + np.sign(z)),
 }
-"""Bradley–Terry is the logistic function, Thurstone the normal distribution function."""
+"""Bradley–Terry is the logistic function, Thurstone (probit) the normal distribution function, linear is clipped."""
 
 
 def preference_probability(
@@ -55,35 +56,44 @@ class Feedback:
     Attributes:
         mode: ``bernoulli`` draws the winner with probability P; ``deterministic`` names the likelier one.
         flip: probability that the verdict is turned round afterwards (an annotator's slip).
+        corrupted: duels at the beginning of an episode in which an adversary names the worse response.
     """
 
     mode: Literal["bernoulli", "deterministic"] = "bernoulli"
     flip: float = 0.0
+    corrupted: int = 0
 
     def __post_init__(self) -> None:
         if self.mode not in ("bernoulli", "deterministic"):
             raise ValueError(f"feedback must be 'bernoulli' or 'deterministic', got {self.mode!r}")
         if not 0.0 <= self.flip <= 1.0:
             raise ValueError(f"flip noise must lie in [0, 1], got {self.flip}")
+        if self.corrupted < 0:
+            raise ValueError(f"corrupted is a number of duels and must be at least 0, got {self.corrupted}")
 
-    def verdicts(self, probability: Array, uniforms: Array) -> NDArray[np.int8]:
+    def verdicts(self, probability: Array, uniforms: Array, duels: NDArray[np.int64] | None = None) -> NDArray[np.int8]:
         """Verdict codes of n duels.
 
         Args:
             probability: P(first preferred), (n,); NaN where the oracle failed, which becomes ``INVALID``.
             uniforms: two uniforms in [0, 1) a duel, (n, 2): for the draw and for the flip.
+            duels: number of the duel in its episode, (n,); needed if some are corrupted.
         """
         probability = np.asarray(probability, np.float64)
-        if np.any((probability < 0) | (probability > 1)):
+        if (np.abs(probability - 0.5) > 0.5).any():
             raise ValueError("an oracle gave a preference probability outside [0, 1]")
-        tie = np.zeros(probability.shape, bool)
-        if self.mode == "bernoulli":
-            first = uniforms[..., 0] < probability
-        else:
-            first, tie = probability > 0.5, probability == 0.5
-        first = first ^ (uniforms[..., 1] < self.flip)
-        verdicts = np.where(tie, Verdict.TIE, np.where(first, Verdict.FIRST, Verdict.SECOND))
-        return np.where(np.isnan(probability), Verdict.INVALID, verdicts).astype(np.int8)
+        first = uniforms[..., 0] < probability if self.mode == "bernoulli" else probability > 0.5
+        if self.flip:
+            first = first ^ (uniforms[..., 1] < self.flip)
+        if self.corrupted:
+            if duels is None:
+                raise ValueError("corrupted feedback needs the number of each duel in its episode")
+            first = np.where(duels < self.corrupted, probability < 0.5, first)
+        verdicts: NDArray[np.int8] = first.astype(np.int8)  # Verdict.FIRST is 1, Verdict.SECOND is 0
+        if self.mode == "deterministic":
+            verdicts[probability == 0.5] = Verdict.TIE
+        verdicts[np.isnan(probability)] = Verdict.INVALID
+        return verdicts
 
 
 REWARD_OF_VERDICT: Array = np.array([verdict.reward for verdict in Verdict])

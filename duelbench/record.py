@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import platform
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from duelbench.spec import RunSpec
 
@@ -27,6 +31,30 @@ PATIENCE_SECONDS = 20.0
 """How long to wait for a run that another process is playing."""
 _POLL_SECONDS = 0.25
 _PACKAGES = ("duelbench", "gymnasium", "numpy", "scipy", "torch", "transformers", "safetensors")
+
+
+@dataclass(frozen=True)
+class SeedRows(Sequence[dict[str, float]]):
+    """The rows of one seed of a lock-step run: views of arrays, and dicts only for those who ask for them.
+
+    Attributes:
+        labels: labels consumed at each evaluation, (E,).
+        columns: metric -> its values, (E,).
+    """
+
+    labels: NDArray[np.float64]
+    columns: dict[str, NDArray[np.float64]]
+
+    def __len__(self) -> int:
+        """Number of evaluations, E."""
+        return len(self.labels)
+
+    def __getitem__(self, index: Any) -> Any:
+        """One row, or a list of rows for a slice."""
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        row = {"labels": float(self.labels[index])}
+        return row | {name: float(values[index]) for name, values in self.columns.items()}
 
 
 @dataclass(frozen=True)
@@ -46,7 +74,7 @@ class Run:
 
     run_id: str
     spec: dict[str, Any]
-    rows: list[dict[str, float]]
+    rows: Sequence[dict[str, float]]
     timing: list[dict[str, float]]
     samples: list[dict[str, Any]]
     finished: bool
@@ -140,6 +168,13 @@ class RunFolder:
         (self.path / "error.txt").unlink(missing_ok=True)
         write_atomic(self.path / "DONE", "")
 
+    def finish_lockstep(self, curves: bytes, timing: Sequence[tuple[int, float]]) -> None:
+        """Mark a run of many seeds as complete: ``curves.npz`` holds a (seeds, evaluations) array for each metric."""
+        lines = [json.dumps({"labels": labels, "wall_seconds": seconds}) + "\n" for labels, seconds in timing]
+        write_atomic(self.path / "timing.jsonl", "".join(lines))
+        write_atomic(self.path / "curves.npz", curves)
+        self.finish([])
+
     def fail(self, trace: str) -> None:
         """Leave the traceback of a failed run beside what it had measured."""
         write_atomic(self.path / "error.txt", trace)
@@ -162,7 +197,27 @@ def load_runs(folder: Path) -> list[Run]:
     manifests = sorted(Path(folder).glob("runs/*/manifest.json"))
     if not manifests:
         raise FileNotFoundError(f"{folder} holds no runs (expected {folder}/runs/*/manifest.json)")
-    return [_load(manifest) for manifest in manifests]
+    return [run for manifest in manifests for run in _seeds(_load(manifest), manifest.parent)]
+
+
+def _seeds(run: Run, folder: Path) -> list[Run]:
+    """The run itself, or one run for each seed of a lock-step run that came to its end."""
+    if not run.finished or not (folder / "curves.npz").exists():
+        return [run]
+    with np.load(folder / "curves.npz", allow_pickle=False) as stored:
+        arrays = {name: stored[name].astype(np.float64) for name in stored.files}
+    labels, seeds = arrays.pop("labels"), arrays.pop("seeds").astype(int).tolist()
+    timing = [
+        entry | {"wall_seconds": entry["wall_seconds"] / len(seeds)}  # a seed's share
+        for entry in _read_lines(folder / "timing.jsonl")
+    ]
+    return [
+        dataclasses.replace(
+            run, run_id=f"{run.run_id}/{seed}", spec=run.spec | {"seed": seed}, timing=timing,
+            rows=SeedRows(labels, {name: values[place] for name, values in arrays.items()}),
+        )
+        for place, seed in enumerate(seeds)
+    ]  # fmt: skip
 
 
 def _load(path: Path) -> Run:

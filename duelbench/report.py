@@ -16,7 +16,8 @@ import numpy as np
 
 from duelbench import plots, tables
 from duelbench.comparison import METRICS, Section, sections
-from duelbench.findings import Comparison, compare, headline, headline_metric, sentence
+from duelbench.findings import FAILED, Comparison, baseline_name, compare, headline, headline_metric, sentence
+from duelbench.panels import Panel, further_panels
 from duelbench.record import Run, write_atomic
 from duelbench.stats import BAND_MIN_RUNS, IQM_MIN_SCORES, standard_error
 
@@ -87,7 +88,7 @@ def _final_scores(section: Section) -> dict[str, dict[str, dict[str, float | Non
 
 def _section(section: Section, folder: Path, baseline: str, thresholds: Sequence[float]) -> str:
     slug = re.sub(r"[^A-Za-z0-9.]+", "-", section.title).strip("-")
-    baseline = section.named(baseline)
+    baseline = baseline_name(section, baseline)
     comparisons = compare(section, baseline)
     parts = [
         f"<section>\n<h2>{escape(section.title)}</h2>",
@@ -96,16 +97,18 @@ def _section(section: Section, folder: Path, baseline: str, thresholds: Sequence
         _facts(section),
         _warnings(section, slug),
         _picture(plots.overview(section, folder / f"{slug}-overview.png"), "learning curves of all agents"),
+        _guides(section),
     ]
     if comparisons:
         parts += [f"<h3>Against {escape(baseline)}</h3>", tables.comparisons_table(section, comparisons)]
         parts += [_comparison_note(section, baseline)]
     if section.runs:
-        parts += [_scores(section, slug), _efficiency(section, folder, slug, baseline, thresholds)]
-        if cost := tables.costs(section):
-            parts += ["<h3>Cost</h3>", '<p class="quiet">Means over seeds, as measured.</p>', cost]
+        parts += [_scores(section, slug), _spread(section)]
+        parts += [_efficiency(section, folder, slug, baseline, thresholds), _cost(section)]
         if shown := tables.responses(section):
             parts += ["<h3>Responses before and after</h3>", shown]
+        if settings := tables.hyper_parameters(section):
+            parts += [f"<details><summary>Hyper-parameters</summary>\n{settings}</details>"]
         parts += [_every_metric(section, folder, slug)]
     if section.unfinished:
         parts += [f'<h3 id="unfinished-{slug}">Unfinished runs</h3>', tables.unfinished(section)]
@@ -119,9 +122,10 @@ def _sentences(section: Section, comparisons: Sequence[Comparison]) -> str:
 
 
 def _facts(section: Section) -> str:
+    won = any(section.metric(metric).chance is not None for metric in section.metrics)
     facts = {
-        "Win rates against": _said(section, "reference"),
-        "Judged by": _said(section, "judge"),
+        "Win rates against": _said(section, "reference") if won or not section.numeric else [],
+        "Duels decided by" if section.numeric else "Judged by": _said(section, "judge"),
         "Regret relative to": _said(section, "comparator"),
         "Model": sorted({str(model) for run in section.runs if (model := _model(run))}),
     }
@@ -151,7 +155,7 @@ def _warnings(section: Section, slug: str) -> str:
             "drawn, without a band."
         )
     for key, what in (("judge", "judge"), ("reference", "reference response")):
-        if len(_said(section, key)) > 1:
+        if not section.numeric and len(_said(section, key)) > 1:
             said.append(f"The runs do not share one {what}: their win rates are not comparable.")
     return "".join(f'<p class="warning">{text}</p>' for text in said)
 
@@ -159,9 +163,10 @@ def _warnings(section: Section, slug: str) -> str:
 def _comparison_note(section: Section, baseline: str) -> str:
     metric = headline_metric(section)
     name = section.metric(metric).title if metric else ""
+    same = "same arms, same noise of the answers" if section.numeric else "same prompts, same noise"
     return (
         f'<p class="quiet">Differences in {escape(name)}, agent minus {escape(baseline)}, paired by seed '
-        "(same prompts, same noise), with 95 % Student t intervals. “Not separated” means that the interval "
+        f"({same}), with 95 % Student t intervals. “Not separated” means that the interval "
         "holds 0. Each interval stands for itself: there is no correction for comparing several agents. The "
         "probability that a run ends better is Mann-Whitney’s, over all pairs of runs, with a 95 % bootstrap "
         f"interval from {BAND_MIN_RUNS} seeds on.</p>"
@@ -169,11 +174,38 @@ def _comparison_note(section: Section, baseline: str) -> str:
 
 
 def _scores(section: Section, slug: str) -> str:
-    note = (
-        f'<p class="quiet">At {section.end:,.0f} oracle labels: mean over seeds ± standard error. A win rate '
-        "of 0.5 is as good as the reference.</p>"
-    )
+    win_rates = "" if section.numeric else " A win rate of 0.5 is as good as the reference."
+    note = f'<p class="quiet">At {section.end:,.0f} oracle labels: mean over seeds ± standard error.{win_rates}</p>'
     return f"<h3>Leaderboard</h3>\n{tables.leaderboard(section, f'runs-{slug}')}\n{note}"
+
+
+def _guides(section: Section) -> str:
+    """What the thin grey lines of the picture are."""
+    guides = {guide.name: guide.says for metric in section.metrics for guide in section.guides(metric)}
+    if not guides:
+        return ""
+    items = "".join(f"<li>{escape(name)}: {escape(says)}</li>" for name, says in guides.items())
+    return f"<details><summary>What the thin grey lines say</summary><ul>{items}</ul></details>"
+
+
+def _spread(section: Section) -> str:
+    if not section.numeric or not (found := tables.spread(section)):
+        return ""
+    title = section.metric(headline_metric(section) or "").title
+    note = (
+        f"{title[0].upper()}{title[1:]} at {section.end:,.0f} oracle labels. A seed failed if it ends at "
+        f"{100 * FAILED:.0f} % of what uniform pairs lose, or above."
+    )
+    return f'<h3>Spread over seeds</h3>\n<p class="quiet">{escape(note)}</p>\n{found}'
+
+
+def _cost(section: Section) -> str:
+    if not (cost := tables.costs(section)):
+        return ""
+    note = "Means over seeds, as measured."
+    if section.numeric:
+        note = "As measured. Seeds move in lock-step: the time of one is its share of the time of all."
+    return f'<h3>Cost</h3>\n<p class="quiet">{note}</p>\n{cost}'
 
 
 def _efficiency(section: Section, folder: Path, slug: str, baseline: str, thresholds: Sequence[float]) -> str:
@@ -201,15 +233,19 @@ def _efficiency(section: Section, folder: Path, slug: str, baseline: str, thresh
 
 
 def _every_metric(section: Section, folder: Path, slug: str) -> str:
-    shown = []
+    if section.numeric:
+        path = plots.overview(section, folder / f"{slug}-further.png", further_panels(section))
+        shown = _picture(path, "further metrics of all agents")
+        return f"<details><summary>Further metrics</summary>\n{shown}</details>" if shown else ""
+    pictures = []
     for metric in (metric for metric in section.metrics if metric in METRICS):
         name = re.sub(r"[^A-Za-z0-9_]+", "-", metric)
         path = plots.single(section, metric, folder / f"{slug}-{name}.png")
-        shown.append(_picture(path, section.metric(metric).title, "narrow"))
-    diagnostics = [metric for metric in section.metrics if metric not in METRICS]
+        pictures.append(_picture(path, section.metric(metric).title, "narrow"))
+    diagnostics = [Panel(metric) for metric in section.metrics if metric not in METRICS]
     path = plots.overview(section, folder / f"{slug}-diagnostics.png", diagnostics)
-    shown.append(_picture(path, "what the agents recorded of their own learning"))
-    return f"<details><summary>Every metric on its own</summary>\n{''.join(shown)}</details>"
+    pictures.append(_picture(path, "what the agents recorded of their own learning"))
+    return f"<details><summary>Every metric on its own</summary>\n{''.join(pictures)}</details>"
 
 
 def _picture(path: Path | None, alt: str, kind: str = "") -> str:

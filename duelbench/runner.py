@@ -100,7 +100,7 @@ def _play(spec: RunSpec, folder: RunFolder, command: str, progress: Progress) ->
 
 def _loop(spec: RunSpec, folder: RunFolder, parts: Parts, at: Progressed, progress: Progress) -> None:
     started, tokens = time.perf_counter() - at.seconds, parts.policy.generated_tokens - at.tokens
-    observation, _ = parts.env.reset(seed=parts.seeds, options={"start": at.round})
+    observation, _ = parts.env.reset(seed=parts.seeds, options={"start": at.round, "instance": spec.seed})
     last_round = _ROUNDS_PER_BUDGET * (1 + spec.labels // spec.batch)
     responses = None
     while not at.over:
@@ -121,6 +121,7 @@ def _loop(spec: RunSpec, folder: RunFolder, parts: Parts, at: Progressed, progre
 
 def _round(spec: RunSpec, parts: Parts, at: Progressed, observation: Any) -> Any:
     """One batch: propose, ask, learn, count."""
+    ids = parts.env.unwrapped.engine.prompt_ids
     pair = _within_budget(parts.agent.propose(observation), spec.labels - at.labels)
     parts.env.unwrapped.abstain(~pair.ask)
     next_observation, rewards, _, _, info = parts.env.step(_action(pair))
@@ -132,7 +133,7 @@ def _round(spec: RunSpec, parts: Parts, at: Progressed, observation: Any) -> Any
     _stop_if_down(spec, parts, at, invalid, int((asked & ~(pair.identical & (verdicts == "tie"))).sum()))
     at.metrics = parts.agent.update(observation, pair, feedback)
     at.invalid += invalid
-    _count(parts.env.unwrapped, at, observation["prompt_id"][asked], pair.rows(asked))
+    _count(parts.env.unwrapped, at, ids[asked], pair.rows(asked))
     at.labels += int(asked.sum())
     at.round += 1
     return next_observation
@@ -167,21 +168,28 @@ def _count(env: Any, at: Progressed, ids: NDArray[np.int64], asked: Pair) -> Non
         return
     first, second = env.truth(ids, asked.first.actions), env.truth(ids, asked.second.actions)
     if first is None or second is None:
+        if hasattr(env.problem, "regrets"):  # arms can have regret without having utilities
+            exact = env.problem.regrets(ids, asked.first.actions, asked.second.actions)
+            _add(at.cumulative, {f"cumulative_{kind}_regret": values for kind, values in exact.items()})
         return
     sums = {
         "cumulative_average_regret": regret.average_regret(first.best, first.utilities, second.utilities),
         "cumulative_weak_regret": regret.weak_regret(first.best, first.utilities, second.utilities),
         "cumulative_probability_regret": regret.probability_regret(first.best_beats(), second.best_beats()),
     }
-    for name, values in sums.items():
-        at.cumulative[name] = at.cumulative.get(name, 0.0) + float(np.nansum(values))
+    _add(at.cumulative, sums)
     wins = {
         "online_win_rate": 0.5 * (first.win_rate() + second.win_rate()),
         "online_win_probability": 0.5 * (first.win_probability() + second.win_probability()),
     }
-    for name, values in wins.items():
-        at.window[name] = at.window.get(name, 0.0) + float(np.nansum(values))
+    _add(at.window, wins)
     at.window["duels"] = at.window.get("duels", 0.0) + int((~np.isnan(sums["cumulative_average_regret"])).sum())
+
+
+def _add(sums: dict[str, float], values: dict[str, NDArray[np.float64]]) -> None:
+    """Add what is known of each array to the sum of its name."""
+    for name, array in values.items():
+        sums[name] = sums.get(name, 0.0) + float(np.nansum(array))
 
 
 def _judged_ids(spec: RunSpec, parts: Parts) -> NDArray[np.int64]:

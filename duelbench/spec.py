@@ -30,6 +30,7 @@ class RunSpec:
         learner: fields of ``duelbench.learner.LearnerConfig``.
         policy: arguments of the policy; ``model`` names the language model.
         threads: torch threads; results can differ between thread counts.
+        lockstep: seeds, from ``seed`` on, that an agent of the numeric families plays at once; 0 for any other agent.
     """
 
     env: str
@@ -44,6 +45,7 @@ class RunSpec:
     learner: dict[str, Any] = field(default_factory=dict)
     policy: dict[str, Any] = field(default_factory=dict)
     threads: int = 1
+    lockstep: int = 0
 
     def __post_init__(self) -> None:
         for name in ("labels", "batch", "evaluate_every", "evaluation_repeats", "threads"):
@@ -51,8 +53,16 @@ class RunSpec:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
 
     def to_json(self) -> dict[str, Any]:
-        """The specification as plain data."""
-        return dataclasses.asdict(self) | {"version": SPEC_VERSION}
+        """The specification as plain data; ``lockstep`` only where it is one, so that older ids stay what they were."""
+        data = dataclasses.asdict(self) | {"version": SPEC_VERSION}
+        if not self.lockstep:
+            del data["lockstep"]
+        return data
+
+    @property
+    def total_labels(self) -> int:
+        """Labels of all its seeds."""
+        return self.labels * max(1, self.lockstep)
 
     @property
     def run_id(self) -> str:
@@ -69,6 +79,20 @@ class RunSpec:
     def folder_name(self) -> str:
         """Name of the run's folder; an environment's namespace must not become a folder of its own."""
         return f"{self.env}-{self.agent_label}-{self.seed}-{self.run_id}".replace("/", "_").replace(":", "_")
+
+
+def seed_specs(agent: type, shared: dict[str, Any], seeds: range, in_batches: dict[str, Any]) -> list[RunSpec]:
+    """The runs of one agent: one for all seeds where it plays them in lock-step, else one for each.
+
+    Args:
+        agent: its class.
+        shared: fields of its runs.
+        seeds: consecutive.
+        in_batches: more fields for an agent that is not of the lock-step kind: ``batch``, ``learner``, ``policy``.
+    """
+    if getattr(agent, "lockstep", False):
+        return [RunSpec(**shared, seed=seeds.start, batch=1, lockstep=len(seeds))]
+    return [RunSpec(**shared, **in_batches, seed=seed) for seed in seeds]
 
 
 def option_value(text: str) -> Any:

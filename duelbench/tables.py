@@ -5,6 +5,7 @@ Everything that came from outside (names, prompts, responses, tracebacks) passes
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from html import escape
 
@@ -13,9 +14,9 @@ import numpy as np
 from duelbench.comparison import Section
 from duelbench.curves import Multiplier, labels_to_threshold
 from duelbench.drawing import styles
-from duelbench.findings import Comparison, headline_metric, multiplier_text, signed
+from duelbench.findings import Comparison, failures, headline_metric, multiplier_text, signed
 from duelbench.record import Run
-from duelbench.stats import Estimate, center, standard_error
+from duelbench.stats import BAND_MIN_RUNS, Estimate, center, standard_error
 
 NOTHING = "–"
 SHOWN_PROMPTS = 6
@@ -26,7 +27,12 @@ LEADERBOARD = (
     "cumulative_average_regret",
     "cumulative_weak_regret",
     "cumulative_probability_regret",
+    "cumulative_copeland_regret",
+    "cumulative_borda_regret",
+    "cumulative_von_neumann_regret",
     "simple_regret",
+    "best_arm_rate",
+    "parameter_error",
     "offline_utility",
     "posterior_accuracy",
 )
@@ -86,6 +92,21 @@ def comparisons_table(section: Section, found: Sequence[Comparison]) -> str:
     return table(head, rows, left=2)
 
 
+def spread(section: Section) -> str:
+    """Quantiles over seeds of the headline metric's final scores: a mean hides a heavy tail."""
+    metric, failed = headline_metric(section), failures(section)
+    head = ["agent", "seeds", "median", "10 % quantile", "90 % quantile", "standard deviation", "failed"]
+    rows = []
+    for agent in _ranked(section):
+        values = np.array(list(section.final(agent, metric or "").values()))
+        if len(values) < BAND_MIN_RUNS:
+            continue
+        numbers = [*np.quantile(values, [0.5, 0.1, 0.9]).tolist(), float(values.std(ddof=1))]
+        share = f"{100 * failed[agent]:.1f} %" if agent in failed else NOTHING
+        rows.append([agent_name(section, agent), str(len(values)), *map(_plain, numbers), share])
+    return table(head, rows) if rows else ""
+
+
 def labels_needed(
     section: Section, baseline: str, thresholds: Sequence[float], ratios: dict[str, list[Multiplier]]
 ) -> str:
@@ -108,7 +129,7 @@ def labels_needed(
 
 
 def costs(section: Section) -> str:
-    """Labels, wall time and generated tokens of a whole run, mean over seeds."""
+    """Labels, wall time and generated tokens (for arms: duels a second) of a whole run, mean over seeds."""
     rows = []
     for agent, runs in section.agents.items():
         last = [run.timing[-1] for run in runs if run.timing]
@@ -117,18 +138,24 @@ def costs(section: Section) -> str:
         labels, seconds, tokens = (
             float(np.mean([t.get(key, np.nan) for t in last])) for key in ("labels", "wall_seconds", "generated_tokens")
         )
-        per_label = tokens / labels if labels else np.nan
-        rows.append(
-            [
-                agent_name(section, agent),
-                _count(labels),
-                _duration(seconds),
-                _count(tokens),
-                _count(per_label),
-            ]
-        )
-    head = ["agent", "oracle labels", "wall time of a run", "generated tokens", "tokens per label"]
-    return table(head, rows) if rows else ""
+        cells = [agent_name(section, agent), _count(labels), _duration(seconds)]
+        if section.numeric:
+            rows.append([*cells, _count(labels / seconds if seconds else np.nan)])
+        else:
+            rows.append([*cells, _count(tokens), _count(tokens / labels if labels else np.nan)])
+    per_run = ["duels a second"] if section.numeric else ["generated tokens", "tokens per label"]
+    return table(["agent", "oracle labels", "wall time of a run", *per_run], rows) if rows else ""
+
+
+def hyper_parameters(section: Section) -> str:
+    """Each agent's settings as they were resolved, defaults included; empty where no run recorded any."""
+    rows = []
+    for agent, runs in section.agents.items():
+        configs = {json.dumps(run.manifest["agent_config"]) for run in runs if run.manifest.get("agent_config")}
+        texts = [", ".join(f"{k} = {v}" for k, v in json.loads(config).items()) for config in sorted(configs)]
+        if texts:
+            rows.append([agent_name(section, agent), f"<code>{escape(' / '.join(texts))}</code>"])
+    return table(["agent", "settings"], rows, left=2) if rows else ""
 
 
 def responses(section: Section) -> str:
@@ -156,25 +183,37 @@ def unfinished(section: Section) -> str:
         reason = run.error.strip().splitlines()[-1] if run.error and run.error.strip() else "stopped early"
         state = "failed" if run.error else "incomplete"
         of = f" of {run.spec['labels']:,}" if isinstance(run.spec.get("labels"), int) else ""
-        cells = [escape(agent), state, str(run.spec["seed"]), f"{reached:,.0f}{of}"]
+        seeds = _seeds(run)
+        cells = [escape(agent), state, seeds, f"{reached:,.0f}{of}"]
         rows.append([*cells, f"<code>{escape(run.run_id)}</code>", escape(reason)])
         if run.error:
             traces.append(
-                f"<details><summary>traceback of {escape(agent)}, seed {run.spec['seed']}</summary>"
+                f"<details><summary>traceback of {escape(agent)}, seed {seeds}</summary>"
                 f"<pre>{escape(run.error)}</pre></details>"
             )
     return table(["agent", "state", "seed", "labels", "run", "reason"], rows, left=6) + "".join(traces)
 
 
 def run_ids(section: Section) -> str:
-    """The runs behind the numbers."""
+    """The runs behind the numbers; seeds that were recorded together share an id."""
     rows = []
     for agent, runs in section.agents.items():
-        ids = " ".join(f"<code>{run.spec['seed']}: {escape(run.run_id)}</code>" for run in runs)
+        together: dict[str, list[Run]] = {}
+        for run in runs:
+            together.setdefault(run.run_id.rpartition("/")[0] or f"{run.spec['seed']}: {run.run_id}", []).append(run)
+        texts = [name + (f" ({len(same)} seeds)" if len(same) > 1 else "") for name, same in together.items()]
+        ids = " ".join(f"<code>{escape(text)}</code>" for text in texts)
         rows.append([agent_name(section, agent), f'<div class="ids">{ids or NOTHING}</div>'])
-    return table(["agent", "finished runs, seed: id"], rows, left=2).replace(
+    head = ["agent", "finished runs" if section.numeric else "finished runs, seed: id"]
+    return table(head, rows, left=2).replace(
         '<td class="left"><div class="ids">', '<td class="left wrap"><div class="ids">'
     )
+
+
+def _seeds(run: Run) -> str:
+    """A run's seed, or all seeds that were to move in lock-step."""
+    first, together = int(run.spec["seed"]), int(run.spec.get("lockstep") or 1)
+    return str(first) if together == 1 else f"{first} to {first + together - 1}"
 
 
 def _ranked(section: Section) -> list[str]:
@@ -216,6 +255,10 @@ def _score(values: list[float]) -> str:
     return f"{mean:,.{digits}f} <small>{spread}</small>"
 
 
+def _plain(value: float) -> str:
+    return f"{value:,.{3 if abs(value) < 10 else 1}f}"
+
+
 def _difference(estimate: Estimate | None) -> str:
     if estimate is None:
         return NOTHING
@@ -236,6 +279,8 @@ def _count(value: float) -> str:
 def _duration(seconds: float) -> str:
     if not np.isfinite(seconds):
         return NOTHING
+    if seconds < 0.5:
+        return f"{1000 * seconds:.3g} ms"
     if seconds < 90:
         return f"{seconds:.1f} s"
     return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -21,13 +21,14 @@ Metrics = dict[str, float]
 
 
 class Verdict(IntEnum):
-    """What an oracle answered. ``INVALID`` is a failed answer, ``SKIPPED`` a duel nobody was asked about."""
+    """What an oracle answered: ``INVALID`` if it failed, ``SKIPPED`` if not asked, ``PENDING`` if it answers later."""
 
     SECOND = 0
     FIRST = 1
     TIE = 2
     INVALID = 3
     SKIPPED = 4
+    PENDING = 5
 
     @property
     def reward(self) -> float:

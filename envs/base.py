@@ -11,6 +11,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from duelbench.envs.delay import AnswerBatches, Delay
 from duelbench.envs.engine import Engine, Identical
 from duelbench.envs.problem import Problem, Truth
 from duelbench.preference import Feedback
@@ -19,6 +20,20 @@ from duelbench.types import Verdict
 Observation = dict[str, Any]
 DEFAULT_HORIZON = 1024
 _NAMES = np.array([verdict.name.lower() for verdict in Verdict], dtype=object)
+
+
+def _engine(
+    problem: Problem, rows: int, horizon: int, feedback: Any, flip: float, identical: Identical, corrupted: int,
+    delay: float, delay_spread: float, answer_batch: int,
+) -> Engine:  # fmt: skip
+    late: Delay | None = Delay(delay, delay_spread) if delay or delay_spread else None
+    if answer_batch:
+        if late is not None:
+            raise ValueError(
+                f"answers come either late or in batches: give delay={delay:g} or answer_batch={answer_batch}, not both"
+            )
+        late = AnswerBatches(answer_batch)
+    return Engine(problem, rows, horizon, Feedback(feedback, flip, corrupted), identical, late)
 
 
 class _Played:
@@ -57,6 +72,10 @@ class DuelEnv(_Played, gym.Env[Observation, Any]):
         flip: probability that a verdict is turned round.
         identical: what two identical responses do (``duelbench.envs.engine.Engine``).
         render_mode: None or ``ansi``.
+        corrupted: duels at the beginning of an episode in which an adversary names the worse response.
+        delay: mean number of duels an answer waits. The answer then comes in a later step's ``info["answers"]``.
+        delay_spread: standard deviation of that number.
+        answer_batch: answers come together, with the last of every so many duels; 0 for none. Excludes a delay.
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi"], "render_fps": 1}  # type: ignore[misc]
@@ -69,8 +88,14 @@ class DuelEnv(_Played, gym.Env[Observation, Any]):
         flip: float = 0.0,
         identical: Identical = "tie",
         render_mode: str | None = None,
+        corrupted: int = 0,
+        delay: float = 0.0,
+        delay_spread: float = 0.0,
+        answer_batch: int = 0,
     ) -> None:
-        self.engine = Engine(problem, 1, horizon, Feedback(feedback, flip), identical)  # type: ignore[arg-type]
+        self.engine = _engine(
+            problem, 1, horizon, feedback, flip, identical, corrupted, delay, delay_spread, answer_batch
+        )
         self.observation_space = problem.observation_space
         self.action_space = problem.action_space
         self.render_mode = render_mode
@@ -79,10 +104,13 @@ class DuelEnv(_Played, gym.Env[Observation, Any]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Begin an episode; ``options={"start": k}`` begins it at its k-th duel."""
+        """Begin an episode; ``options={"start": k}`` begins it at its k-th duel.
+
+        ``options={"instance": n}`` plays the n-th instance of a family of random problems (default: the seed's).
+        """
         super().reset(seed=seed)
         start = int((options or {}).get("start", 0))
-        self.engine.reset(0, self.np_random, start)
+        self.engine.reset(0, self.np_random, start, (options or {}).get("instance", seed))
         self.engine.round = start
         return self._observe(), {}
 
@@ -92,7 +120,9 @@ class DuelEnv(_Played, gym.Env[Observation, Any]):
         verdict = int(verdicts[0])
         if self.render_mode == "ansi":
             self._last = f"{action!r} -> {_NAMES[verdict]}"
-        info = {"verdict": _NAMES[verdict], "labels": int(self.engine.labels[0])}
+        info: dict[str, Any] = {"verdict": _NAMES[verdict], "labels": int(self.engine.labels[0])}
+        if self.engine.delay is not None:
+            info["answers"] = self.engine.answers()[0]
         return self._observe(), float(self.engine.reward(verdicts)[0]), False, bool(spent[0]), info
 
     def render(self) -> str | None:  # type: ignore[override]
@@ -120,6 +150,10 @@ class DuelVectorEnv(_Played, VectorEnv[Observation, Any, NDArray[Any]]):
         feedback: str = "bernoulli",
         flip: float = 0.0,
         identical: Identical = "tie",
+        corrupted: int = 0,
+        delay: float = 0.0,
+        delay_spread: float = 0.0,
+        answer_batch: int = 0,
     ) -> None:
         self.metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}
         self.num_envs = num_envs
@@ -128,7 +162,9 @@ class DuelVectorEnv(_Played, VectorEnv[Observation, Any, NDArray[Any]]):
         self.single_action_space = problem.action_space
         self.observation_space = batch_space(problem.observation_space, num_envs)
         self.action_space = batch_space(problem.action_space, num_envs)
-        self.engine = Engine(problem, num_envs, horizon, Feedback(feedback, flip), identical)  # type: ignore[arg-type]
+        self.engine = _engine(
+            problem, num_envs, horizon, feedback, flip, identical, corrupted, delay, delay_spread, answer_batch
+        )
         self._rngs: list[np.random.Generator] = [np_random()[0] for _ in range(num_envs)]
         self._ended = np.zeros(num_envs, bool)
 
@@ -137,7 +173,8 @@ class DuelVectorEnv(_Played, VectorEnv[Observation, Any, NDArray[Any]]):
     ) -> tuple[Observation, dict[str, Any]]:
         """Begin all rows: an int seed gives row b the seed ``seed + b``, a list gives each its own.
 
-        ``options={"start": k}`` begins every row at its k-th duel.
+        ``options={"start": k}`` begins every row at its k-th duel; ``options={"instance": n}`` lets all rows play the
+        n-th instance of a family of random problems (default: each row that of its own seed).
         """
         seeds: list[int | None]
         if isinstance(seed, int):
@@ -150,10 +187,14 @@ class DuelVectorEnv(_Played, VectorEnv[Observation, Any, NDArray[Any]]):
         for row, row_seed in enumerate(seeds):
             if row_seed is not None:
                 self._rngs[row] = np_random(row_seed)[0]
-            self.engine.reset(row, self._rngs[row], start)
+            self.engine.reset(row, self._rngs[row], start, (options or {}).get("instance", row_seed))
         self.engine.round = start
         self._ended[:] = False
         return self.problem.observe(self.engine.prompt_ids), {}
+
+    def duel(self, actions: Any) -> NDArray[np.float64]:
+        """The lean step of lock-step runs: rewards (B,) alone, without an end of the episode."""
+        return self.engine.reward(self.engine.step(actions, self._rngs)[0])
 
     def step(
         self, actions: Any
@@ -172,5 +213,7 @@ class DuelVectorEnv(_Played, VectorEnv[Observation, Any, NDArray[Any]]):
                 "verdict": np.where(ended, np.array(None), _NAMES[verdicts]), "_verdict": ~ended,
                 "labels": np.where(ended, 0, self.engine.labels), "_labels": ~ended,
             }  # fmt: skip
+            if self.engine.delay is not None:
+                info |= {"answers": np.fromiter(self.engine.answers(), object, self.num_envs), "_answers": ~ended}
         observation = self.problem.observe(self.engine.prompt_ids)
         return observation, rewards, np.zeros(self.num_envs, bool), self._ended.copy(), info

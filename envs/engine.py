@@ -8,13 +8,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from duelbench.envs.delay import Delay
 from duelbench.envs.problem import InvalidActionError, Problem
 from duelbench.journal import Answer, Journal, check_same_duel
 from duelbench.preference import REWARD_OF_VERDICT, Feedback
 from duelbench.types import Verdict
 
 Identical = Literal["tie", "ask", "skip", "error"]
-_BLOCK = 256  # prompts and noise are drawn in blocks, so a row's k-th duel never depends on its actions
 
 
 class Engine:
@@ -31,32 +31,42 @@ class Engine:
         feedback: how probabilities become verdicts.
         identical: what a pair of identical responses does: ``tie`` (0.5, one label of the budget, oracle not asked),
             ``ask`` (the oracle is asked), ``skip`` (no label; the next prompt comes), ``error``.
+        delay: when answers come; None: at once.
     """
 
     def __init__(
-        self, problem: Problem, rows: int, horizon: int, feedback: Feedback, identical: Identical = "tie"
-    ) -> None:
+        self, problem: Problem, rows: int, horizon: int, feedback: Feedback, identical: Identical = "tie",
+        delay: Delay | None = None,
+    ) -> None:  # fmt: skip
         if horizon < 2:
             raise ValueError(f"horizon is the label budget of an episode and must be at least 2, got {horizon}")
         if identical not in ("tie", "ask", "skip", "error"):
             raise ValueError(f"identical must be 'tie', 'ask', 'skip' or 'error', got {identical!r}")
         self.problem, self.rows, self.horizon = problem, rows, horizon
-        self.feedback, self.identical = feedback, identical
+        self.feedback, self.identical, self.delay = feedback, identical, delay
         self.journal: Journal | None = None
         self.round = 0
         self.labels = np.zeros(rows, np.int64)
         self.abstaining = np.zeros(rows, bool)
-        self._ids = np.zeros((rows, _BLOCK), np.int64)
-        self._noise = np.zeros((rows, _BLOCK, 2))
+        problem.seat(rows)
+        self._ids = np.zeros((rows, problem.block), np.int64)
+        self._noise = np.zeros((rows, problem.block, 2))
         self._position = np.zeros(rows, np.int64)
+        self._duels = np.zeros(rows, np.int64)  # of the episode, those before its start included
         self._all_rows = np.arange(rows)
+        if delay is not None:
+            delay.seat(rows)
 
-    def reset(self, row: int, rng: np.random.Generator, start: int = 0) -> None:
-        """Begin a row's episode at its ``start``-th duel."""
-        for _ in range(start // _BLOCK + 1):
+    def reset(self, row: int, rng: np.random.Generator, start: int = 0, instance: int | None = None) -> None:
+        """Begin a row's episode at its ``start``-th duel, on the problem instance of that number."""
+        self.problem.begin(row, rng, instance)
+        for _ in range(start // self.problem.block + 1):
             self._draw(row, rng)
-        self._position[row] = start % _BLOCK
+        self._position[row] = start % self.problem.block
+        self._duels[row] = start
         self.labels[row] = 0
+        if self.delay is not None:
+            self.delay.begin(row, rng)
 
     @property
     def prompt_ids(self) -> NDArray[np.int64]:
@@ -86,8 +96,11 @@ class Engine:
         self.abstaining[:] = False
         self.labels += verdicts != Verdict.SKIPPED
         self.round += 1
+        if self.delay is not None:
+            verdicts = self.delay.hold_back(self._duels, verdicts, live)
+        self._duels += live
         self._position += live
-        for row in np.flatnonzero(self._position == _BLOCK).tolist():
+        for row in np.flatnonzero(self._position == self.problem.block).tolist():
             self._draw(row, rngs[row])
             self._position[row] = 0
         return verdicts, self.labels >= self.horizon
@@ -97,11 +110,21 @@ class Engine:
         """1.0, 0.5, 0.0, or NaN where there is no answer."""
         return REWARD_OF_VERDICT[verdicts]
 
+    def answers(self) -> list[list[tuple[int, float]]]:
+        """For each row the answers that fell due in the last step: (number of the duel, reward)."""
+        assert self.delay is not None
+        due: list[list[tuple[int, float]]] = [[] for _ in range(self.rows)]
+        for row, duel, verdict in zip(*(part.tolist() for part in self.delay.arrived), strict=True):
+            due[row].append((duel, float(REWARD_OF_VERDICT[verdict])))
+        return due
+
     def _draw(self, row: int, rng: np.random.Generator) -> None:
-        self._ids[row] = rng.integers(self.problem.n_prompts, size=_BLOCK)
-        self._noise[row] = rng.random((_BLOCK, 2))
+        self._ids[row] = self.problem.draw(row, rng)
+        self._noise[row] = rng.random((self.problem.block, 2))
 
     def _answer(self, firsts: NDArray[Any], seconds: NDArray[Any], asking: NDArray[np.bool_]) -> NDArray[np.int8]:
+        if self.identical == "ask" and asking.all():
+            return self._recall_or_ask(self._all_rows, firsts, seconds)
         same = np.asarray(firsts == seconds, bool) & asking
         verdicts = np.full(self.rows, Verdict.SKIPPED, np.int8)
         if self.identical == "error" and same.any():
@@ -141,11 +164,14 @@ class Engine:
         self, rows: NDArray[np.int64], firsts: NDArray[Any], seconds: NDArray[Any]
     ) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
         """The oracle's probabilities and verdicts; of a pair of identical responses it is asked only if it must be."""
-        ids, noise = self.prompt_ids[rows], self._noise[rows, self._position[rows]]
-        tied = np.asarray((firsts == seconds) & (self.identical == "tie"), bool)
+        ids, noise, duels = self.prompt_ids[rows], self._noise[rows, self._position[rows]], self._duels[rows]
+        if self.identical != "tie":
+            probability = self.problem.preference(ids, firsts, seconds)
+            return probability, self.feedback.verdicts(probability, noise, duels)
+        tied = np.asarray(firsts == seconds, bool)
         probability = np.full(len(rows), 0.5)
         if not tied.all():
             probability[~tied] = self.problem.preference(ids[~tied], firsts[~tied], seconds[~tied])
-        verdicts = self.feedback.verdicts(probability, noise)
+        verdicts = self.feedback.verdicts(probability, noise, duels)
         verdicts[tied] = Verdict.TIE
         return probability, verdicts

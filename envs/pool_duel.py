@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from duelbench.envs.base import DEFAULT_HORIZON, DuelEnv, DuelVectorEnv
 from duelbench.envs.engine import Identical
 from duelbench.envs.llm_duel import DEFAULT_ORACLE, DEFAULT_TASK, OracleProblem
-from duelbench.envs.problem import Array, Ids, InvalidActionError
+from duelbench.envs.problem import Array, Ids, index_pairs
 from duelbench.spaces import FreeText
 
 
@@ -58,24 +58,7 @@ class PoolProblem(OracleProblem):
 
     def split(self, actions: Any) -> tuple[NDArray[Any], NDArray[Any]]:
         """Columns (B,) of the first and the second responses."""
-        try:
-            pairs = np.asarray(actions)
-        except ValueError:  # ragged
-            raise InvalidActionError(
-                f"expected two integer indices a duel, got {actions!r:.200}; no label was used"
-            ) from None
-        if pairs.ndim != 2 or pairs.shape[1] != 2 or not np.issubdtype(pairs.dtype, np.integer):
-            raise InvalidActionError(
-                f"expected two integer indices a duel, got an array of shape {pairs.shape[1:]} and type {pairs.dtype}; "
-                "no label was used"
-            )
-        outside = (pairs < 0) | (pairs >= self.n_responses)
-        if outside.any():
-            row = int(outside.any(1).argmax())
-            raise InvalidActionError(
-                f"row {row}: expected indices in [0, {self.n_responses}), got {pairs[row].tolist()}; no label was used"
-            )
-        return pairs[:, 0].astype(np.int64), pairs[:, 1].astype(np.int64)
+        return index_pairs(actions, self.n_responses)
 
     def texts(self, ids: Ids, responses: NDArray[Any]) -> list[str]:
         """The stored responses."""

@@ -25,6 +25,31 @@ class InvalidActionError(ValueError):
     """An action outside the action space. No label was used up."""
 
 
+def index_pairs(actions: Any, n: int) -> tuple[Ids, Ids]:
+    """Batched actions as two columns of indices below n, (B,) each.
+
+    Raises:
+        InvalidActionError: for anything else than two integers a row, or an index out of range.
+    """
+    try:
+        pairs = np.asarray(actions)
+    except ValueError:  # ragged
+        raise InvalidActionError(
+            f"expected two integer indices a duel, got {actions!r:.200}; no label was used"
+        ) from None
+    if pairs.ndim != 2 or pairs.shape[1] != 2 or not np.issubdtype(pairs.dtype, np.integer):
+        raise InvalidActionError(
+            f"expected two integer indices a duel, got an array of shape {pairs.shape[1:]} and type {pairs.dtype}; "
+            "no label was used"
+        )
+    if len(pairs) and (pairs.min() < 0 or pairs.max() >= n):
+        row = int(((pairs < 0) | (pairs >= n)).any(1).argmax())
+        raise InvalidActionError(
+            f"row {row}: expected indices in [0, {n}), got {pairs[row].tolist()}; no label was used"
+        )
+    return pairs[:, 0].astype(np.int64), pairs[:, 1].astype(np.int64)
+
+
 @dataclass(frozen=True, slots=True)
 class Truth:
     """What only the recorder may know of n responses: utilities beside those of y* and of the reference policy.
@@ -36,12 +61,21 @@ class Truth:
         best: u(y*) of their prompts, (n,), over the set the problem's ``comparator`` names.
         references: u of R stored responses of the reference policy to the same prompts, (n, R).
         temperature: of the preference.
+        link: of the preference.
     """
 
     utilities: Array
     best: Array
     references: Array
-    temperature: float
+    temperature: float = 1.0
+    link: str = "bradley-terry"
+
+    @classmethod
+    def among(cls, utilities: Array, chosen: NDArray[Any], link: str = "bradley-terry") -> Truth:
+        """Truth of one chosen arm each among K with known utilities (n, K); the reference picks uniformly."""
+        return cls(
+            utilities[np.arange(len(utilities)), chosen.astype(np.int64)], utilities.max(-1), utilities, 1.0, link
+        )
 
     def win_probability(self) -> Array:
         """P(response ≻ a reference response), averaged over the stored reference responses, (n,)."""
@@ -53,10 +87,11 @@ class Truth:
 
     def best_beats(self) -> Array:
         """P(y* ≻ response), (n,)."""
-        return preference_probability(self.best, self.utilities, temperature=self.temperature)
+        return preference_probability(self.best, self.utilities, temperature=self.temperature, link=self.link)
 
     def _beats_references(self) -> Array:
-        return preference_probability(self.utilities[:, None], self.references, temperature=self.temperature)
+        rivals = self.references
+        return preference_probability(self.utilities[:, None], rivals, temperature=self.temperature, link=self.link)
 
 
 class Problem(ABC):
@@ -68,6 +103,7 @@ class Problem(ABC):
         comparator: the set over which y* is best, in words.
         reference: who the win rates are against, in words.
         nondeterministic: True if the oracle may answer the same duel differently.
+        block: duels for which a row's prompts and noise are drawn at once.
     """
 
     observation_space: Space[Any]
@@ -75,6 +111,17 @@ class Problem(ABC):
     comparator: str
     reference: str
     nondeterministic: ClassVar[bool] = False
+    block: int = 256
+
+    def seat(self, rows: int) -> None:  # noqa: B027 - most families have nothing to prepare
+        """Make room for B rows. Called once, before any episode."""
+
+    def begin(self, row: int, rng: np.random.Generator, instance: int | None) -> None:  # noqa: B027
+        """An episode of a row begins; families of random problems take the one that ``instance`` numbers, or draw."""
+
+    def draw(self, row: int, rng: np.random.Generator) -> Ids:
+        """The prompts of a row's next ``block`` duels."""
+        return rng.integers(self.n_prompts, size=self.block)
 
     @property
     @abstractmethod

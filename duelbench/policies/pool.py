@@ -51,7 +51,7 @@ class PoolPolicy:
         greedy: bool = False,
     ) -> Responses:
         """n responses a prompt by inverse CDF, with replacement; ``greedy`` takes the most probable one."""
-        features, reference_log_probs = observation["features"], observation["reference_log_probs"]  # (B, N, d), (B, N)
+        features, reference_log_probs = observation["features"], _reference(observation)  # (B, N, d), (B, N)
         with torch.no_grad():
             log_probs = reference_log_probs if reference else self._all_log_probs(features, reference_log_probs).numpy()
         uniforms = rng.random((len(log_probs), n))
@@ -62,7 +62,7 @@ class PoolPolicy:
             columns = (uniforms[:, :, None] * cdf[:, None, -1:] >= cdf[:, None, :]).sum(-1)  # (B, n)
         rows = np.arange(len(columns))[:, None]
         return Responses(
-            prompts=tuple(observation["prompt"]),
+            prompts=tuple(observation.get("prompt", [""] * len(columns))),  # bare features have no text
             actions=columns.astype(np.int64),
             log_probs=log_probs[rows, columns].astype(np.float32),
             reference_log_probs=reference_log_probs[rows, columns],
@@ -91,3 +91,11 @@ class PoolPolicy:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore the head's weights."""
         self._head.load_state_dict(state)
+
+
+def _reference(observation: Observation) -> NDArray[np.float32]:
+    """log π_ref of the N responses, (B, N); uniform where the observation does not say."""
+    if "reference_log_probs" in observation:
+        return observation["reference_log_probs"]
+    shape = observation["features"].shape[:2]
+    return np.full(shape, -np.log(shape[1]), np.float32)

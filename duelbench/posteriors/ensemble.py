@@ -67,11 +67,7 @@ class EnsemblePosterior:
     def __init__(self, dim: int, rng: np.random.Generator, config: EnsembleConfig | None = None) -> None:
         self.config = config = config or EnsembleConfig()
         self._rng = rng
-        sizes = [dim, config.hidden, config.hidden, 1]
-        self._initial: list[torch.Tensor] = []
-        for fan_in, fan_out in pairwise(sizes):
-            weight = rng.standard_normal((config.members, fan_in, fan_out)) * (config.init_scale / np.sqrt(fan_in))
-            self._initial += [torch.tensor(weight, dtype=torch.float32), torch.zeros(config.members, 1, fan_out)]
+        self._initial = _beginnings(dim, config.members, config, rng)
         self._weights = [tensor.clone().requires_grad_() for tensor in self._initial]
         self._optimizer = torch.optim.Adam(self._weights, lr=config.learning_rate, weight_decay=config.weight_decay)
         self._centre: NDArray[np.float32] | None = None
@@ -128,10 +124,7 @@ class EnsemblePosterior:
         return float(loss.detach())
 
     def _forward(self, x: torch.Tensor) -> torch.Tensor:
-        w1, b1, w2, b2, w3, b3 = self._weights
-        h = torch.relu(torch.matmul(x, w1) + b1)  # (K, n, h)
-        h = torch.relu(torch.baddbmm(b2, h, w2))
-        return torch.baddbmm(b3, h, w3).squeeze(-1)  # (K, n)
+        return _forward(self._weights, x)
 
     def _standardise(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         assert self._centre is not None and self._scale is not None
@@ -163,3 +156,116 @@ class EnsemblePosterior:
         self._centre, self._scale = state["centre"], state["scale"]
         self._chosen, self._rejected = state["chosen"], state["rejected"]
         self._rng.bit_generator.state = state["rng"]
+
+
+class LockstepEnsembles:
+    """The ensembles of S learners that never meet, evaluated and trained as one batch of S · E networks.
+
+    Every row learns as an ``EnsemblePosterior`` of its own does, but draws its minibatches with replacement. A row that
+    has nothing to learn from stays as it is, to the last bit.
+
+    Args:
+        rows: S.
+        dim: d.
+        rng: draws the initial weights and the minibatches.
+        config: hyper-parameters of each row's ensemble; E is its ``members``.
+    """
+
+    def __init__(self, rows: int, dim: int, rng: np.random.Generator, config: EnsembleConfig) -> None:
+        self.config, self.rows = config, rows
+        self._rng = rng
+        self._initial = _beginnings(dim, rows * config.members, config, rng)
+        self._weights = [tensor.clone().requires_grad_() for tensor in self._initial]
+        self._moments = [(torch.zeros_like(w), torch.zeros_like(w)) for w in self._initial]
+        self._steps = np.zeros(rows, np.int64)  # of Adam
+        self._centre: NDArray[np.float32] | None = None
+        self._scale: NDArray[np.float32] | None = None
+        self.labels = np.zeros(rows, np.int64)
+        self._pairs = np.zeros((rows, 2, 16, dim), np.float32)  # chosen, rejected; grows up to the buffer, then a ring
+
+    def rewards(self, features: NDArray[np.float32], members: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
+        """Features (S, n, d) -> rewards by all members (S, E, n), or by those named (S, C) in each row (S, C, n)."""
+        if self._centre is None:
+            self._centre = features.mean(1, keepdims=True)
+            self._scale = features.std(1, keepdims=True) + np.float32(1e-6)
+        weights: list[torch.Tensor] = list(self._weights)
+        if members is not None:
+            first = np.arange(self.rows)[:, None] * self.config.members
+            index = torch.from_numpy((first + members).reshape(-1))
+            weights = [weight[index] for weight in weights]
+        with torch.no_grad():
+            x = torch.from_numpy(self._standardise(features))
+            scores = _forward(weights, x.repeat_interleave(len(weights[0]) // self.rows, 0))
+        return scores.numpy().reshape(self.rows, -1, features.shape[1])
+
+    def add(self, chosen: NDArray[np.float32], rejected: NDArray[np.float32], rows: NDArray[np.int64]) -> None:
+        """Remember one pair of features, (n, d) and (n, d), in each of n rows."""
+        places = self.labels[rows] % self.config.buffer
+        while places.max(initial=0) >= self._pairs.shape[2]:
+            self._pairs = np.concatenate([self._pairs, np.zeros_like(self._pairs)], axis=2)
+        self._pairs[rows, 0, places], self._pairs[rows, 1, places] = chosen, rejected
+        self.labels[rows] += 1
+
+    def learn(self, rows: NDArray[np.bool_]) -> None:
+        """Take ``steps`` gradient steps in these rows (S,), as far as they hold ``min_pairs``."""
+        learning = rows & (self.labels >= max(1, self.config.min_pairs))
+        if self._centre is not None and learning.any():
+            for _ in range(self.config.steps):
+                self._step(learning)
+
+    def _step(self, learning: NDArray[np.bool_]) -> None:
+        size, c = self.config.minibatch, self.config
+        held = np.minimum(self.labels, c.buffer)[:, None]
+        places = (self._rng.random((self.rows, size)) * held).astype(np.int64)
+        pairs = self._pairs[np.arange(self.rows)[:, None], :, places]  # (S, size, 2, d)
+        both = pairs.swapaxes(1, 2).reshape(self.rows, 2 * size, -1)
+        x = torch.from_numpy(self._standardise(both)).repeat_interleave(c.members, 0)
+        scores = _forward(self._weights, x)  # (S E, 2 size)
+        loss = -F.logsigmoid(scores[:, :size] - scores[:, size:]).sum() / (size * c.members)  # rows do not mix
+        gradients = torch.autograd.grad(loss, self._weights)
+        self._steps += learning
+        self._adam(gradients, learning)
+
+    def _adam(self, gradients: tuple[torch.Tensor, ...], learning: NDArray[np.bool_]) -> None:
+        """One step of Adam in the rows that learn, each with its own number of steps and its own pull."""
+        c = self.config
+        n_parameters = sum(weight[: c.members].numel() for weight in self._weights)
+        decay = 128.0 / np.maximum(self.labels, 1) if c.anchor_decay else np.ones(self.rows)
+        pull = 2.0 * c.anchor / n_parameters * decay
+        steps = np.maximum(self._steps, 1)
+        size = learning * c.learning_rate / (1.0 - _BETA1**steps)
+        rowwise = (pull, learning * (1.0 - _BETA1), learning * (1.0 - _BETA2), size, 1.0 - _BETA2**steps)
+        pulls, fresh1, fresh2, sizes, corrections = (
+            torch.tensor(values.repeat(c.members)[:, None, None], dtype=torch.float32) for values in rowwise
+        )
+        with torch.no_grad():
+            parts = zip(self._weights, self._initial, gradients, self._moments, strict=True)
+            for weight, initial, gradient, (mean, square) in parts:
+                gradient = gradient + pulls * (weight - initial) + c.weight_decay * weight
+                mean += fresh1 * (gradient - mean)
+                square += fresh2 * (gradient * gradient - square)
+                weight -= sizes * mean / ((square / corrections).sqrt() + _EPSILON)
+
+    def _standardise(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        assert self._centre is not None and self._scale is not None
+        return (features - self._centre) / self._scale
+
+
+_BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8  # of Adam
+
+
+def _beginnings(dim: int, networks: int, config: EnsembleConfig, rng: np.random.Generator) -> list[torch.Tensor]:
+    """Initial weights and biases, layer by layer, each leading with the networks."""
+    tensors: list[torch.Tensor] = []
+    for fan_in, fan_out in pairwise([dim, config.hidden, config.hidden, 1]):
+        weight = rng.standard_normal((networks, fan_in, fan_out)) * (config.init_scale / np.sqrt(fan_in))
+        tensors += [torch.tensor(weight, dtype=torch.float32), torch.zeros(networks, 1, fan_out)]
+    return tensors
+
+
+def _forward(weights: list[torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+    """Scores (networks, n) of inputs (n, d), the same for all networks, or (networks, n, d)."""
+    w1, b1, w2, b2, w3, b3 = weights
+    h = torch.relu(torch.matmul(x, w1) + b1)  # (networks, n, h)
+    h = torch.relu(torch.baddbmm(b2, h, w2))
+    return torch.baddbmm(b3, h, w3).squeeze(-1)

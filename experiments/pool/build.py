@@ -16,9 +16,9 @@ import tyro
 from numpy.typing import NDArray
 from rich.progress import track
 
-from duelbench.assemble import model_path
 from duelbench.envs.tasks.grammar import prompts
 from duelbench.envs.tasks.task import FEATURE_BOUND, Task
+from duelbench.model_source import resolve_model
 from duelbench.oracles import make_oracle
 from duelbench.policies.causal_lm import CausalLMPolicy
 from duelbench.streams import Streams
@@ -56,7 +56,7 @@ def build(options: Build) -> Task:
     """Sample, keep the first N distinct responses of every prompt, and describe them."""
     asked = [p.text for p in prompts("train", options.duel_prompts)]
     asked += [p.text for p in prompts("heldout", options.heldout_prompts)]
-    policy = CausalLMPolicy(model_path(options.model), temperature=options.temperature, dtype="float32")
+    policy = CausalLMPolicy(resolve_model(options.model), temperature=options.temperature, dtype="float32")
     rng = Streams(options.seed).generator("pool")
     kept: list[Responses] = []
     for start in track(range(0, len(asked), _AT_ONCE), "sampling"):

@@ -1,4 +1,4 @@
-"""Duels per second of both environments, alone: no policy, no learning.
+"""Duels per second of all environments, alone: no policy, no learning.
 
 make bench
 """
@@ -19,13 +19,13 @@ ROUNDS = 50
 def _actions(env: Any, rows: int) -> Any:
     """Different stored responses in every row, in the environment's own form."""
     problem = env.unwrapped.problem
-    if hasattr(problem, "n_responses"):
+    if hasattr(problem, "n_responses") or hasattr(problem, "arms"):
         return np.tile([0, 1], (rows, 1))
     stored = problem.task.references
-    return tuple(stored[:rows, 0].tolist()), tuple(stored[:rows, 1].tolist())
+    return tuple(np.resize(stored[:, 0], rows).tolist()), tuple(np.resize(stored[:, 1], rows).tolist())
 
 
-@pytest.mark.parametrize("rows", [32, 256])
+@pytest.mark.parametrize("rows", [32, 1024])
 @pytest.mark.parametrize("env_id", sorted(duelbench.ENV_IDS))
 def test_vector_duels(benchmark: Any, env_id: str, rows: int) -> None:
     env = gym.make_vec(env_id, num_envs=rows, horizon=10**9)

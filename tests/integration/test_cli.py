@@ -207,3 +207,34 @@ def test_processes_give_what_one_process_gives(
     for folder, outcome in zip(alone, together, strict=False):
         assert outcome.folder is not None and outcome.folder.name == folder.name
         assert (outcome.folder / "metrics.jsonl").read_bytes() == (folder / "metrics.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--agent", "max_inp"], "needs features"),
+        (["--set", "env.matrix=[[0.5, 0.6], [0.5, 0.5]]"], "P[i, j] + P[j, i] = 1"),
+        (["--set", "env.matrix=nowhere.csv"], "nowhere.csv"),
+        (["--preset", "bt", "--set", "env.arms=1"], "arms"),
+        (["--agent", "rucbb"], "did you mean 'rucb'"),
+        (["--agent", "sea"], "needs features"),
+    ],
+)
+def test_a_bad_numeric_run_is_one_clear_error(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("run", "--env", "MatrixDuel-v0", *arguments) == 2
+    said = capsys.readouterr().err
+    assert words in said and "Traceback" not in said
+
+
+def test_many_seeds_of_a_classic_agent_take_one_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["run", "--env", "MatrixDuel-v0", "--preset", "bt10", "--agent", "rucb", "--agent", "double_ts"]
+    arguments += ["--seeds", "20", "--labels", "500", "--out", str(tmp_path), "--workers", "1", "--json"]
+    assert call(*arguments) == 0
+    agents = last_json(capsys.readouterr().out)["agents"]
+    assert agents["rucb"]["cumulative_average_regret"]["n"] == 20
+    assert (
+        agents["double_ts"]["cumulative_average_regret"]["mean"] < agents["rucb"]["cumulative_average_regret"]["mean"]
+    )
+    assert (tmp_path / "MatrixDuel-v0-overview.png").exists()

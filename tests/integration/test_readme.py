@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from duelbench.lockstep import run_lockstep
 from duelbench.record import load_runs
 from duelbench.runner import run
 from duelbench.spec import RunSpec
@@ -34,3 +35,15 @@ def test_the_custom_agents_run(file: str, name: str, tmp_path: Path) -> None:
     run(spec, tmp_path)
     (record,) = load_runs(tmp_path)
     assert record.finished and record.rows[-1]["labels"] == 64
+
+
+def test_the_lock_step_agent_runs(tmp_path: Path) -> None:
+    (tmp_path / "twice.py").write_text(block("# twice.py"))
+    spec = RunSpec(
+        env="MatrixDuel-v0", agent=f"{tmp_path / 'twice.py'}:Twice", seed=0, labels=1000, batch=1, evaluate_every=500,
+        env_kwargs={"matrix": "bt10"}, lockstep=20,
+    )  # fmt: skip
+    run_lockstep(spec, tmp_path)
+    runs = load_runs(tmp_path)
+    assert len(runs) == 20
+    assert sum(run.rows[-1]["cumulative_average_regret"] for run in runs) / 20 < 0.7 * 232.6  # uniform pairs

@@ -31,7 +31,8 @@ from duelbench.streams import Streams
 from duelbench.types import Pair, Responses, Verdict
 
 POOL, TEXT = "LLMDuelPool-v0", "LLMDuel-v0"
-ids = pytest.mark.parametrize("env_id", sorted(duelbench.ENV_IDS))
+LLM_IDS = sorted(name for name in duelbench.ENV_IDS if name.startswith("LLM"))
+ids = pytest.mark.parametrize("env_id", LLM_IDS)
 
 
 @pytest.fixture

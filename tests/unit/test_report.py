@@ -14,8 +14,17 @@ from scipy import stats as scipy_stats
 
 from duelbench.comparison import sections
 from duelbench.curves import Multiplier
-from duelbench.findings import compare, headline, multiplier_text, sentence
-from duelbench.record import Run
+from duelbench.drawing import _CYCLE, STYLES
+from duelbench.findings import (
+    baseline_name,
+    compare,
+    failures,
+    headline,
+    headline_metric,
+    multiplier_text,
+    sentence,
+)
+from duelbench.record import Run, SeedRows
 from duelbench.report import summary, write_report
 
 VOID = {"meta", "img", "br", "link", "hr", "input"}
@@ -231,3 +240,118 @@ def test_a_multiplier_in_words() -> None:
     behind = dataclasses.replace(known, agent_labels=np.inf, value=0.0, low=0.0, high=0.4)
     assert multiplier_text(behind, 10) == "< 0.4×"
     assert multiplier_text(dataclasses.replace(behind, base_labels=np.inf, value=np.nan), 10) == ""
+
+
+UNIFORM_PAIRS = 0.5
+LABELS = np.array([0.0, 1.0, 10.0, 100.0, 200.0])
+
+
+def arms_runs(finals: dict[str, list[float]], regret: str = "cumulative_average_regret", **env: Any) -> list[Run]:
+    """Lock-step runs: an agent's seeds end at the regrets given, and grow to them linearly."""
+    guides = [
+        {"metric": regret, "name": "uniform pairs", "shape": "linear", "coefficient": UNIFORM_PAIRS, "says": "chance"},
+        {"metric": regret, "name": "c ln T", "shape": "log", "coefficient": 7.0, "says": "slope <only>"},
+    ]
+    spec = {"env": "MatrixDuel-v0", "env_kwargs": {"matrix": "bt10"} | env, "labels": 200}
+    manifest = {"guides": guides, "comparator": "the best arm", "reference": "nobody", "judge": "known preferences"}
+    return [
+        make_run(
+            agent, seed, 0.0, run_id=f"{agent}0123/{seed}", samples=[],
+            spec=spec | {"agent": agent, "seed": seed, "lockstep": len(values)},
+            rows=SeedRows(LABELS, {regret: LABELS / 200 * final, "simple_regret": np.full(5, 0.25)}),
+            timing=[{"labels": 200.0, "wall_seconds": 0.05}],
+            manifest=manifest | {"agent_config": {"alpha": 0.51} if agent == "rucb" else {}},
+        )
+        for agent, values in finals.items()
+        for seed, final in enumerate(values)
+    ]  # fmt: skip
+
+
+FINALS = {
+    "oracle": [0.0] * 10,
+    "rucb": [20.0, 22.0, 24.0, 26.0, 28.0, 30.0, 32.0, 34.0, 36.0, 90.0],
+    "uniform": [100.0 + 0.1 * seed for seed in range(10)],
+    "greedy": [10.0, 12.0, 14.0, 16.0, 18.0, 97.0, 98.0, 99.0, 100.0, 89.9],
+}
+
+
+@pytest.mark.parametrize("regret", ["cumulative_average_regret", "cumulative_copeland_regret"])
+def test_on_arms_the_verdict_is_on_regret_against_uniform_pairs(regret: str) -> None:
+    (section,) = sections(arms_runs(FINALS, regret))
+    assert headline_metric(section) == regret and section.numeric
+    assert list(section.agents) == ["uniform", "greedy", "rucb", "oracle"]
+    assert baseline_name(section, "online") == "uniform" and baseline_name(section, "rucb") == "rucb"
+    found = compare(section, "uniform")
+    assert [c.agent for c in found] == ["rucb", "greedy"]  # best first; the oracle is no rival
+    assert [c.verdict for c in found] == ["ahead", "ahead"]
+    said = headline(section, "uniform", found)
+    assert said.startswith("rucb and greedy beat uniform: cumulative ")
+    assert said.endswith("after 200 oracle labels. Least: rucb, 34.2 on average; greedy is not separated from it.")
+
+
+def test_average_regret_goes_before_copeland_and_simple_regret() -> None:
+    runs = [
+        dataclasses.replace(r, rows=SeedRows(LABELS, r.rows.columns | {"cumulative_copeland_regret": LABELS}))
+        for r in arms_runs(FINALS)
+        if isinstance(r.rows, SeedRows)
+    ]
+    (section,) = sections(runs)
+    assert headline_metric(section) == "cumulative_average_regret"
+
+
+def test_a_seed_failed_from_nine_tenths_of_uniform_pairs_on() -> None:
+    (section,) = sections(arms_runs(FINALS))  # uniform pairs lose 100: the limit is 90
+    assert failures(section) == {"uniform": 1.0, "greedy": 0.4, "rucb": 0.1, "oracle": 0.0}
+    (unguided,) = sections([dataclasses.replace(r, manifest={"guides": []}) for r in arms_runs(FINALS)])
+    assert failures(unguided) == {}
+
+
+def test_page_on_arms(tmp_path: Path) -> None:
+    path = write_report(tmp_path, arms_runs(FINALS))
+    text = Page(path).text
+    values = np.array(FINALS["rucb"])
+    low, high = np.quantile(values, [0.1, 0.9])
+    assert f"{np.median(values):.1f}{low:.1f}{high:.1f}{values.std(ddof=1):.1f}10.0 %" in text.replace("\n", "")
+    assert "rucb0123 (10 seeds)" in text and "rucb0123/" not in text
+    assert "50 ms4,000" in text and "tokens" not in text
+    assert "Duels decided by known preferences" in text and "nobody" not in text and "win rate" not in text.lower()
+    assert "alpha = 0.51" in text and "c ln T: slope <only>" in text
+    assert {p.name for p in tmp_path.glob("*.png")} == {"MatrixDuel-v0-overview.png"}
+    assert "nan" not in text.lower()
+
+
+def test_two_lockstep_settings_of_one_agent_are_two_agents() -> None:
+    first = arms_runs({"rucb": [1.0, 2.0]})
+    other = [
+        dataclasses.replace(r, run_id=f"b{r.run_id}", spec=r.spec | {"agent_options": {"alpha": 1}}) for r in first
+    ]
+    (section,) = sections([*first, *other])
+    assert [len(runs) for runs in section.agents.values()] == [2, 2]
+
+
+def test_seed_rows_are_read_as_rows_and_as_columns() -> None:
+    run = arms_runs({"rucb": [200.0]})[0]
+    last = {"labels": 200.0, "cumulative_average_regret": 200.0, "simple_regret": 0.25}
+    assert len(run.rows) == 5 and run.rows[-1] == last and run.rows[3:] == [run.rows[3], last]
+    plain = dataclasses.replace(run, rows=list(run.rows))
+    (lazy,), (listed,) = sections([run]), sections([plain])
+    for metric in (*listed.metrics, "absent"):
+        assert lazy.final("rucb", metric) == listed.final("rucb", metric)
+    assert lazy.metrics == listed.metrics == ["cumulative_average_regret", "simple_regret"]
+
+
+def test_unknown_values_of_a_column_are_left_out() -> None:
+    run = arms_runs({"rucb": [200.0]})[0]
+    error = np.array([np.nan, 4.0, 3.0, 2.0, np.inf])
+    gone = np.full(5, np.nan)
+    (section,) = sections([dataclasses.replace(run, rows=SeedRows(LABELS, {"parameter_error": error, "gone": gone}))])
+    assert section.metrics == ["parameter_error"]
+    curves = section.curves("rucb", "parameter_error")
+    assert curves is not None and curves.labels.tolist() == [1.0, 10.0, 100.0]
+    cut = section.curves("rucb", "parameter_error", until=55.0)
+    assert cut is not None and cut.values.tolist() == [[4.0, 3.0, 2.5]]
+
+
+def test_many_agents_look_different() -> None:
+    looks = [*STYLES.values(), *_CYCLE]
+    assert len(_CYCLE) >= 16 and len(set(looks)) == len(looks)

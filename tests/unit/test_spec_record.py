@@ -38,6 +38,7 @@ CHANGES: dict[str, Any] = {
     "learner": {"beta": 0.2},
     "policy": {"hidden": 8},
     "threads": 2,
+    "lockstep": 20,
 }
 
 

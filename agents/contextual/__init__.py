@@ -1,0 +1,1 @@
+"""Agents that learn a utility of the arms' features: the contextual dueling bandits."""

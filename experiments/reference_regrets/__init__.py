@@ -1,0 +1,1 @@
+"""Are the classic agents right? Their regret against that of other implementations."""
