@@ -33,6 +33,17 @@ def random_matrix(rng: np.random.Generator, arms: int, low: float = 0.1, high: f
     return 0.5 + gap - gap.T
 
 
+def check_beliefs(agent: Any, reference: Any) -> None:
+    """The sets an agent keeps, which show in its decisions only now and then."""
+    if isinstance(reference, CCB):
+        assert set(np.flatnonzero(agent.best[0])) == reference.best
+        assert [set(np.flatnonzero(agent.threats[:, 0, i])) for i in reference.arms] == reference.threats
+        assert agent.losses[0] == reference.losses
+    if isinstance(reference, RMED1):
+        assert np.flatnonzero(agent.waiting[0]).tolist() == reference.pass_
+        assert set(np.flatnonzero(agent.listed[0])) == reference.next
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("gaps", [(0.0, 0.08), (0.1, 0.4), (0.4, 0.49)])
 @pytest.mark.parametrize("seed", [0, 4, 8])
@@ -45,6 +56,7 @@ def test_decides_as_the_reference(name: str, gaps: tuple[float, float], seed: in
     for t in range(250):
         firsts, seconds = agent.propose(NOTHING)
         assert (firsts[0], seconds[0]) == reference.propose(), f"duel {t}"
+        check_beliefs(agent, reference)
         reward = float(nature.random() < matrix[firsts[0], seconds[0]])
         agent.update(NOTHING, firsts, seconds, np.array([reward]))
         reference.update(int(firsts[0]), int(seconds[0]), reward)
@@ -65,6 +77,7 @@ def test_decides_as_the_reference_whatever_it_is_told(name: str, seed: int) -> N
         if t % 3 == 0:
             firsts, seconds = agent.propose(NOTHING)
             assert (firsts[0], seconds[0]) == reference.propose(), f"duel {t}"
+            check_beliefs(agent, reference)
         first, second = nature.choice(arms, 2, replace=False).tolist()
         reward = float(nature.random() < matrix[first, second])
         agent.update(NOTHING, np.array([first]), np.array([second]), np.array([reward]))
