@@ -117,7 +117,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _run(command: RunCommand, line: str) -> int:
-    from duelbench.execute import execute
+    from duelbench.execute import execute, say_failures
     from duelbench.record import load_runs
     from duelbench.report import summary, write_report
 
@@ -128,17 +128,14 @@ def _run(command: RunCommand, line: str) -> int:
     workers = command.workers or min(len(specs), os.cpu_count() or 1)
     outcomes = execute(specs, out, workers=workers, command=line, console=console)
     ids = {spec.run_id for spec in specs}
-    failed = [outcome for outcome in outcomes if outcome.error]
-    for outcome in failed:
-        console.print(f"[red]failed:[/red] {escape(outcome.spec.folder_name)}", soft_wrap=True)
-        console.print(outcome.error, markup=False, highlight=False, soft_wrap=True)
+    failed = say_failures(outcomes, console)
     try:
         runs = load_runs(out)
     except FileNotFoundError:  # every run failed before it had anything to record
         return 1
     console.print(f"Report: {write_report(out, runs)}", markup=False, highlight=False, soft_wrap=True)
     if command.json:
-        mine = [run for run in runs if run.run_id.split("/")[0] in ids]
+        mine = [run for run in runs if run.folder_id in ids]
         print(json.dumps({"out": str(out), **summary(mine)}))  # the one thing that goes to standard output
     return 1 if failed else 0
 

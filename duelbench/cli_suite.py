@@ -62,7 +62,7 @@ def play_suite(command: SuiteCommand, line: str) -> int:
     Raises:
         ValueError: for an unknown agent or tag, or no seeds.
     """
-    from duelbench.execute import execute
+    from duelbench.execute import execute, say_failures
     from duelbench.suite import select
 
     tasks = select(command.tag, smoke=command.smoke)
@@ -80,10 +80,7 @@ def play_suite(command: SuiteCommand, line: str) -> int:
     console = Console(stderr=True)
     workers = command.workers or min(len(specs), os.cpu_count() or 1)
     outcomes = execute(specs, command.out, workers=workers, command=line, console=console)
-    failed = [outcome for outcome in outcomes if outcome.error]
-    for outcome in failed:
-        console.print(f"[red]failed:[/red] {escape(outcome.spec.folder_name)}", soft_wrap=True)
-        console.print(outcome.error, markup=False, highlight=False, soft_wrap=True)
+    failed = say_failures(outcomes, console)
     scores = _scores(command.out, agents, tasks, played, reasons, outcomes)
     _show(printer, tasks, scores)
     write_suite(command.out, tasks, scores)
@@ -125,7 +122,7 @@ def _scores(
     done = {outcome.spec.run_id for outcome in outcomes if not outcome.error}
     runs: dict[str, list[Run]] = {}
     for run in load_runs(out) if done else ():
-        runs.setdefault(run.run_id.split("/")[0], []).append(run)
+        runs.setdefault(run.folder_id, []).append(run)
     scores = []
     for task in tasks:
         for name in agents:

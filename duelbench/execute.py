@@ -15,6 +15,7 @@ from queue import Empty
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from duelbench.spec import RunSpec
@@ -48,6 +49,15 @@ def execute(
         if workers == 1:
             return [_guarded(spec, out, command, tell) for spec in specs]
         return _in_processes(specs, out, workers, command, tell)
+
+
+def say_failures(outcomes: Sequence[Outcome], console: Console) -> list[Outcome]:
+    """Print the traceback of every run that failed; returns those."""
+    failed = [outcome for outcome in outcomes if outcome.error]
+    for outcome in failed:
+        console.print(f"[red]failed:[/red] {escape(outcome.spec.folder_name)}", soft_wrap=True)
+        console.print(outcome.error, markup=False, highlight=False, soft_wrap=True)
+    return failed
 
 
 def _guarded(spec: RunSpec, out: Path, command: str, tell: Any) -> Outcome:

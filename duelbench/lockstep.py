@@ -10,7 +10,6 @@ import dataclasses
 import importlib
 import io
 import time
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -40,17 +39,7 @@ def run_lockstep(spec: RunSpec, out: Path, *, command: str = "", progress: Calla
         Exception: whatever stopped the run; its traceback is in the folder's ``error.txt``.
     """
     folder = RunFolder(out / "runs" / spec.folder_name, spec)
-    if folder.finished:
-        return folder.path
-    with folder.playing():
-        if folder.finished:
-            return folder.path
-        try:
-            _Lockstep(spec, folder, command).play(progress or (lambda labels: None))
-        except Exception:
-            folder.fail(traceback.format_exc())
-            raise
-    return folder.path
+    return folder.play(lambda: _Lockstep(spec, folder, command).play(progress or (lambda labels: None)))
 
 
 def evaluation_points(labels: int, every: int) -> list[int]:

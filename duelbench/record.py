@@ -8,7 +8,8 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -81,6 +82,11 @@ class Run:
     manifest: dict[str, Any]
     error: str | None = None
 
+    @property
+    def folder_id(self) -> str:
+        """Id of the specification it was played by, which lock-step seeds share."""
+        return self.run_id.partition("/")[0]
+
 
 def write_atomic(path: Path, content: str | bytes) -> None:
     """Replace a file as a whole, its folder made if absent: readers see the old content or the new, never a part."""
@@ -137,6 +143,25 @@ class RunFolder:
                     raise RunBusyError(f"another process is playing this run: {self.path}")
                 time.sleep(_POLL_SECONDS)
             yield
+
+    def play(self, how: Callable[[], None]) -> Path:
+        """Play the run unless it came to its end, by this process or just now by another; return the folder.
+
+        Raises:
+            RunBusyError: if another process is playing it.
+            Exception: whatever stopped it; its traceback is in ``error.txt``.
+        """
+        if self.finished:
+            return self.path
+        with self.playing():
+            if self.finished:
+                return self.path
+            try:
+                how()
+            except Exception:
+                self.fail(traceback.format_exc())
+                raise
+        return self.path
 
     def write_manifest(self, command: str, facts: dict[str, Any]) -> None:
         """Provenance, once: the first start of a run is the one that counts."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,17 +64,7 @@ def run(spec: RunSpec, out: Path, *, command: str = "", progress: Progress | Non
         Exception: whatever stopped the run; its traceback is in the folder's ``error.txt``, and its state is saved.
     """
     folder = RunFolder(out / "runs" / spec.folder_name, spec)
-    if folder.finished:
-        return folder.path
-    with folder.playing():
-        if folder.finished:  # by another process, just now
-            return folder.path
-        try:
-            _play(spec, folder, command, progress or (lambda labels: None))
-        except Exception:
-            folder.fail(traceback.format_exc())
-            raise
-    return folder.path
+    return folder.play(lambda: _play(spec, folder, command, progress or (lambda labels: None)))
 
 
 def _play(spec: RunSpec, folder: RunFolder, command: str, progress: Progress) -> None:

@@ -23,6 +23,22 @@ class UtilityConfig:
     ridge: float = 1.0
 
 
+@dataclass(frozen=True)
+class WidthConfig(UtilityConfig):
+    """Hyper-parameters of every agent with a linear utility and one confidence width.
+
+    Attributes:
+        width: c of the confidence width c √(d ln T).
+    """
+
+    width: float = 2.0
+
+
+def confidence_radius(setup: ArmSetup, width: float) -> float:
+    """c √(d ln T), the confidence width that experiments use."""
+    return float(width * np.sqrt(setup.dim * np.log(setup.labels)))
+
+
 class UtilityAgent(ArmAgent):
     """Fits u(x) = x·θ to the answers. Subclasses choose the duels.
 
@@ -68,8 +84,8 @@ class UtilityAgent(ArmAgent):
         return pair_widths(features, self.inverse)
 
     def radius(self, width: float) -> float:
-        """c √(d ln T), the confidence width that experiments use."""
-        return float(width * np.sqrt(self.setup.dim * np.log(self.setup.labels)))
+        """c √(d ln T)."""
+        return confidence_radius(self.setup, width)
 
     def update(self, observation: Observation, firsts: Ids, seconds: Ids, feedback: Floats) -> None:
         """Add the duels; the regression is fitted when it is next read."""

@@ -7,30 +7,17 @@ starts with random pairs; here the ridge makes V invertible from the start.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from duelbench.agents.contextual.base import UtilityAgent, UtilityConfig, best_pair, either_way
+from duelbench.agents.contextual.base import UtilityAgent, WidthConfig, best_pair, either_way
 from duelbench.agents.lockstep import Duels
 from duelbench.types import Observation
-
-
-@dataclass(frozen=True)
-class MaxInPConfig(UtilityConfig):
-    """Hyper-parameters of MaxInP.
-
-    Attributes:
-        width: c of the confidence width η = c √(d ln T).
-    """
-
-    width: float = 2.0
 
 
 class MaxInP(UtilityAgent):
     """Explores among the promising arms, without regard to how promising they are."""
 
-    Config = MaxInPConfig
+    Config = WidthConfig
 
     def propose(self, observation: Observation) -> Duels:
         """The widest pair of promising arms."""

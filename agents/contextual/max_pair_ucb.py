@@ -6,28 +6,15 @@ pair may be an arm and itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from duelbench.agents.contextual.base import UtilityAgent, UtilityConfig, best_pair, either_way
+from duelbench.agents.contextual.base import UtilityAgent, WidthConfig, best_pair, either_way
 from duelbench.agents.lockstep import Duels
 from duelbench.types import Observation
-
-
-@dataclass(frozen=True)
-class MaxPairUCBConfig(UtilityConfig):
-    """Hyper-parameters of MaxPairUCB.
-
-    Attributes:
-        width: c of the confidence width β = c √(d ln T).
-    """
-
-    width: float = 2.0
 
 
 class MaxPairUCB(UtilityAgent):
     """Good arms, and arms whose difference is unknown, in one sum."""
 
-    Config = MaxPairUCBConfig
+    Config = WidthConfig
 
     def propose(self, observation: Observation) -> Duels:
         """The pair that is best together, optimistically."""

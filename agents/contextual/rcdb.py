@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from duelbench.agents.contextual.base import norms
-from duelbench.agents.contextual.max_pair_ucb import MaxPairUCB, MaxPairUCBConfig
+from duelbench.agents.contextual.base import WidthConfig, norms
+from duelbench.agents.contextual.max_pair_ucb import MaxPairUCB
 from duelbench.agents.lockstep import Floats
 
 
 @dataclass(frozen=True)
-class RCDBConfig(MaxPairUCBConfig):
+class RCDBConfig(WidthConfig):
     """Hyper-parameters of RCDB.
 
     Attributes:

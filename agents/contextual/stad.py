@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from duelbench.agents.contextual.base import UtilityConfig
+from duelbench.agents.contextual.base import UtilityConfig, confidence_radius
 from duelbench.agents.contextual.layered import LayeredAgent
 from duelbench.agents.lockstep import ArmSetup, Floats, Ids
 
@@ -41,7 +41,7 @@ class StaD(LayeredAgent):
         stages = max(1, int(np.ceil(0.5 * np.log2(setup.labels))))  # 2^−stages ≤ 1/√T
         ridges = np.full(stages, config.ridge)
         super().__init__(
-            setup, config, starts=ridges, ridges=ridges, scale=config.width * np.sqrt(setup.dim * np.log(setup.labels)),
+            setup, config, starts=ridges, ridges=ridges, scale=confidence_radius(setup, config.width),
             margins=np.exp2(-np.arange(1.0, stages + 1)), finest=setup.labels**-0.5,
         )  # fmt: skip
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from duelbench.agents.contextual.base import UtilityConfig, best_pair, either_way
+from duelbench.agents.contextual.base import UtilityConfig, best_pair, confidence_radius, either_way
 from duelbench.agents.contextual.layered import LayeredAgent
 from duelbench.agents.lockstep import ArmSetup, Floats, Ids
 
@@ -41,7 +41,7 @@ class VACDB(LayeredAgent):
     def __init__(self, setup: ArmSetup, config: Any = None) -> None:
         config = self.Config() if config is None else config
         quarters = 0.25 ** np.arange(1, config.layers + 1)
-        self.beta = config.width * np.sqrt(setup.dim * np.log(setup.labels))
+        self.beta = confidence_radius(setup, config.width)
         super().__init__(
             setup, config, starts=quarters, ridges=config.layer_ridge * quarters, scale=1.0,
             margins=self.beta * np.sqrt(quarters), finest=0.5**config.layers,

@@ -10,29 +10,17 @@ upon: all arms are taken for it. The algorithm looks for Copeland winners, which
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from duelbench.agents.lockstep import ArmSetup, Duels, Ids, argmax, choose
-from duelbench.agents.matrix.evidence import EvidenceAgent
+from duelbench.agents.matrix.evidence import ConfidenceConfig, EvidenceAgent
 from duelbench.types import Observation
 
 Mask = NDArray[np.bool_]
 _BELOW_HALF = np.nextafter(0.5, 0.0)
-
-
-@dataclass(frozen=True)
-class CCBConfig:
-    """Hyper-parameters of CCB.
-
-    Attributes:
-        alpha: confidence width, of √(α ln t / N); the theory needs α > ½.
-    """
-
-    alpha: float = 0.51
 
 
 class CCB(EvidenceAgent):
@@ -44,7 +32,7 @@ class CCB(EvidenceAgent):
         losses: L̄, (S,).
     """
 
-    Config = CCBConfig
+    Config = ConfidenceConfig
 
     def __init__(self, setup: ArmSetup, config: Any = None) -> None:
         super().__init__(setup, config)

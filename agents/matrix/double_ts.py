@@ -8,7 +8,6 @@ arms i that do not surely beat the first arm a, L[i, a] ≤ ½, the one with the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,19 +15,8 @@ from numpy.typing import NDArray
 from scipy.special import betainc
 
 from duelbench.agents.lockstep import ArmSetup, Duels, Floats, Ids, argmax
-from duelbench.agents.matrix.evidence import EvidenceAgent, divergence
+from duelbench.agents.matrix.evidence import ConfidenceConfig, EvidenceAgent, divergence
 from duelbench.types import Observation
-
-
-@dataclass(frozen=True)
-class DoubleTSConfig:
-    """Hyper-parameters of DTS.
-
-    Attributes:
-        alpha: width of the confidence bounds that discard arms, of √(α ln t / N).
-    """
-
-    alpha: float = 0.51
 
 
 class Pairs:
@@ -83,7 +71,7 @@ class SampledTournament:
 class DoubleSampling(EvidenceAgent):
     """Two independent Thompson samples, one for each arm; confidence bounds discard hopeless arms."""
 
-    Config = DoubleTSConfig
+    Config = ConfidenceConfig
 
     def propose(self, observation: Observation) -> Duels:
         """The sampled Copeland winner among plausible ones, and its strongest sampled rival among uncertain ones."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,17 @@ from scipy.special import xlogy
 
 from duelbench.agents.lockstep import ArmSetup, Floats, Ids
 from duelbench.agents.matrix.base import MatrixAgent
+
+
+@dataclass(frozen=True)
+class ConfidenceConfig:
+    """Hyper-parameters of every agent whose only one is its confidence width.
+
+    Attributes:
+        alpha: confidence width, of √(α ln t / N); the theory of RUCB and CCB needs α > ½.
+    """
+
+    alpha: float = 0.51
 
 
 def squared_gap(wins: Floats, losses: Floats) -> Floats:

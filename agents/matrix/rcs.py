@@ -7,26 +7,14 @@ arm has been champion as often as duels with it as the first arm were answered.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from duelbench.agents.lockstep import ArmSetup, Duels, Ids, argmax
 from duelbench.agents.matrix.double_ts import SampledTournament
-from duelbench.agents.matrix.evidence import EvidenceAgent
+from duelbench.agents.matrix.evidence import ConfidenceConfig, EvidenceAgent
 from duelbench.types import Observation
-
-
-@dataclass(frozen=True)
-class RCSConfig:
-    """Hyper-parameters of RCS.
-
-    Attributes:
-        alpha: confidence width, of √(α ln t / N).
-    """
-
-    alpha: float = 0.51
 
 
 class RCS(EvidenceAgent):
@@ -36,7 +24,7 @@ class RCS(EvidenceAgent):
         reigns: how often each arm was champion, (S, K).
     """
 
-    Config = RCSConfig
+    Config = ConfidenceConfig
 
     def __init__(self, setup: ArmSetup, config: Any = None) -> None:
         super().__init__(setup, config)

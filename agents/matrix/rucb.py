@@ -7,26 +7,14 @@ The challenger is argmax_j U[j, c]. The ICML text and the arXiv text differ in t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from duelbench.agents.lockstep import ArmSetup, Duels, Ids, argmax, choose
-from duelbench.agents.matrix.evidence import EvidenceAgent
+from duelbench.agents.matrix.evidence import ConfidenceConfig, EvidenceAgent
 from duelbench.types import Observation
-
-
-@dataclass(frozen=True)
-class RUCBConfig:
-    """Hyper-parameters of RUCB.
-
-    Attributes:
-        alpha: confidence width, of √(α ln t / N); the theory needs α > ½.
-    """
-
-    alpha: float = 0.51
 
 
 class RUCB(EvidenceAgent):
@@ -36,7 +24,7 @@ class RUCB(EvidenceAgent):
         hypothesis: B, the arm taken for the Condorcet winner, (S,); −1: none.
     """
 
-    Config = RUCBConfig
+    Config = ConfidenceConfig
 
     def __init__(self, setup: ArmSetup, config: Any = None) -> None:
         super().__init__(setup, config)

@@ -93,7 +93,14 @@ class StreamFamily(ABC):
 
 
 class Stream(ABC):
-    """One instance of a stream family."""
+    """One instance of a stream family.
+
+    Attributes:
+        parameter: the θ behind linear utilities, (d,), if there is one that stays.
+        moves: whether utilities change with the duels drawn, those of held-out contexts too.
+    """
+
+    moves: bool = False
 
     parameter: Floats | None = None
 

@@ -148,6 +148,7 @@ class _LinearPath(Stream):
         self._points = None if family.fresh else family.law.points(rng, 1)
         self._theta = family.law.parameter(rng)
         self._heldout = self._draw_points(rng, family.heldout)
+        self.moves = family.drift > 0
         self.parameter = None if family.drift else family.law.seen(self._theta)
 
     def contexts(self, rng: np.random.Generator, n: int) -> tuple[Floats, Floats]:

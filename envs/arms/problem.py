@@ -230,7 +230,9 @@ class FreshArms(ArmProblem):
     def begin(self, row: int, rng: np.random.Generator, instance: int | None) -> None:
         """Draw the row's instance."""
         number = int(rng.integers(2**31)) if instance is None else instance
-        self.streams[row] = self.family.draw(instance_rng(number))
+        stream = self.family.draw(instance_rng(number))
+        self.streams[row] = stream
+        self._fill(self._held_out(row), stream.heldout())
 
     def draw(self, row: int, rng: np.random.Generator) -> Ids:
         """The next block of contexts, over the older of the two in the ring."""
@@ -238,7 +240,8 @@ class FreshArms(ArmProblem):
         assert stream is not None
         ids = row * self._per_row + self._half[row] * self.block + np.arange(self.block)
         self._fill(ids, stream.contexts(rng, self.block))
-        self._fill(self._held_out(row), stream.heldout())
+        if stream.moves:
+            self._fill(self._held_out(row), stream.heldout())
         self._half[row] = 1 - self._half[row]
         return ids
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from stepwise import play_beside, random_matrix
 
 from duelbench.agents.lockstep import ArmSetup
 from duelbench.agents.registry import make_agent
@@ -252,11 +253,6 @@ CASES: list[tuple[str, Callable[..., Reference], dict[str, Any], float]] = [  # 
 ]
 
 
-def _random_matrix(rng: Rng, arms: int) -> Floats:
-    upper = np.triu(rng.random((arms, arms)), 1)
-    return upper + np.tril(1.0 - upper.T, -1) + 0.5 * np.eye(arms)
-
-
 @pytest.mark.parametrize("delay", [0, 4])
 @pytest.mark.parametrize(("seed", "arms"), [(0, 4), (1, 6), (2, 11)])
 @pytest.mark.parametrize(
@@ -272,24 +268,14 @@ def test_every_duel_is_that_of_a_step_by_step_reference(
     delay: int,
 ) -> None:
     world = np.random.default_rng(100 + seed)
-    matrix = _random_matrix(world, arms)
+    matrix = random_matrix(world, arms)
     agent, scalar = _make(name, 1, arms, seed, **options), reference(arms, np.random.default_rng(seed), **options)
-    waiting: list[tuple[int, int, float]] = []
-    for t in range(300):
-        expected = scalar.propose()
-        firsts, seconds = agent.propose({})
-        assert firsts.shape == seconds.shape == (1,) and firsts.dtype == seconds.dtype == np.int64
-        assert (int(firsts[0]), int(seconds[0])) == expected, t
-        kind, chance = world.random(2)
-        won = float(chance < matrix[expected])
-        waiting.append((*expected, math.nan if kind < 0.1 else 0.5 if kind < 0.15 else won))
-        if len(waiting) > delay:
-            first, second, feedback = waiting.pop(0)
-            agent.update({}, np.array([first]), np.array([second]), np.array([feedback]))
-            if isinstance(scalar, Merge):
-                scalar.t += 1
-            if not math.isnan(feedback):
-                scalar.learn(first, second, feedback)
+
+    def count() -> None:
+        if isinstance(scalar, Merge):
+            scalar.t += 1
+
+    play_beside(agent, scalar, world, matrix, 300, 0.15, delay, count)
     if arms == 6 and not delay:  # the run has shown something
         assert _alive(agent).sum() <= remain * arms
 
@@ -329,7 +315,7 @@ STATE = {
 @pytest.mark.parametrize("name", AGENTS)
 def test_rows_learn_from_their_own_answers_only(name: str) -> None:
     rows, arms, world = 8, 6, np.random.default_rng(3)
-    matrix = _random_matrix(world, arms)
+    matrix = random_matrix(world, arms)
     together = _make(name, rows, arms, Deterministic(), **FAST[name])
     alone = [_make(name, 1, arms, Deterministic(), **FAST[name]) for _ in range(rows)]
     for _ in range(400):

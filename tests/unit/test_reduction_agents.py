@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from stepwise import play_beside, random_matrix
 
 from duelbench.agents.lockstep import ArmSetup, draw
 from duelbench.agents.matrix.versatile_db import tsallis_weights
@@ -233,11 +234,6 @@ CASES: list[tuple[str, Callable[..., Reference], dict[str, Any]]] = [
 ]
 
 
-def _random_matrix(rng: Rng, arms: int) -> Floats:
-    upper = np.triu(rng.random((arms, arms)), 1)
-    return upper + np.tril(1.0 - upper.T, -1) + 0.5 * np.eye(arms)
-
-
 @pytest.mark.parametrize("delay", [0, 4])
 @pytest.mark.parametrize(("seed", "arms"), [(0, 4), (1, 6)])
 @pytest.mark.parametrize(("name", "reference", "options"), CASES, ids=lambda v: v if isinstance(v, str) else None)
@@ -245,22 +241,9 @@ def test_every_duel_is_that_of_a_step_by_step_reference(
     name: str, reference: Callable[..., Reference], options: dict[str, Any], seed: int, arms: int, delay: int
 ) -> None:
     world = np.random.default_rng(100 + seed)
-    matrix = _random_matrix(world, arms)
+    matrix = random_matrix(world, arms)
     agent, scalar = _make(name, 1, arms, seed, **options), reference(arms, np.random.default_rng(seed), **options)
-    waiting: list[tuple[int, int, float]] = []
-    for t in range(250):
-        expected = scalar.propose()
-        firsts, seconds = agent.propose({})
-        assert firsts.shape == seconds.shape == (1,) and firsts.dtype == seconds.dtype == np.int64
-        assert (int(firsts[0]), int(seconds[0])) == expected, t
-        kind, chance = world.random(2)
-        won = float(chance < matrix[expected])
-        waiting.append((*expected, math.nan if kind < 0.1 else 0.5 if kind < 0.2 else won))
-        if len(waiting) > delay:
-            first, second, feedback = waiting.pop(0)
-            agent.update({}, np.array([first]), np.array([second]), np.array([feedback]))
-            if not math.isnan(feedback):
-                scalar.learn(first, second, feedback)
+    play_beside(agent, scalar, world, matrix, 250, 0.2, delay)
 
 
 # --- Rows. ------------------------------------------------------------------------------------------------------------
@@ -366,7 +349,7 @@ def test_regret_grows_no_faster_than_promised(name: str, growth: float) -> None:
 
 def test_rounds_of_winner_stays_end_when_all_but_one_have_fallen_behind() -> None:
     agent, world, rows, arms = _make("wss", 40, 5, 0, beta=1.2), np.random.default_rng(0), 40, 5
-    matrix = _random_matrix(world, arms)
+    matrix = random_matrix(world, arms)
     played = np.zeros((rows, 100))
     for _ in range(600):
         exploring = agent.exploits == 0
