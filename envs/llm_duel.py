@@ -14,7 +14,7 @@ from duelbench.envs.engine import Identical
 from duelbench.envs.problem import Array, Ids, InvalidActionError, Problem, Truth
 from duelbench.envs.tasks import Task, load_task
 from duelbench.oracles import make_oracle
-from duelbench.oracles.reader import Reader
+from duelbench.oracles.taste import TASTES
 from duelbench.preference import preference_probability
 from duelbench.protocols import UtilityOracle
 from duelbench.spaces import FreeText
@@ -27,21 +27,30 @@ class OracleProblem(Problem):
     """What free text and pools share: a task, and an oracle asked about texts.
 
     Args:
-        task: name or path of a task.
+        task: name or path of a task (``duelbench.envs.tasks.load_task``).
         oracle: name or path of an oracle (``duelbench.oracles.make_oracle``).
         temperature: τ of the preference of an oracle with utilities; other oracles' probabilities are taken as are.
         oracle_kwargs: passed to the oracle.
+        task_options: columns, splits and numbers of prompts (``duelbench.envs.tasks.sources.TaskOptions``).
+
+    Raises:
+        ValueError: the task has no reference responses.
     """
 
     def __init__(
         self, task: str = DEFAULT_TASK, oracle: str = DEFAULT_ORACLE, temperature: float = 1.0,
-        oracle_kwargs: dict[str, Any] | None = None,
+        oracle_kwargs: dict[str, Any] | None = None, task_options: dict[str, Any] | None = None,
     ) -> None:  # fmt: skip
         preference_probability(0.0, 0.0, temperature=temperature)  # a bad temperature is said now, not at step 1
-        self.task: Task = load_task(task)
+        self.task: Task = load_task(task, task_options)
+        if not self.task.references.shape[1]:
+            raise ValueError(
+                f"task {task!r} has prompts but no reference responses to compare with: name their column with "
+                f"task_options, or have a model write them: duelbench task {task} --model MODEL --out FILE.npz"
+            )
         self.oracle = make_oracle(oracle, **(oracle_kwargs or {}))
         self.temperature = temperature
-        own = type(self.oracle) is Reader  # another oracle, or a subclass, may go by the same name
+        own = oracle.removeprefix("ray:") in TASTES  # another oracle, or a subclass, may go by the same name
         self._utilities: Array | None = self.task.utilities.get(self.oracle.name) if own else None
         n_stored = self.task.references.shape[1]
         self.comparator = f"the best of {n_stored} stored reference responses"
@@ -152,6 +161,7 @@ class LLMDuelEnv(DuelEnv):
         identical: what two identical strings do: ``tie``, ``ask``, ``skip`` or ``error``.
         oracle_kwargs: passed to the oracle.
         max_length: longest response, in characters.
+        task_options: columns, splits and numbers of prompts, where the task is not a packaged one.
         render_mode: None or ``ansi``.
 
     >>> import gymnasium as gym, duelbench
@@ -165,11 +175,13 @@ class LLMDuelEnv(DuelEnv):
     def __init__(
         self, task: str = DEFAULT_TASK, oracle: str = DEFAULT_ORACLE, horizon: int = DEFAULT_HORIZON,
         feedback: str = "bernoulli", temperature: float = 1.0, flip: float = 0.0, identical: Identical = "tie",
-        oracle_kwargs: dict[str, Any] | None = None, max_length: int = 4096, render_mode: str | None = None,
+        oracle_kwargs: dict[str, Any] | None = None, max_length: int = 4096,
+        task_options: dict[str, Any] | None = None, render_mode: str | None = None,
     ) -> None:  # fmt: skip
         problem = TextProblem(
-            max_length, task=task, oracle=oracle, temperature=temperature, oracle_kwargs=oracle_kwargs
-        )
+            max_length, task=task, oracle=oracle, temperature=temperature, oracle_kwargs=oracle_kwargs,
+            task_options=task_options,
+        )  # fmt: skip
         super().__init__(problem, horizon, feedback, flip, identical, render_mode)
 
 
@@ -180,8 +192,10 @@ class LLMDuelVectorEnv(DuelVectorEnv):
         self, num_envs: int = 1, task: str = DEFAULT_TASK, oracle: str = DEFAULT_ORACLE,
         horizon: int = DEFAULT_HORIZON, feedback: str = "bernoulli", temperature: float = 1.0, flip: float = 0.0,
         identical: Identical = "tie", oracle_kwargs: dict[str, Any] | None = None, max_length: int = 4096,
+        task_options: dict[str, Any] | None = None,
     ) -> None:  # fmt: skip
         problem = TextProblem(
-            max_length, task=task, oracle=oracle, temperature=temperature, oracle_kwargs=oracle_kwargs
-        )
+            max_length, task=task, oracle=oracle, temperature=temperature, oracle_kwargs=oracle_kwargs,
+            task_options=task_options,
+        )  # fmt: skip
         super().__init__(problem, num_envs, horizon, feedback, flip, identical)

@@ -29,9 +29,20 @@ ORACLES: dict[str, str] = {
     "reader": "simulated reader, contextual taste: the mood asked for decides",
     "reader-easy": "simulated reader, context-free taste: cheerful, vivid, well-measured sentences",
     "reader-hard": "simulated reader, contextual taste with interactions, thresholds, diminishing returns",
+    "ifeval": "rules: the share of an IFEval prompt's instructions that the response follows",
     "reward-model:MODEL": "a Hugging Face sequence classifier with one label",
+    "pairrm:MODEL": "a PairRM ranker: reads both responses at once, in both orders",
     "judge:MODEL": "a Hugging Face causal LM asked in both orders which answer is better",
+    "ray:NAME": "any of these, held by a Ray actor",
 }
+
+_OF_A_TARGET = {
+    "reward-model": "oracles.reward_model:RewardModelOracle",
+    "pairrm": "oracles.pairrm:PairRMOracle",
+    "judge": "oracles.judge:JudgeOracle",
+    "ray": "ray_actors:remote_oracle",
+}
+"""Kind of oracle -> what makes it of what follows the colon."""
 
 
 def make_oracle(spec: str, **kwargs: Any) -> Oracle:
@@ -51,18 +62,18 @@ def make_oracle(spec: str, **kwargs: Any) -> Oracle:
     """
     kind, _, target = spec.partition(":")
     if spec in TASTES:
-        from duelbench.oracles.reader import Reader
-
-        return Reader(spec, **kwargs)
-    if kind == "reward-model" and target:
-        from duelbench.oracles.reward_model import RewardModelOracle
-
-        return RewardModelOracle(target, **kwargs)
-    if kind == "judge" and target:
-        from duelbench.oracles.judge import JudgeOracle
-
-        return JudgeOracle(target, **kwargs)
+        return _built_in("oracles.reader:Reader")(spec, **kwargs)
+    if spec == "ifeval":
+        return _built_in("oracles.ifeval:IFEvalOracle")(**kwargs)
+    if kind in _OF_A_TARGET and target:
+        return _built_in(_OF_A_TARGET[kind])(target, **kwargs)
     return _as_oracle(_import(spec), spec, kwargs)
+
+
+def _built_in(place: str) -> Any:
+    """A class of this package, imported only when it is wanted: most take torch."""
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(f"duelbench.{module}"), name)
 
 
 def _import(spec: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import resources
@@ -27,7 +28,8 @@ class Task:
         name: for people.
         prompts: prompts that duels use, then the held-out ones; (P + H,) strings.
         n_duel: P, how many of them duels use.
-        references: N stored responses of the reference policy to each prompt, (P + H, N) strings.
+        references: N stored responses of the reference policy to each prompt, (P + H, N) strings; N is 0 for a bare
+            set of prompts, which can be given references (``duelbench task``) but not be played on.
         features: of each stored response, (P + H, N, d) float32; None if the task has none.
         lm_log_probs: of each stored response under the reference LM, (P + H, N) float32; None likewise.
         utilities: of each stored response by oracle name, (P + H, N); those that were computed beforehand.
@@ -48,8 +50,20 @@ class Task:
         """Indices of the held-out prompts, (H,)."""
         return np.arange(self.n_duel, len(self.prompts))
 
+    def head(self, limit: int | None = None, heldout: int | None = None) -> Task:
+        """The task of the first ``limit`` duel prompts and the first ``heldout`` held-out ones; None keeps all."""
+        if limit is None and heldout is None:
+            return self
+        kept = np.concatenate([np.arange(self.n_duel)[:limit], self.heldout_ids[:heldout]])
+        return Task(
+            self.name, tuple(self.prompts[i] for i in kept), len(range(self.n_duel)[:limit]), self.references[kept],
+            None if self.features is None else self.features[kept],
+            None if self.lm_log_probs is None else self.lm_log_probs[kept],
+            {name: values[kept] for name, values in self.utilities.items()}, self.card,
+        )  # fmt: skip
+
     def save(self, path: Path) -> None:
-        """Write the task as one compressed ``.npz`` file without pickled objects."""
+        """Write the task as one compressed ``.npz`` file without pickled objects; the file is whole or not there."""
         header = {
             "schema": SCHEMA_VERSION, "name": self.name, "n_duel": self.n_duel, "card": self.card,
             "prompts": self.prompts, "references": self.references.tolist(),
@@ -62,7 +76,10 @@ class Task:
         if self.lm_log_probs is not None:
             arrays["lm_log_probs"] = self.lm_log_probs
         arrays |= {f"utilities/{name}": value.astype(np.float32) for name, value in self.utilities.items()}
-        np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
+        scratch = path.with_name(f".{path.name}.tmp")
+        with scratch.open("wb") as file:
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+        scratch.replace(path)
 
 
 def task_names() -> list[str]:
@@ -71,26 +88,49 @@ def task_names() -> list[str]:
     return sorted(entry.name.removesuffix(".npz") for entry in folder.iterdir() if entry.name.endswith(".npz"))
 
 
-@lru_cache(maxsize=8)
-def load_task(name: str) -> Task:
-    """A task by the name of a packaged one, or by the path of a ``.npz`` or ``.jsonl`` file.
+def load_task(name: str, options: Mapping[str, Any] | None = None) -> Task:
+    """A task from wherever prompts come from.
 
-    A JSONL line is ``{"prompt": str, "references": [str, ...], "split": "train" | "heldout"}``.
+    Args:
+        name: a packaged task (``short-writing``), a prompt set that is fetched once (``ifeval``, ``chitchat``), a task
+            file (``.npz``), a table (``.jsonl``, ``.csv``, ``.parquet``), a folder in a hub data set's layout, or a
+            data set on the hub (``hub:OWNER/NAME``).
+        options: fields of ``duelbench.envs.tasks.sources.TaskOptions``: columns, splits, how many prompts. A task
+            file or a packaged task takes ``limit`` and ``heldout`` alone. A ``.jsonl`` file without options holds lines
+            ``{"prompt": str, "references": [str, ...], "split": "train" | "heldout"}``.
 
     Raises:
-        ValueError: if there is no such task or the file is not of this form.
+        ValueError: there is no such task, or what is there is not of this form.
+        duelbench.wheel_source.UnavailableError: it cannot be fetched.
     """
-    if name in task_names():
-        return _from_npz(Path(str(resources.files("duelbench.envs.tasks") / "data" / f"{name}.npz")))
     path = Path(name)
-    if path.suffix == ".npz" and path.is_file():
-        return _from_npz(path)
-    if path.suffix == ".jsonl" and path.is_file():
+    changed = path.stat().st_mtime_ns if path.is_file() else 0  # a file that was written anew is read anew
+    return _load(name, json.dumps(dict(options or {}), sort_keys=True), changed)
+
+
+@lru_cache(maxsize=8)
+def _load(name: str, options: str, changed: int) -> Task:
+    from duelbench.envs.tasks import prompt_sets, sources  # they make tasks, so they import this module
+
+    path, wanted = Path(name), sources.TaskOptions.of(json.loads(options))
+    packaged = name in task_names()
+    if packaged:
+        path = Path(str(resources.files("duelbench.envs.tasks") / "data" / f"{name}.npz"))
+    if packaged or (path.suffix == ".npz" and path.is_file()):
+        wanted.check_only(name, "limit", "heldout")
+        return _from_npz(path).head(wanted.limit, wanted.heldout)
+    if prompt_sets.is_known(name):
+        wanted.check_only(name, "limit", "heldout", "longest", "seed")
+        return prompt_sets.load(name, wanted)
+    if path.suffix == ".jsonl" and path.is_file() and options == "{}":
         return _from_jsonl(path)
-    hint = difflib.get_close_matches(name, task_names(), n=1)
+    if sources.is_table(name):
+        return sources.load(name, wanted)
+    known = [*task_names(), *prompt_sets.PROMPT_SETS]
+    hint = difflib.get_close_matches(name, known, n=1)
     raise ValueError(
-        f"unknown task {name!r}: expected one of {task_names()} or the path of a .npz or .jsonl file"
-        + (f"; did you mean {hint[0]!r}?" if hint else "")
+        f"unknown task {name!r}: expected one of {known}, the path of a .npz, .jsonl, .csv or .parquet file, a folder "
+        "of data files, or hub:OWNER/NAME" + (f"; did you mean {hint[0]!r}?" if hint else "")
     )
 
 

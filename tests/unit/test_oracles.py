@@ -13,7 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import (
     BertConfig,
     BertForSequenceClassification,
@@ -102,7 +102,7 @@ def judge_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
 # ---- names
 
 
-@pytest.mark.parametrize("name", [name for name in ORACLES if ":" not in name])
+@pytest.mark.parametrize("name", [name for name in ORACLES if ":" not in name and name != "ifeval"])  # a download
 def test_every_plain_name_makes_an_oracle_of_that_name(name: str) -> None:
     oracle = make_oracle(name)
     assert isinstance(oracle, UtilityOracle) and oracle.name == name
@@ -224,6 +224,29 @@ def test_reward_model_with_two_labels_is_refused(tmp_path: Path) -> None:
     LlamaForSequenceClassification(_llama(labels=2)).save_pretrained(tmp_path)
     with pytest.raises(OracleError, match="expected a reward model with one label, this one has 2"):
         RewardModelOracle(str(tmp_path))
+
+
+def test_a_reward_model_of_llamas_kind_is_read_as_its_authors_do(tmp_path: Path) -> None:
+    """Skywork's layout: the tokenizer adds a BOS, so does the template, and the padding token ends every turn."""
+    fast = _tokenizer(tmp_path, chat=True)
+    fast.add_special_tokens({"bos_token": "<|begin|>", "pad_token": "<|end|>"})
+    fast.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="<|begin|> $A", special_tokens=[("<|begin|>", fast.bos_token_id)]
+    )
+    fast.chat_template = "{{ bos_token }}" + CHAT
+    fast.save_pretrained(tmp_path)
+    config = _llama(pad=fast.pad_token_id)
+    config.vocab_size = len(fast)
+    LlamaForSequenceClassification(config).save_pretrained(tmp_path)
+    oracle = RewardModelOracle(str(tmp_path), device="cpu")
+    assert oracle.tokenizer("x")["input_ids"][0] == fast.bos_token_id  # it would be there twice
+    rewards = oracle.utilities(PROMPTS, FIRSTS)
+    for prompt, response, reward in zip(PROMPTS, FIRSTS, rewards, strict=True):
+        turns = [{"role": "user", "content": prompt}, {"role": "assistant", "content": response}]
+        ids = oracle.tokenizer.apply_chat_template(turns, tokenize=True, return_dict=True, return_tensors="pt")
+        assert (ids["input_ids"] == fast.bos_token_id).sum() == 1
+        with torch.no_grad():
+            assert reward == pytest.approx(float(oracle.model(**ids).logits[0][0]), abs=1e-5)
 
 
 # ---- judges
