@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import traceback
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from duelbench.failures import OUT_OF_MEMORY, explain
 from duelbench.spec import RunSpec
 
 _POLL_SECONDS = 0.25
@@ -25,7 +25,7 @@ _POLL_SECONDS = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended: its folder, or the traceback of what stopped it."""
+    """How a run ended: its folder, or what stopped it."""
 
     spec: RunSpec
     folder: Path | None
@@ -68,8 +68,8 @@ def _guarded(spec: RunSpec, out: Path, command: str, tell: Any) -> Outcome:
 
     try:
         folder = run(spec, out, command=command, progress=lambda labels: tell(spec.folder_name, labels))
-    except Exception:
-        return Outcome(spec, None, traceback.format_exc())
+    except Exception as error:
+        return Outcome(spec, None, explain(error))
     tell(spec.folder_name, spec.total_labels)
     return Outcome(spec, folder)
 
@@ -113,7 +113,9 @@ def _child(spec: RunSpec, out: Path, command: str, news: Any) -> Outcome:
 
 def _outcome(future: Future[Outcome], spec: RunSpec) -> Outcome:
     error = future.exception()
-    return future.result() if error is None else Outcome(spec, None, f"the worker process died: {error!r}")
+    if error is None:
+        return future.result()
+    return Outcome(spec, None, f"the worker process died: {error!r}. If the system killed it, it {OUT_OF_MEMORY}")
 
 
 def _pass_on(news: Any, tell: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +36,9 @@ class LearnerConfig:
         weight_decay: AdamW's decoupled weight decay.
         clip: largest Euclidean norm of the whole gradient; a longer one is scaled down to it.
         warmup_steps: steps over which the learning rate rises linearly to its value.
+        decay_steps: steps until which it then falls along a cosine to a tenth of its value; 0 keeps it.
+        micro_batch: pairs of one forward and backward pass; their gradients are added up to the whole batch's. 0 takes
+            all pairs at once.
     """
 
     loss: str = "dpo"
@@ -47,6 +51,17 @@ class LearnerConfig:
     weight_decay: float = 0.0
     clip: float = 1.0
     warmup_steps: int = 0
+    decay_steps: int = 0
+    micro_batch: int = 0
+
+    def rate(self, step: int) -> float:
+        """Learning rate of a step, counted from 0."""
+        if step < self.warmup_steps:
+            return self.learning_rate * (step + 1) / self.warmup_steps
+        if self.decay_steps <= self.warmup_steps:
+            return self.learning_rate
+        gone = min(1.0, (step - self.warmup_steps) / (self.decay_steps - self.warmup_steps))
+        return self.learning_rate * (0.1 + 0.45 * (1.0 + math.cos(math.pi * gone)))
 
     def loss_options(self) -> dict[str, Any]:
         """The options that were set, for the loss.
@@ -120,17 +135,20 @@ class PreferenceLearner:
         kept = np.flatnonzero((chosen.actions != rejected.actions).astype(bool) & (factor != 0))
         if not kept.size:
             return {"loss": 0.0, "accuracy": float("nan"), "margin": float("nan"), "grad_norm": 0.0, "pairs": 0.0}
-        parts = [part.rows(kept) for part in (chosen, rejected, bonus_responses) if part is not None]
-        log_probs = self.policy.log_probs(concatenate(parts)).split(len(kept))
-        losses = self._pair_losses(parts[0], parts[1], log_probs[0], log_probs[1])
-        losses = losses * torch.as_tensor(factor[kept], dtype=losses.dtype)
-        if bonus_responses is not None:
-            losses = losses + xpo_bonus(log_probs[2], coefficient=bonus_coefficient)
-        loss = losses.sum() / n
-        gradient = self._descend(loss)
-        margin = (log_probs[0] - log_probs[1]).detach().numpy() - _reference_gap(parts[0], parts[1])
+        size = self.config.micro_batch or len(kept)
+        self._optimizer.zero_grad(set_to_none=True)
+        losses, margins = [], []
+        for start in range(0, len(kept), size):
+            rows = kept[start : start + size]
+            parts = [part.rows(rows) for part in (chosen, rejected, bonus_responses) if part is not None]
+            loss, margin = self._batch_loss(parts, factor[rows], bonus_coefficient)
+            self._backward(loss.sum() / n)
+            losses.append(loss.detach().sum().item() / n)
+            margins.append(margin)
+        gradient = self._descend()
+        margin = np.concatenate(margins)
         return {
-            "loss": loss.item(),
+            "loss": sum(losses),
             "accuracy": float((margin > 0).mean()),
             "margin": float(margin.mean()),
             "grad_norm": gradient,
@@ -153,6 +171,18 @@ class PreferenceLearner:
         self._optimizer.load_state_dict({"state": entries, "param_groups": groups})
         self.steps = int(state["steps"])
 
+    def _batch_loss(
+        self, parts: list[Responses], factor: NDArray[np.float64], bonus_coefficient: float
+    ) -> tuple[Tensor, NDArray[np.float32]]:
+        """Losses (n,) of chosen, rejected and perhaps bonus responses, and how far the log-ratios are apart (n,)."""
+        log_probs = self.policy.log_probs(concatenate(parts)).split(len(factor))
+        losses = self._pair_losses(parts[0], parts[1], log_probs[0], log_probs[1])
+        losses = losses * torch.as_tensor(factor, dtype=losses.dtype)
+        if len(parts) == 3:
+            losses = losses + xpo_bonus(log_probs[2], coefficient=bonus_coefficient)
+        reference = parts[0].reference_log_probs - parts[1].reference_log_probs
+        return losses, (log_probs[0] - log_probs[1]).detach().numpy() - reference
+
     def _pair_losses(self, chosen: Responses, rejected: Responses, plus: Tensor, minus: Tensor) -> Tensor:
         """The loss of each pair, (n,): the loss function gets the arguments that its signature names."""
         function = LOSSES[self.config.loss]
@@ -167,31 +197,35 @@ class PreferenceLearner:
         taken = inspect.signature(function).parameters
         return function(**{name: arguments[name] for name in taken if name in arguments}, **self._options)
 
-    def _descend(self, loss: Tensor) -> float:
-        """Backward, clip, step; returns the gradient's norm before clipping."""
+    def _backward(self, loss: Tensor) -> None:
         if not torch.isfinite(loss):
             raise NonFiniteLossError(f"the {self.config.loss} loss is {loss.item()} at step {self.steps}")
-        self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
+
+    def _descend(self) -> float:
+        """Clip the gradient and step; returns its norm before clipping."""
         norm = torch.nn.utils.clip_grad_norm_(self._parameters, self.config.clip, foreach=True).item()
         if not np.isfinite(norm):
             raise NonFiniteLossError(
                 f"the gradient of the {self.config.loss} loss has norm {norm} at step {self.steps}"
             )
-        warm = min(1.0, (self.steps + 1) / max(1, self.config.warmup_steps))
+        rate = self.config.rate(self.steps)
         for group in self._optimizer.param_groups:
-            group["lr"] = self.config.learning_rate * warm
-        before = None if self.steps else [p.detach().clone() for p in self._parameters]
+            group["lr"] = rate
+        steepest = max(self._parameters, key=_steepness) if not self.steps else None
+        before = steepest.detach().clone() if steepest is not None else None  # all of them would double the memory
         self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)  # gradients of a large model would lie idle until the next step
         self.steps += 1
-        if before is not None and all(torch.equal(old, new) for old, new in zip(before, self._parameters, strict=True)):
+        self.policy.changed()
+        if steepest is not None and before is not None and torch.equal(before, steepest):
             raise RuntimeError(
-                f"the first step of AdamW (lr {self.config.learning_rate * warm:g}, gradient norm {norm:g}) moved none "
-                f"of the {len(self._parameters)} parameters; is the policy's graph detached from them, or the learning "
-                "rate too small for their precision?"
+                f"the first step of AdamW (lr {rate:g}, gradient norm {norm:g}) did not move the parameters of the "
+                "largest gradient; is the policy's graph detached from them, or the learning rate too small for their "
+                "precision?"
             )
         return norm
 
 
-def _reference_gap(chosen: Responses, rejected: Responses) -> NDArray[np.float32]:
-    return chosen.reference_log_probs - rejected.reference_log_probs
+def _steepness(parameter: torch.nn.Parameter) -> float:
+    return 0.0 if parameter.grad is None else parameter.grad.abs().max().item()

@@ -61,6 +61,10 @@ class Policy(Protocol):
         """What a learner trains."""
         ...
 
+    def changed(self) -> None:
+        """Told after every optimizer step: copies of the weights elsewhere are stale."""
+        ...
+
     def state_dict(self) -> dict[str, Any]:
         """Everything that training changes, as tensors."""
         ...

@@ -13,22 +13,24 @@ from torch import Tensor
 
 
 class RMSNorm(torch.autograd.Function):
-    """x / rms(x) over the last axis, in the compute dtype; a norm's weight is folded into the matrix after it."""
+    """x / rms(x) times a weight over the last axis, in the compute dtype."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, eps: float, dtype: torch.dtype) -> Tensor:
-        """x (N, d) float32 -> (N, d) of ``dtype``."""
+    def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float, dtype: torch.dtype) -> Tensor:
+        """x (N, d) and weight (d,) float32 -> (N, d) of ``dtype``."""
         inverse = _inverse_rms(x, eps)  # (N, 1)
-        ctx.save_for_backward(x, inverse)
-        return torch.mul(x, inverse, out=torch.empty_like(x, dtype=dtype))
+        ctx.save_for_backward(x, inverse, weight)
+        return _scaled(x, inverse, weight, dtype)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        """dx = (g - y mean(g y)) / rms with y = x / rms."""
-        x, inverse = ctx.saved_tensors
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        """dx = (g w - y mean(g w y)) / rms and dw = sum(g y), with y = x / rms."""
+        x, inverse, weight = ctx.saved_tensors
         g = gradients[0].float()
-        along = torch.einsum("nd,nd->n", g, x)[:, None] * (inverse.pow(3) / x.shape[-1])
-        return (g * inverse).sub_(x * along), None, None
+        y = x * inverse
+        gy = g * y
+        along = torch.mv(gy, weight)[:, None] / x.shape[-1]  # (N, 1)
+        return (g * weight).sub_(y.mul_(along)).mul_(inverse), gy.sum(0), None, None
 
 
 def _inverse_rms(x: Tensor, eps: float) -> Tensor:
@@ -36,35 +38,37 @@ def _inverse_rms(x: Tensor, eps: float) -> Tensor:
     return norm.square_().div_(x.shape[-1]).add_(eps).rsqrt_()
 
 
-def normalise(x: Tensor, eps: float, dtype: torch.dtype) -> Tensor:
+def _scaled(x: Tensor, inverse: Tensor, weight: Tensor, dtype: torch.dtype) -> Tensor:
+    return torch.mul(x * inverse, weight, out=torch.empty_like(x, dtype=dtype))
+
+
+def normalise(x: Tensor, weight: Tensor, eps: float, dtype: torch.dtype) -> Tensor:
     """``RMSNorm`` where no gradient is wanted."""
-    return torch.mul(x, _inverse_rms(x, eps), out=torch.empty_like(x, dtype=dtype))
+    return _scaled(x, _inverse_rms(x, eps), weight, dtype)
 
 
 class SwiGLU(torch.autograd.Function):
-    """silu(gate) * up of a fused (N, 2 f) projection."""
+    """silu(gate) * up."""
 
     @staticmethod
-    def forward(ctx: Any, fused: Tensor) -> Tensor:
-        """Fused (N, 2 f) -> (N, f)."""
-        ctx.save_for_backward(fused)
-        gate, up = fused.chunk(2, -1)
+    def forward(ctx: Any, gate: Tensor, up: Tensor) -> Tensor:
+        """Gate and up (N, f) -> (N, f)."""
+        ctx.save_for_backward(gate, up)
         return torch.nn.functional.silu(gate).mul_(up)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        """Both halves of the gradient written into one (N, 2 f) tensor."""
-        (fused,) = ctx.saved_tensors
-        gate, up = fused.chunk(2, -1)
-        out = torch.empty_like(fused)
-        left, right = out.chunk(2, -1)
-        torch.mul(torch.nn.functional.silu(gate), gradients[0], out=right)
-        torch.mul(torch.ops.aten.silu_backward(gradients[0], gate), up, out=left)
-        return out
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+        """Gradients of gate and up."""
+        gate, up = ctx.saved_tensors
+        down = torch.nn.functional.silu(gate).mul_(gradients[0])
+        return torch.ops.aten.silu_backward(gradients[0] * up, gate), down
 
 
 class Rotate(torch.autograd.Function):
-    """Rotary position embedding: heads whose rotation pairs lie side by side, times exp(i angle)."""
+    """Rotary position embedding: dimension i turns with dimension i + hd / 2 of the same head.
+
+    The result's rotation pairs lie side by side: queries and keys are permuted alike, so their products are the same.
+    """
 
     @staticmethod
     def forward(ctx: Any, heads: Tensor, turns: Tensor) -> Tensor:
@@ -76,13 +80,13 @@ class Rotate(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         """The rotation is linear and orthogonal: turn back."""
         (turns,) = ctx.saved_tensors
-        return rotate(gradients[0], turns.conj().resolve_conj()).to(gradients[0].dtype), None
+        pairs = torch.view_as_complex(gradients[0].float().unflatten(-1, (-1, 2))) * turns.conj()[:, None]
+        return torch.cat([pairs.real, pairs.imag], -1).to(gradients[0].dtype), None
 
 
 def rotate(heads: Tensor, turns: Tensor) -> Tensor:
-    """Heads (N, h, hd) turned by turns, complex64 (N, hd / 2); float32."""
-    pairs = torch.view_as_complex(heads.float().unflatten(-1, (-1, 2)))
-    return torch.view_as_real(pairs * turns[:, None]).flatten(-2)
+    """Heads (N, h, hd) turned by turns, complex64 (N, hd / 2), rotation pairs laid side by side; float32."""
+    return torch.view_as_real(torch.complex(*heads.float().chunk(2, -1)) * turns[:, None]).flatten(-2)
 
 
 class Pad(torch.autograd.Function):

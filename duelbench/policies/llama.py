@@ -1,35 +1,45 @@
 """Llama-type networks on a CPU: the same function as transformers' model, arranged for many short responses.
 
 What makes it fast: each prompt is encoded once for all its responses; tokens are packed, so that padding costs nothing
-outside attention; a norm's weight and the attention scale are folded into the matrices; the vocabulary is looked at
-only where a response token is predicted; and the matrix products run in bfloat16 where the CPU has instructions for
-it. The trained weights stay the transformers model's own float32 parameters.
+outside attention; the vocabulary is looked at only where a response token is predicted; decoding lays the matrices out
+for few rows; and the matrix products run in bfloat16 where the CPU multiplies tiles of it. The trained weights are the
+transformers model's own float32 parameters, which float32 products read in place: nothing is copied, and gradients land
+where the optimizer wants them.
 """
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor
 from torch.nn.functional import embedding, linear
+from torch.utils.checkpoint import checkpoint
 
-from duelbench.policies.kernels import RMSNorm, Rotate, SwiGLU, TokenLogProb
+from duelbench.policies.kernels import RMSNorm, Rotate, SwiGLU, TokenLogProb, normalise
 from duelbench.policies.llama_decoder import LlamaDecoder
 from duelbench.policies.network import TokenBatch
 from duelbench.policies.packing import Packing
 
 Cache = list[tuple[Tensor, Tensor]]
 
+#: Response tokens whose whole vocabulary is looked at together where no gradient is wanted: few, since fresh memory is
+#: slower than the products that fill it.
+_SCORED_TOKENS = 512
+
 
 class Layer(NamedTuple):
-    """The matrices of one block in the compute dtype, input norms folded in."""
+    """One block: matrices in the compute dtype, norms in float32."""
 
-    qkv: Tensor  # (kv * (g + 1) * hd + kv * hd, d): for each kv head its g query heads and its key; then the values
+    norm: Tensor  # (d,)
+    q: Tensor  # (kv * g * hd, d)
+    k: Tensor  # (kv * hd, d)
+    v: Tensor  # (kv * hd, d)
     out: Tensor  # (d, kv * g * hd)
-    gate_up: Tensor  # (2 f, d)
+    second_norm: Tensor  # (d,)
+    gate: Tensor  # (f, d)
+    up: Tensor  # (f, d)
     down: Tensor  # (d, f)
 
 
@@ -38,15 +48,23 @@ class Weights(NamedTuple):
 
     embed: Tensor  # (V, d) float32
     layers: list[Layer]
-    head: Tensor  # (V, d)
+    norm: Tensor  # (d,) float32
+    head: Tensor  # (V, d) in the compute dtype
+
+    def for_few_rows(self) -> Weights:
+        """The same with the blocks' float32 matrices transposed in memory: few rows then multiply faster."""
+        if self.head.dtype != torch.float32:
+            return self
+        return self._replace(layers=[Layer(*(_column_major(tensor) for tensor in layer)) for layer in self.layers])
 
 
 class LlamaNetwork:
     """Scores and decodes with the weights of a ``LlamaForCausalLM``."""
 
-    def __init__(self, model: Any, dtype: torch.dtype) -> None:
+    def __init__(self, model: Any, dtype: torch.dtype, *, checkpointing: bool = False) -> None:
         self.model = model
         self.dtype = dtype
+        self.checkpointing = checkpointing
         config = model.config
         self.hidden_size: int = config.hidden_size
         self.eps: float = config.rms_norm_eps
@@ -69,37 +87,46 @@ class LlamaNetwork:
         )
 
     def frozen(self) -> Self:
-        """A copy that nothing trains; its matrices are folded once."""
-        copied = type(self)(copy.deepcopy(self.model).requires_grad_(False), self.dtype)
-        copied._frozen = copied._fold()
+        """The network as it is now, without low-rank adapters, which nothing trains."""
+        copied = type(self)(self.model, self.dtype)
+        with torch.no_grad():
+            weights = self._weights(adapted=False)
+        # What the optimizer moves is copied, once where it is shared: embeddings are often the head, too.
+        moving = {p.data_ptr() for p in self.model.parameters() if p.requires_grad}
+        copies: dict[int, Tensor] = {}
+
+        def own(tensor: Tensor) -> Tensor:
+            place = tensor.data_ptr()
+            return copies.setdefault(place, tensor.detach().clone()) if place in moving else tensor.detach()
+
+        layers = [Layer(*map(own, layer)) for layer in weights.layers]
+        copied._frozen = Weights(own(weights.embed), layers, own(weights.norm), own(weights.head))
         return copied
 
+    def embeddings(self) -> Tensor:
+        """The embedding of every token, (V, d) float32."""
+        return self.weights().embed if self._frozen else self.model.model.embed_tokens.weight
+
     def weights(self) -> Weights:
-        """The folded matrices, part of the graph where gradients are enabled.
+        """The matrices, part of the graph where gradients are enabled.
 
-        They are folded anew for every pass: that costs a few milliseconds, and nothing cheaper can tell that they
-        are stale, since fused optimizers change parameters without raising their version counters.
+        They are taken anew for every pass: in bfloat16 that costs a few milliseconds, and nothing cheaper can tell that
+        copies are stale, since fused optimizers change parameters without raising their version counters.
         """
-        return self._frozen or self._fold()
+        return self._frozen or self._weights()
 
-    def _fold(self) -> Weights:
-        model, dtype = self.model.model, self.dtype
-        layers = []
+    def _weights(self, *, adapted: bool = True) -> Weights:
+        def matrix(module: Any) -> Tensor:
+            return _weight(module, adapted=adapted).to(self.dtype)
+
+        model, layers = self.model.model, []
         for layer in model.layers:
             a, m = layer.self_attn, layer.mlp
-            q = self._interleave(a.q_proj.weight * self.head_dim**-0.5, self.groups)  # (kv, g, hd, d)
-            k = self._interleave(a.k_proj.weight, 1)
-            qkv = torch.cat([torch.cat([q, k], 1).flatten(0, 2), a.v_proj.weight]) * layer.input_layernorm.weight
-            gate_up = torch.cat([m.gate_proj.weight, m.up_proj.weight]) * layer.post_attention_layernorm.weight
-            folded = (qkv, a.o_proj.weight, gate_up, m.down_proj.weight)
-            layers.append(Layer(*(matrix.to(dtype) for matrix in folded)))
-        head = (self.model.lm_head.weight * model.norm.weight).to(dtype)
-        return Weights(model.embed_tokens.weight, layers, head)
-
-    def _interleave(self, weight: Tensor, heads: int) -> Tensor:
-        """Rows of each head reordered from (all first, all second halves) to rotation pairs: (kv, heads, hd, d)."""
-        pairs = weight.view(self.kv, heads, 2, self.head_dim // 2, -1)
-        return pairs.transpose(2, 3).reshape(self.kv, heads, self.head_dim, -1)
+            layers.append(Layer(
+                layer.input_layernorm.weight, matrix(a.q_proj), matrix(a.k_proj), matrix(a.v_proj), matrix(a.o_proj),
+                layer.post_attention_layernorm.weight, matrix(m.gate_proj), matrix(m.up_proj), matrix(m.down_proj),
+            ))  # fmt: skip
+        return Weights(model.embed_tokens.weight, layers, model.norm.weight, matrix(self.model.lm_head))
 
     def score(self, batch: TokenBatch, *, features: bool) -> tuple[Tensor, Tensor | None]:
         """One parallel pass over prompts and responses; see ``Network.score``."""
@@ -109,14 +136,13 @@ class LlamaNetwork:
         batch = replace(batch, owner=batch.owner[order], tokens=batch.tokens[order], lengths=batch.lengths[order])
         pack = Packing.of(batch, self.kv, last=features)
         h, _ = self._hidden(weights, pack)
-        y = RMSNorm.apply(h, self.eps, self.dtype)
-        logits = linear(y.index_select(0, pack.predictors), weights.head)  # (T, V)
-        per_token = TokenLogProb.apply(logits, batch.tokens[pack.counted])
+        y = RMSNorm.apply(h.index_select(0, pack.predictors), weights.norm, self.eps, self.dtype)
+        per_token = _token_log_probs(y, weights.head, batch.tokens[pack.counted])  # (T,)
         log_probs = per_token.new_zeros(len(order)).index_add(0, pack.rows, per_token)  # (N,)
-        return log_probs[back], self._features(h, pack, batch)[back] if features else None
+        return log_probs[back], self._features(h, weights.norm, pack, batch)[back] if features else None
 
-    def _features(self, h: Tensor, pack: Packing, batch: TokenBatch) -> Tensor:
-        tail = RMSNorm.apply(h[pack.prompt.size :], self.eps, torch.float32) * self.model.model.norm.weight
+    def _features(self, h: Tensor, norm: Tensor, pack: Packing, batch: TokenBatch) -> Tensor:
+        tail = RMSNorm.apply(h[pack.prompt.size :], norm, self.eps, torch.float32)
         last = tail[batch.lengths.cumsum(0) - 1]  # (N, d)
         total = torch.zeros_like(last).index_add_(0, pack.rows, tail)
         return torch.cat([last, total / batch.lengths[:, None]], -1)
@@ -127,19 +153,24 @@ class LlamaNetwork:
         turns = self.turns[pack.positions]
         cache: Cache = []
         for layer in weights.layers:
-            mixed, prompt_kv = self._attention(layer, RMSNorm.apply(h, self.eps, self.dtype), turns, pack)
+            if self.checkpointing and torch.is_grad_enabled():
+                h, prompt_kv = checkpoint(self._block, h, layer, turns, pack, use_reentrant=False)
+            else:
+                h, prompt_kv = self._block(h, layer, turns, pack)
             cache.append(prompt_kv)
-            h = h + linear(mixed, layer.out)
-            fused = linear(RMSNorm.apply(h, self.eps, self.dtype), layer.gate_up)
-            h = h + linear(SwiGLU.apply(fused), layer.down)
         return h, cache
+
+    def _block(self, h: Tensor, layer: Layer, turns: Tensor, pack: Packing) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        x = RMSNorm.apply(h, layer.norm, self.eps, self.dtype)
+        mixed, prompt_kv = self._attention(layer, x, turns, pack)
+        h = h + linear(mixed, layer.out)
+        x = RMSNorm.apply(h, layer.second_norm, self.eps, self.dtype)
+        return h + linear(SwiGLU.apply(linear(x, layer.gate), linear(x, layer.up)), layer.down), prompt_kv
 
     def _attention(self, layer: Layer, x: Tensor, turns: Tensor, pack: Packing) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Prompt tokens see their prompt, response tokens their prompt and response: x (T, d) -> (T, kv * g * hd)."""
-        qk, v = linear(x, layer.qkv).split([self.kv * (self.groups + 1) * self.head_dim, self.kv * self.head_dim], -1)
-        qk = Rotate.apply(qk.unflatten(-1, (-1, self.head_dim)), turns)
-        q, k = qk.view(len(x), self.kv, self.groups + 1, self.head_dim).split([self.groups, 1], 2)
-        tables = [table.reshape(len(x) * self.kv, -1) for table in (q, k, v)]
+        q, k = (Rotate.apply(linear(x, m).unflatten(-1, (-1, self.head_dim)), turns) for m in (layer.q, layer.k))
+        tables = [table.reshape(len(x) * self.kv, -1) for table in (q, k, linear(x, layer.v))]
         sizes = [part.size * self.kv for part in (pack.prompt, *pack.responses)]
         ours, *theirs = zip(*(table.split(sizes) for table in tables), strict=True)
         q, k, v = (pack.prompt.pad(table) for table in ours)  # (U * kv, P, .)
@@ -157,7 +188,8 @@ class LlamaNetwork:
         """Softmax attention: q (H, R, g * hd), k and v (H, S, hd), mask (N or 1, 1, R, 1, S) -> (H, R, g * hd)."""
         scores = torch.bmm(q.reshape(len(q), -1, self.head_dim), k.transpose(1, 2))  # (H, R * g, S)
         shape = (-1, self.kv, q.shape[1], self.groups, k.shape[1])
-        probabilities = (scores.view(shape) + mask).softmax(-1)  # float32: bfloat16 is several times slower here
+        scaled = torch.add(mask, scores.view(shape), alpha=self.head_dim**-0.5)
+        probabilities = scaled.softmax(-1)  # float32: bfloat16 is several times slower here
         return torch.bmm(probabilities.view(scores.shape).to(v.dtype), v).view(q.shape)
 
     def decoder(self, prompts: Tensor, lengths: Tensor, n: int, steps: int) -> tuple[LlamaDecoder, Tensor]:
@@ -166,6 +198,28 @@ class LlamaNetwork:
         nothing = torch.zeros(0, dtype=torch.int64)
         batch = TokenBatch(prompts, lengths, nothing, torch.zeros(0, 1, dtype=torch.int64), nothing)
         h, prefix = self._hidden(weights, Packing.of(batch, self.kv, last=False))
-        last = RMSNorm.apply(h[lengths.cumsum(0) - 1], self.eps, self.dtype)
+        last = normalise(h[lengths.cumsum(0) - 1], weights.norm, self.eps, self.dtype)
         logits = linear(last, weights.head).float().repeat_interleave(n, 0)
-        return LlamaDecoder(self, weights, prefix, lengths, n, steps), logits
+        return LlamaDecoder(self, weights.for_few_rows(), prefix, lengths, n, steps), logits
+
+
+def _weight(module: Any, *, adapted: bool) -> Tensor:
+    """The matrix of a linear layer, with its low-rank adapter added where it has one and that is asked."""
+    if not hasattr(module, "lora_A"):
+        return module.weight
+    if not adapted:
+        return module.base_layer.weight
+    (name,) = module.active_adapters
+    return module.base_layer.weight + module.scaling[name] * (module.lora_B[name].weight @ module.lora_A[name].weight)
+
+
+def _column_major(tensor: Tensor) -> Tensor:
+    return tensor.t().contiguous().t() if tensor.dim() == 2 else tensor
+
+
+def _token_log_probs(hidden: Tensor, head: Tensor, tokens: Tensor) -> Tensor:
+    """log p of each token (T,) from the state that predicts it (T, d)."""
+    if torch.is_grad_enabled():
+        return TokenLogProb.apply(linear(hidden, head), tokens)
+    parts = zip(hidden.split(_SCORED_TOKENS), tokens.split(_SCORED_TOKENS), strict=True)
+    return torch.cat([TokenLogProb.apply(linear(states, head), chosen) for states, chosen in parts])

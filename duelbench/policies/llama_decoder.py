@@ -11,16 +11,14 @@ from torch.nn.functional import embedding, linear, silu
 from duelbench.policies.kernels import normalise, rotate
 
 if TYPE_CHECKING:
-    from duelbench.policies.llama import LlamaNetwork, Weights
+    from duelbench.policies.llama import Layer, LlamaNetwork, Weights
 
 
 class LlamaDecoder:
     """Unfinished responses, n to each of B prompts at first, one row each.
 
-    All responses to a prompt share its keys and values: their queries meet them in one matrix product. A
-    row's own keys and values lie in a preallocated cache with time in front, so that appending writes one
-    block; against them each row has a single query, which elementary operations handle several times faster
-    than a batch of tiny matrix products.
+    All responses to a prompt share its keys and values: their queries meet them in one matrix product. A row's own
+    keys and values lie in a preallocated cache, which only its own queries meet.
     """
 
     def __init__(
@@ -39,7 +37,7 @@ class LlamaDecoder:
         blocked = torch.arange(width) >= lengths[:, None]  # (B, P)
         self.mask = torch.zeros(blocked.shape).masked_fill_(blocked, -torch.inf).repeat_interleave(net.kv, 0)[:, None]
         self.time = 0
-        size = (steps, len(lengths) * n, net.kv, net.head_dim)
+        size = (len(lengths) * n, net.kv, steps, net.head_dim)
         self.cache = [(torch.empty(size), torch.empty(size)) for _ in prefix]
         # Rows of a prompt stand side by side, head by head: (B, kv, n); what leaves keeps its last, unread content.
         places = torch.arange(len(lengths) * net.kv * n).view(-1, net.kv, n)
@@ -53,12 +51,12 @@ class LlamaDecoder:
         turns = net.turns[self.starts + self.time]
         h = embedding(tokens, self.weights.embed)
         for index, layer in enumerate(self.weights.layers):
-            fused = linear(normalise(h, net.eps, dtype), layer.qkv)
-            h = h + linear(self._attention(index, fused, turns).to(dtype), layer.out)
-            gate, up = linear(normalise(h, net.eps, dtype), layer.gate_up).chunk(2, -1)
-            h = h + linear(silu(gate).mul_(up), layer.down)
+            x = normalise(h, layer.norm, net.eps, dtype)
+            h = h + linear(self._attention(index, layer, x, turns).to(dtype), layer.out)
+            x = normalise(h, layer.second_norm, net.eps, dtype)
+            h = h + linear(silu(linear(x, layer.gate)).mul_(linear(x, layer.up)), layer.down)
         self.time += 1
-        return linear(normalise(h, net.eps, dtype), self.weights.head).float()
+        return linear(normalise(h, self.weights.norm, net.eps, dtype), self.weights.head).float()
 
     def keep(self, rows: Tensor) -> None:
         """Go on with these rows only, by integer index."""
@@ -66,26 +64,25 @@ class LlamaDecoder:
         self.cache = [(self._kept(keys, rows), self._kept(values, rows)) for keys, values in self.cache]
 
     def _kept(self, cache: Tensor, rows: Tensor) -> Tensor:
-        smaller = cache.new_empty(self.steps, len(rows), *cache.shape[2:])
-        torch.index_select(cache[: self.time], 1, rows, out=smaller[: self.time])
+        smaller = cache.new_empty(len(rows), *cache.shape[1:])
+        smaller[:, :, : self.time] = cache[rows, :, : self.time]
         return smaller
 
-    def _attention(self, index: int, fused: Tensor, turns: Tensor) -> Tensor:
-        """One query for each row and head over prompt and own tokens: fused (rows, .) -> (rows, kv * g * hd)."""
-        net, rows, end = self.net, len(fused), self.time + 1
-        keys, values = self.cache[index]  # (steps, rows, kv, hd)
+    def _attention(self, index: int, layer: Layer, x: Tensor, turns: Tensor) -> Tensor:
+        """One query for each row and head over prompt and own tokens: x (rows, d) -> (rows, kv * g * hd)."""
+        net, rows, end = self.net, len(x), self.time + 1
+        keys, values = self.cache[index]  # (rows, kv, steps, hd)
         prompt_keys, prompt_values = self.prefix[index]  # (B * kv, hd, P), (B * kv, P, hd)
-        qk, v = fused.split([net.kv * (net.groups + 1) * net.head_dim, net.kv * net.head_dim], -1)
-        qk = rotate(qk.unflatten(-1, (-1, net.head_dim)), turns).view(rows, net.kv, net.groups + 1, net.head_dim)
-        q = qk[:, :, :-1]  # (rows, kv, g, hd)
-        keys[self.time] = qk[:, :, -1]
-        values[self.time] = v.view(rows, net.kv, net.head_dim)
-        own = (keys[:end, :, :, None] * q).sum(-1)  # (end, rows, kv, g)
+        q, k = (rotate(linear(x, m).unflatten(-1, (-1, net.head_dim)), turns) for m in (layer.q, layer.k))
+        q = q.mul_(net.head_dim**-0.5).view(rows, net.kv, net.groups, net.head_dim)
+        keys[:, :, self.time] = k
+        values[:, :, self.time] = linear(x, layer.v).view(rows, net.kv, net.head_dim)
+        past_keys, past_values = (past[:, :, :end].flatten(0, 1) for past in (keys, values))  # (rows * kv, end, hd)
+        own = torch.bmm(q.flatten(0, 1), past_keys.transpose(1, 2)).view(rows, net.kv, net.groups, end)
         places = self.places.flatten()
         met = self._meet(self.queries, q, places, prompt_keys, self.mask)  # (rows, kv, g, P)
-        scores = torch.cat([met, own.permute(1, 2, 3, 0)], -1).softmax(-1)  # (rows, kv, g, P + end)
-        shared, own = scores.split([met.shape[-1], end], -1)
-        mixed = (values[:end, :, :, None] * own.permute(3, 0, 1, 2)[..., None]).sum(0)  # (rows, kv, g, hd)
+        shared, own = torch.cat([met, own], -1).softmax(-1).split([met.shape[-1], end], -1)
+        mixed = torch.bmm(own.flatten(0, 1), past_values).view(q.shape)
         return (mixed + self._meet(self.shares, shared, places, prompt_values, None)).view(rows, -1)
 
     def _meet(self, grid: Tensor, rows: Tensor, places: Tensor, prompt: Tensor, mask: Tensor | None) -> Tensor:

@@ -40,7 +40,7 @@ class Decoder(Protocol):
 
 
 class Network(Protocol):
-    """A causal language model with its weights."""
+    """A causal language model with its weights. Tensors go in and come out on the CPU, wherever it computes."""
 
     hidden_size: int
     model: Any  # transformers' PreTrainedModel: it owns the parameters
@@ -68,6 +68,10 @@ class Network(Protocol):
         """
         ...
 
+    def embeddings(self) -> Tensor:
+        """The embedding of every token, (V, d) on the CPU."""
+        ...
+
     def frozen(self) -> Self:
-        """A copy that nothing trains."""
+        """The network as it is now, which nothing trains."""
         ...

@@ -84,6 +84,9 @@ class PoolPolicy:
         """The head's weights."""
         return self._head.parameters()
 
+    def changed(self) -> None:
+        """There are no copies of the head elsewhere."""
+
     def state_dict(self) -> dict[str, Any]:
         """The head's weights."""
         return dict(self._head.state_dict())

@@ -44,11 +44,13 @@ def generate(
         steps: the most tokens of a response.
         temperature: divides the logits before sampling.
     """
-    tokens = torch.zeros(len(logits), steps, dtype=torch.int64)
-    lengths = torch.zeros(len(logits), dtype=torch.int64)
-    log_probs = torch.zeros(len(logits))
-    rows = torch.arange(len(logits))  # which response each decoder row is
-    live = torch.ones(len(logits), dtype=torch.bool)  # decoder rows not finished
+    device = logits.device
+    tokens = torch.zeros(len(logits), steps, dtype=torch.int64, device=device)
+    lengths = torch.zeros(len(logits), dtype=torch.int64, device=device)
+    log_probs = torch.zeros(len(logits), device=device)
+    rows = torch.arange(len(logits), device=device)  # which response each decoder row is
+    live = torch.ones(len(logits), dtype=torch.bool, device=device)  # decoder rows not finished
+    uniforms, end = None if uniforms is None else uniforms.to(device), end.to(device)
     for step in range(steps):
         drawn, scores = draw(logits, None if uniforms is None else uniforms[rows, step], temperature)
         active = rows[live]
@@ -64,18 +66,20 @@ def generate(
             decoder.keep(kept)
             rows, drawn, live = rows[kept], drawn[kept], live[kept]
         logits = decoder.step(drawn)
-    return Drawn(tokens, lengths, log_probs)
+    return Drawn(tokens.cpu(), lengths.cpu(), log_probs.cpu())
 
 
 def draw(logits: Tensor, uniforms: Tensor | None, temperature: float) -> tuple[Tensor, Tensor]:
     """One token for each row, (N,), and its log-probability under the untempered model, (N,) float32."""
     probabilities = logits.softmax(-1)
+    peak = probabilities.amax(-1).log()  # of the likeliest token, since the log of another might underflow
     if uniforms is None:
         tokens = logits.argmax(-1)
     else:
-        tokens = invert(probabilities if temperature == 1 else (logits / temperature).softmax(-1), uniforms)
-    above = logits.gather(1, tokens[:, None]).squeeze(1) - logits.amax(-1)
-    return tokens, above + probabilities.amax(-1).log()  # the log of the token's own probability might underflow
+        if temperature != 1:  # in the same memory: fresh memory would take longer than the arithmetic
+            torch.softmax(torch.div(logits, temperature, out=probabilities), -1, out=probabilities)
+        tokens = invert(probabilities, uniforms)
+    return tokens, logits.gather(1, tokens[:, None]).squeeze(1) - logits.amax(-1) + peak
 
 
 def invert(probabilities: Tensor, uniforms: Tensor) -> Tensor:
@@ -84,11 +88,13 @@ def invert(probabilities: Tensor, uniforms: Tensor) -> Tensor:
     A token of probability zero is never drawn. The search goes first over blocks of tokens, then within one block:
     a cumulative sum over the whole vocabulary would cost more than the softmax.
     """
-    blocks = pad(probabilities, (0, -probabilities.shape[1] % _BLOCK)).unflatten(1, (-1, _BLOCK))  # (N, V / b, b)
+    if missing := -probabilities.shape[1] % _BLOCK:
+        probabilities = pad(probabilities, (0, missing))
+    blocks = probabilities.unflatten(1, (-1, _BLOCK))  # (N, V / b, b)
     ends = blocks.sum(-1).cumsum(-1)  # (N, V / b)
     target = uniforms[:, None].to(ends.dtype) * ends[:, -1:]
     block = torch.searchsorted(ends, target, right=True).clamp_(max=ends.shape[1] - 1)  # (N, 1)
-    inside = blocks[torch.arange(len(block)), block[:, 0]].cumsum(-1)  # (N, b)
+    inside = blocks[torch.arange(len(block), device=block.device), block[:, 0]].cumsum(-1)  # (N, b)
     rest = target - torch.where(block > 0, ends.gather(1, (block - 1).clamp_(min=0)), 0.0)
     # Rounding may leave the rest at the block's end: then its last token of any probability is meant.
     last = (inside < inside[:, -1:]).sum(-1, keepdim=True)

@@ -9,6 +9,7 @@ import torch
 from scipy.stats import chisquare
 from transformers import AutoModelForCausalLM
 
+from duelbench.model_source import ModelUnavailableError
 from duelbench.policies.causal_lm import CausalLMPolicy
 from duelbench.policies.network import TokenBatch
 from duelbench.policies.sampling import invert
@@ -97,7 +98,7 @@ def test_a_prompt_answers_alone_as_in_a_batch(any_model: Path) -> None:
 
 def test_decoded_logits_equal_a_full_pass_also_after_rows_left(any_model: Path) -> None:
     ours, model = policy(any_model), plain_model(any_model)
-    prompts, lengths = ours._encode(PROMPTS)
+    prompts, lengths = ours._tokens.prompts(PROMPTS)
     answers = torch.randint(5, 250, (8, 4), generator=torch.Generator().manual_seed(0))
     rows = torch.arange(8)
     with torch.no_grad():
@@ -142,7 +143,7 @@ def test_samples_follow_the_tempered_distribution(any_model: Path) -> None:
     with torch.no_grad():
         first = (model(prompt[None]).logits[0, -1].double() / temperature).softmax(-1)
         _fits(tokens[:, 0], first)
-        ended = torch.isin(torch.arange(len(first)), ours._end)
+        ended = torch.isin(torch.arange(len(first)), ours._tokens.end)
         likely = int((first * ~ended).argmax())
         second = model(torch.cat([prompt, torch.tensor([likely])])[None]).logits[0, -1].double() / temperature
     _fits(tokens[tokens[:, 0] == likely, 1], second.softmax(-1))
@@ -185,7 +186,7 @@ def test_a_response_ends_at_its_first_end_token(any_model: Path) -> None:
     tokens, lengths = drawn.payload["tokens"].reshape(-1, STEPS), drawn.lengths.reshape(-1)
     cut = 0
     for row, size in zip(tokens, lengths, strict=True):
-        ends = np.isin(row[:size], ours._end.numpy())
+        ends = np.isin(row[:size], ours._tokens.end.numpy())
         assert not ends[:-1].any() and (row[size:] == 0).all()
         assert ends[-1] or size == STEPS
         cut += not ends[-1]
@@ -283,8 +284,10 @@ def test_without_features(llama: Path) -> None:
 
 
 def test_what_cannot_be_is_refused(llama: Path, gpt2: Path) -> None:
-    with pytest.raises(ValueError, match=r"bfloat16.*gpt2"):
-        policy(gpt2, dtype="bfloat16")
+    with pytest.raises(ModelUnavailableError, match=r"nowhere.*cannot be loaded"):
+        policy(gpt2.parent / "nowhere")
+    with pytest.raises(ValueError, match=r"sampler 'magic'.*own, vllm or ray"):
+        policy(gpt2, sampler="magic")
     with pytest.raises(ValueError, match="float16"):
         policy(llama, dtype="float16")
     with pytest.raises(ValueError, match="exceed"):

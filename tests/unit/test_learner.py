@@ -28,6 +28,9 @@ class Table:
     def parameters(self) -> Iterable[nn.Parameter]:
         return [self.logits]
 
+    def changed(self) -> None:
+        self.told = getattr(self, "told", 0) + 1
+
 
 def responses(actions: list[int], reference: float = np.log(0.2)) -> Responses:
     n = len(actions)

@@ -1,0 +1,98 @@
+"""A causal language model loaded for alignment: what is trained, in which precision, on which device."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from duelbench.model_source import ModelUnavailableError
+from duelbench.policies.generic import GenericNetwork
+from duelbench.policies.llama import LlamaNetwork
+from duelbench.policies.network import Network
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model ready to be aligned.
+
+    Attributes:
+        tokenizer: of transformers.
+        model: of transformers; its trainable parameters are those that require a gradient.
+        adapter: peft's wrapper of it, None for full fine-tuning.
+        network: the policy.
+        reference: the same as it was loaded, frozen.
+    """
+
+    tokenizer: Any
+    model: Any
+    adapter: Any
+    network: Network
+    reference: Network
+
+
+def load(
+    folder: str | Path, *, dtype: str, device: str, lora_rank: int, lora_alpha: float | None, checkpointing: bool
+) -> Loaded:
+    """Load a model; see ``CausalLMPolicy`` for the arguments.
+
+    Raises:
+        ModelUnavailableError: it is not there, or no causal language model.
+        ValueError: the options do not fit each other, the model or the machine.
+    """
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    tokenizer, model = _pretrained(folder)
+    fast = device == "cpu" and LlamaNetwork.supports(model.config)
+    precision = _precision(dtype, device, fast)
+    adapter = _with_adapter(model, lora_rank, lora_alpha) if lora_rank else None
+    if fast:
+        llama = LlamaNetwork(model, precision, checkpointing=checkpointing)
+        return Loaded(tokenizer, model, adapter, llama, llama.frozen())
+    generic = GenericNetwork(model.to(device), precision, adapter=adapter)
+    reference = generic.frozen()
+    if checkpointing:
+        generic.recompute_activations()
+    return Loaded(tokenizer, model, adapter, generic, reference)
+
+
+def _pretrained(folder: str | Path) -> tuple[Any, Any]:
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ModelUnavailableError(
+            f"{folder!s} cannot be loaded as a causal language model: {reason} Expected a packaged name, "
+            "`smollm2-135m`, a folder that transformers' save_pretrained wrote, or a hub id that this machine can reach"
+        ) from error
+    return tokenizer, model
+
+
+def _precision(dtype: str, device: str, fast: bool) -> torch.dtype:
+    """The precision of matrix products."""
+    if dtype == "auto":
+        cpu = torch.cpu._is_amx_tile_supported()  # with AVX-512's instructions alone bfloat16 was slower than float32
+        dtype = "bfloat16" if (fast and cpu) or (device != "cpu" and torch.cuda.is_bf16_supported()) else "float32"
+    if dtype not in _DTYPES:
+        raise ValueError(f"dtype {dtype!r} is not available: expected auto, {' or '.join(_DTYPES)}")
+    return _DTYPES[dtype]
+
+
+def _with_adapter(model: Any, rank: int, alpha: float | None) -> Any:
+    """Freeze the model and add low-rank adapters to all its linear layers but the head."""
+    from peft import LoraConfig, get_peft_model
+
+    options = LoraConfig(
+        r=rank, lora_alpha=2 * rank if alpha is None else alpha, lora_dropout=0.0, target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )  # fmt: skip
+    with warnings.catch_warnings():  # what peft and transformers have to tell each other is not for our users
+        warnings.simplefilter("ignore")
+        return get_peft_model(model, options)
