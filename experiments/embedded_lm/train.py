@@ -6,7 +6,7 @@ import json
 import math
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ CHAT_TEMPLATE = (
 TOPICS = {"story": WHO, "product": PRODUCTS, "place": PLACES}
 Pairs = list[dict[str, str]]  # {"prompt": …, "answer": …}
 Rows = list[tuple[list[int], list[int]]]  # token ids of (prompt and separator, answer and end)
+Loss = Callable[[LlamaForCausalLM, Rows], tuple[torch.Tensor, int]]  # summed over the answers' tokens, and their number
 
 
 @dataclass(frozen=True)
@@ -147,8 +148,8 @@ def batches(rows: Rows, size: int, rng: np.random.Generator) -> Iterator[Rows]:
         yield [rows[i] for i in chunks[at]]
 
 
-def answer_nll(model: LlamaForCausalLM, batch: Rows) -> tuple[torch.Tensor, int]:
-    """Return the summed negative log-likelihood of the answers' tokens, and their number."""
+def answer_logits(model: LlamaForCausalLM, batch: Rows) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the logits that predict the answers' tokens, (N, V) float32, and those tokens, (N,)."""
     width = max(len(p) + len(a) for p, a in batch)
     ids = torch.zeros(len(batch), width, dtype=torch.long)  # (B, T), padded on the right
     labels = torch.full((len(batch), width), -100)
@@ -158,9 +159,13 @@ def answer_nll(model: LlamaForCausalLM, batch: Rows) -> tuple[torch.Tensor, int]
     wanted = labels[:, 1:] != -100
     # Causal attention never looks right, so padding on the right needs no mask.
     hidden = model.model(ids).last_hidden_state[:, :-1][wanted]  # (N, H)
-    logits = model.lm_head(hidden).float()  # (N, V)
-    nll = torch.nn.functional.cross_entropy(logits, labels[:, 1:][wanted], reduction="sum")
-    return nll, int(wanted.sum())
+    return model.lm_head(hidden).float(), labels[:, 1:][wanted]
+
+
+def answer_nll(model: LlamaForCausalLM, batch: Rows) -> tuple[torch.Tensor, int]:
+    """Return the summed negative log-likelihood of the answers' tokens, and their number."""
+    logits, answers = answer_logits(model, batch)
+    return torch.nn.functional.cross_entropy(logits, answers, reduction="sum"), len(answers)
 
 
 @torch.inference_mode()
@@ -179,9 +184,14 @@ def rate(step: int, total: int, warmup: int) -> float:
 
 
 def fit(
-    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, pairs: Pairs, valid: Rows, args: Args
+    model: LlamaForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    pairs: Pairs,
+    valid: Rows,
+    args: Args,
+    loss_of: Loss = answer_nll,
 ) -> tuple[float, int]:
-    """Train with a cosine schedule, leave the best epoch's weights in the model; return (loss, epoch)."""
+    """Train with a cosine schedule, leave the best epoch's weights in the model; return (nats a token, epoch)."""
     matrices = [p for p in model.parameters() if p.ndim > 1]
     vectors = [p for p in model.parameters() if p.ndim < 2]
     groups: list[dict[str, Any]] = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
@@ -196,13 +206,13 @@ def fit(
         losses = []
         for batch in batches(encode(tokenizer, mixed), args.batch, rng):
             with torch.autocast("cpu", torch.bfloat16, enabled=args.bf16):
-                nll, count = answer_nll(model, batch)
-            (nll / count).backward()
+                total_loss, count = loss_of(model, batch)
+            (total_loss / count).backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             schedule.step()
             optimizer.zero_grad()
-            losses.append(nll.item() / count)
+            losses.append(total_loss.item() / count)
         loss = validate(model, valid)
         spent = time.monotonic() - start
         print(f"epoch {epoch}: train {np.mean(losses):.3f} valid {loss:.3f} {spent:.0f} s", flush=True)
