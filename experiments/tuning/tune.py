@@ -3,7 +3,8 @@
     python -m duelbench.experiments.tuning.tune --env LLMDuelPool-v0 --agent online \
         --try learner.learning_rate=1e-3 --try learner.learning_rate=3e-3
 
-Every ``--try`` is one setting: comma-separated ``learner.NAME=VALUE``, ``agent.NAME=VALUE`` or ``env.NAME=VALUE``.
+Every ``--try`` is one setting: comma-separated ``learner.NAME=VALUE``, ``agent.NAME=VALUE``,
+``env.NAME=VALUE``, ``policy.NAME=VALUE`` or ``run.batch=N`` and ``run.evaluation_repeats=N``.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ class Tune:
     """Tuning seeds 1000, 1001, …"""
     labels: int | None = None
     """Budget."""
+    judgements: int = 8
+    """How often a run is judged."""
     workers: int = os.cpu_count() or 1
     """Processes."""
     out: Path = Path("results/tuning")
@@ -56,19 +59,19 @@ def specs_of(options: Tune, setting: str) -> list[RunSpec]:
         where, _, name = left.partition(".")
         changes[where][name] = option_value(value)
     labels = options.labels or defaults.labels
+    run = {"batch": defaults.batch, "evaluation_repeats": defaults.evaluation_repeats} | changes["run"]
     return [
         RunSpec(
             env=options.env,
             agent=options.agent,
             seed=seed,
             labels=labels,
-            batch=changes["run"].get("batch", defaults.batch),
-            evaluate_every=max(1, labels // 8),
-            evaluation_repeats=defaults.evaluation_repeats,
+            evaluate_every=max(1, labels // options.judgements),
             env_kwargs=changes["env"],
             agent_options=changes["agent"],
             learner=defaults.learner | changes["learner"],
             policy=defaults.policy | changes["policy"],
+            **run,
         )
         for seed in range(FIRST_SEED, FIRST_SEED + options.seeds)
     ]

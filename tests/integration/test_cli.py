@@ -10,7 +10,8 @@ import pytest
 
 from duelbench import ENV_IDS
 from duelbench.agents.registry import AGENTS
-from duelbench.cli import RunCommand, main, run_specs
+from duelbench.cli import main
+from duelbench.cli_run import RunCommand, run_specs
 from duelbench.execute import execute
 from duelbench.oracles import ORACLES
 from duelbench.record import load_runs
@@ -131,7 +132,7 @@ def test_options_of_an_agent_given_by_path_go_by_its_class(tmp_path: Path, capsy
     assert call("run", "--agent", agent, "--set", "Gap.candidate=8", "--out", str(tmp_path / "out")) == 2
     assert "did you mean 'candidates'" in capsys.readouterr().err
     assert call("run", "-a", agent, "--set", "gap.candidates=8", "--out", str(tmp_path / "out")) == 2
-    assert "['Gap', 'env']" in capsys.readouterr().err
+    assert "['Gap', 'env', 'learner', 'policy']" in capsys.readouterr().err
     assert call("run", "-a", agent, "-a", other, "--set", "Gap.candidates=8", "--out", str(tmp_path / "out")) == 2
     assert "may mean" in capsys.readouterr().err
 
@@ -238,3 +239,27 @@ def test_many_seeds_of_a_classic_agent_take_one_command(tmp_path: Path, capsys: 
         agents["double_ts"]["cumulative_average_regret"]["mean"] < agents["rucb"]["cumulative_average_regret"]["mean"]
     )
     assert (tmp_path / "MatrixDuel-v0-overview.png").exists()
+
+
+def test_training_options_reach_policy_and_learner_and_wrong_ones_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (spec,) = run_specs(
+        RunCommand(agent=("online",), seeds=1, set=("policy.lora_rank=8", "learner.micro_batch=4", "learner.beta=0.2"))
+    )
+    assert spec.policy == {"model": "tiny", "lora_rank": 8}
+    assert spec.learner == {"learning_rate": 5e-4, "loss": "dpo", "micro_batch": 4, "beta": 0.2}
+    for setting, said in (("policy.lora=8", "'lora_rank'"), ("learner.betas=1", "'beta'"), ("policy.rng=1", "rng")):
+        assert call("run", "-a", "online", "--set", setting, "--out", str(tmp_path)) == 2
+        assert said in capsys.readouterr().err
+    assert call("run", "--env", "LLMDuelPool-v0", "--set", "policy.lora_rank=8", "--out", str(tmp_path)) == 2
+    assert "the policy has no option 'lora_rank'" in capsys.readouterr().err
+
+
+def test_a_model_brings_its_own_defaults(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (large,) = run_specs(RunCommand(agent=("online",), seeds=1, model="smollm2-135m"))
+    (unknown,) = run_specs(RunCommand(agent=("online",), seeds=1, model="someone/model"))
+    assert large.policy["model"] == "smollm2-135m" and large.batch == unknown.batch == 16
+    assert unknown.learner["learning_rate"] < large.learner["learning_rate"] < 5e-4
+    assert call("run", "--env", "LLMDuelPool-v0", "--model", "tiny", "--out", str(tmp_path)) == 2
+    assert "runs no language model" in capsys.readouterr().err

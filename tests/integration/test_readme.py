@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
+from duelbench.cli import parse
+from duelbench.cli_run import run_specs
 from duelbench.lockstep import run_lockstep
 from duelbench.record import load_runs
 from duelbench.runner import run
 from duelbench.spec import RunSpec
 
-BLOCKS = re.findall(r"```python\n(.*?)```", (Path(__file__).parents[2] / "README.md").read_text("utf-8"), re.S)
+README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.S)
+COMMANDS = re.findall(r"^(?:duelbench .*)$", "\n".join(re.findall(r"```bash\n(.*?)```", README, re.S)), re.M)
 
 
 def block(name: str) -> str:
@@ -47,3 +52,10 @@ def test_the_lock_step_agent_runs(tmp_path: Path) -> None:
     runs = load_runs(tmp_path)
     assert len(runs) == 20
     assert sum(run.rows[-1]["cumulative_average_regret"] for run in runs) / 20 < 0.7 * 232.6  # uniform pairs
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_every_command_is_understood(line: str) -> None:
+    command = parse(shlex.split(line.partition(" | ")[0], comments=True)[1:])
+    if hasattr(command, "optimizer") and ".py:" not in line:
+        assert run_specs(command)
