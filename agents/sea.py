@@ -48,6 +48,8 @@ class SEAConfig:
         synthetic_pair: duels labelled by the ensemble are the ``thompson`` duel or one member's ``max_gap`` pair.
         mixing: each duel is real with probability γ (``bernoulli``) or an exact ``count`` is.
         best_of: responses from which the ensemble's mean picks the one deployed; 1 deploys the policy itself.
+        train_policy: False learns the ensemble only and leaves the policy as it is (with ``best_of``: variant 7 of the
+            paper's table 1, after Dwaracherla et al. 2024).
         ensemble: the reward model.
     """
 
@@ -61,6 +63,7 @@ class SEAConfig:
     synthetic_pair: Literal["thompson", "max_gap"] = "thompson"
     mixing: Literal["bernoulli", "count"] = "bernoulli"
     best_of: int = 1
+    train_policy: bool = True
     ensemble: EnsembleConfig = field(default_factory=EnsembleConfig)
 
 
@@ -110,7 +113,7 @@ class SEA(LearningAgent):
             metrics |= self.posterior.update(chosen.features, rejected.features, self.labels_seen)
         first_wins = np.where(decided, feedback == 1.0, self._synthetic)
         learned = (decided | ~pair.ask) & ~pair.identical
-        if learned.any():
+        if self.config.train_policy and learned.any():
             chosen, rejected = pair.rows(learned).ranked(first_wins[learned])
             metrics |= self.learner.step(chosen, rejected)
         return metrics

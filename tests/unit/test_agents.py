@@ -576,6 +576,18 @@ def test_best_of_deploys_the_ensembles_favourite(task: dict[str, Any]) -> None:
     assert (single.agent.respond(observation).actions == favourite).mean() < 0.6
 
 
+def test_a_frozen_policy_stays_while_the_ensemble_learns(task: dict[str, Any]) -> None:
+    parts = sea(task, train_policy=False, real_share=1.0)
+    agent: Any = parts.agent
+    before = copy.deepcopy(agent.state_dict())
+    for _ in rounds(parts, 3):
+        pass
+    after = agent.state_dict()
+    assert agent.learner.steps == 0
+    assert all(torch.equal(before["policy"][name], tensor) for name, tensor in after["policy"].items())
+    assert not torch.equal(before["posterior"]["weights"]["0"], after["posterior"]["weights"]["0"])
+
+
 def test_a_copy_of_a_response_gets_the_reward_of_the_original(task: dict[str, Any]) -> None:
     parts = sea(task)
     agent: Any = parts.agent

@@ -1,0 +1,143 @@
+"""From records to tables and figures.
+
+    python -m duelbench.experiments.sea_paper.analysis --runs results/sea_paper   # more records, then everything
+    python -m duelbench.experiments.sea_paper.analysis                            # everything from records.csv
+
+Differences are paired by seed, with Student t intervals; bands and label multipliers come from whole-run bootstraps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tyro
+
+from duelbench.curves import multipliers
+from duelbench.experiments.sea_paper.figures import draw_parts
+from duelbench.experiments.sea_paper.records import Records, add_records
+from duelbench.experiments.sea_paper.sweep import AGENTS, OPTIMIZERS, RULES, SCALES, VARIANTS, Part
+from duelbench.findings import multiplier_text, signed
+from duelbench.record import load_runs, write_atomic
+from duelbench.stats import mean_interval, paired_differences, standard_error
+
+HERE = Path(__file__).parent
+Scores = Callable[[str], dict[int, float]]
+"""{seed: score} of what goes by a name."""
+
+
+@dataclass
+class Analysis:
+    """Options of the analysis."""
+
+    runs: Path | None = None
+    """Folder of new runs; None takes the records as they are."""
+    out: Path = HERE
+    """Where records, tables and figures are."""
+
+
+def main() -> None:
+    """Write RESULTS.md and its figures."""
+    options = tyro.cli(Analysis)
+    if options.runs is not None:
+        add_records(options.out / "records.csv", load_runs(options.runs))
+    records = Records.read(options.out / "records.csv")
+    write_atomic(options.out / "RESULTS.md", results(records))
+    draw_parts(records, options.out)
+
+
+def results(records: Records) -> str:
+    """Everything that is told in numbers, as Markdown."""
+    parts = ["# Results\n\nWritten by `analysis.py` from `records.csv`; see README.md for what they mean."]
+    parts += [_scale(records, scale) for scale in SCALES]
+    parts += [_part(records, "ablation", "1 passive, policy", list(VARIANTS))]
+    parts += [_part(records, "rules", "BAI-TS", list(RULES))]
+    return "\n\n".join(parts) + "\n"
+
+
+def _scale(records: Records, scale: str) -> str:
+    """Tables of one model size: final and anytime win rates of every optimizer, and what SEA saves."""
+    blocks = [f"## {scale}: {SCALES[scale].labels} labels"]
+    for optimizer in OPTIMIZERS:
+        names = list(AGENTS)
+        final = _scores(records, "scales", (scale, optimizer), "offline_win_rate")
+        anytime = _scores(records, "scales", (scale, optimizer), "offline_win_rate", average=True)
+        online = _scores(records, "scales", (scale, optimizer), "online_win_rate", average=True)
+        regret = _scores(records, "scales", (scale, optimizer), "cumulative_average_regret")
+        blocks += [
+            f"**{optimizer.upper()}**, {_seeds(final, names)}; differences to `online`.",
+            _table(names, "online", {"offline win rate": final, "anytime": anytime, "online win rate": online}, regret),
+            _saving(records, scale, optimizer),
+        ]
+    return "\n\n".join(blocks)
+
+
+def _part(records: Records, part: Part, base: str, names: list[str]) -> str:
+    final = _scores(records, part, ("tiny", "dpo"), "offline_win_rate")
+    anytime = _scores(records, part, ("tiny", "dpo"), "offline_win_rate", average=True)
+    online = _scores(records, part, ("tiny", "dpo"), "online_win_rate", average=True)
+    regret = _scores(records, part, ("tiny", "dpo"), "cumulative_average_regret")
+    columns = {"offline win rate": final, "anytime": anytime, "online win rate": online}
+    intro = f"## {part}: tiny, DPO, {_seeds(final, names)}; differences to {base}"
+    return f"{intro}\n\n{_table(names, base, columns, regret)}"
+
+
+def _scores(records: Records, part: Part, where: tuple[str, str], metric: str, *, average: bool = False) -> Scores:
+    read = records.average if average else records.final
+    return lambda name: read(part, (*where, name), metric)
+
+
+def _table(names: list[str], base: str, columns: dict[str, Scores], regret: Scores) -> str:
+    """One row a name: mean ± standard error and the difference to the base of each column; then the regret."""
+    head = ["", *columns, "cumulative pseudo-regret"]
+    lines = [head, ["---"] * len(head)]
+    for name in names:
+        cells = [f"{_mean(scores(name), 3)}{_against(scores, name, base, 3)}" for scores in columns.values()]
+        lines.append([name, *cells, f"{_mean(regret(name), 0)}{_against(regret, name, base, 0)}"])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _mean(scores: dict[int, float], digits: int) -> str:
+    if not scores:
+        return "–"
+    values = np.array(list(scores.values()))
+    error = standard_error(values)
+    return f"{values.mean():.{digits}f}" + ("" if error is None else f" ± {error:.{digits}f}")
+
+
+def _against(scores: Scores, name: str, base: str, digits: int) -> str:
+    """`` (+0.05 [+0.01, +0.09])``, bold where the interval leaves out 0."""
+    differences = paired_differences(scores(name), scores(base))
+    if name == base or len(differences) < 2:
+        return ""
+    found = mean_interval(differences)
+    text = f"{found.value:+.{digits}f} [{found.low:+.{digits}f}, {found.high:+.{digits}f}]"
+    return f" (**{text}**)" if found.separated else f" ({text})"
+
+
+def _saving(records: Records, scale: str, optimizer: str) -> str:
+    """How many times fewer labels SEA needs than ``online`` for what ``online`` reaches."""
+    pair = [records.stacked("scales", (scale, optimizer, name), "offline_win_rate") for name in ("online", "sea")]
+    online, sea = pair
+    if online is None or sea is None or min(len(online), len(sea)) < 3:
+        return ""
+    best = float(np.maximum.accumulate(online.values.mean(0))[-1])
+    start = float(online.values[:, 0].mean())
+    threshold = start + 0.9 * (best - start)
+    (found,) = multipliers(online, sea, [threshold], np.random.default_rng(0))
+    runs = min(len(online), len(sea))
+    return (
+        f"To {signed(threshold - start)} over the start, nine tenths of the most that `online` gains: "
+        f"{multiplier_text(found, runs)} labels of `online` for one of `sea`."
+    )
+
+
+def _seeds(scores: Scores, names: list[str]) -> str:
+    counts = sorted({len(scores(name)) for name in names})
+    return f"{counts[0]} seeds" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds (incomplete)"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""The study's pictures: win rates of all scales and optimizers, of the ablation and of the exploration rules."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from duelbench.curves import curve_band
+from duelbench.drawing import FAINT, MUTED, Style, caption, legend, save_png, styles
+from duelbench.experiments.sea_paper.records import Records
+from duelbench.experiments.sea_paper.sweep import AGENTS, OPTIMIZERS, RULES, SCALES, VARIANTS, Part
+from duelbench.stats import BAND_MIN_RUNS
+
+_BANDS = f"Means; bands: 95 % whole-run bootstrap, from {BAND_MIN_RUNS} seeds. Dotted: the level at the start."
+
+
+def draw_parts(records: Records, out: Path) -> None:
+    """Write scales.png, ablation.png and rules.png."""
+    save_png(out / "scales.png", (11, 8.6), partial(_scales, records))
+    save_png(out / "ablation.png", (11, 4.4), partial(_parts, records, "ablation", list(VARIANTS)))
+    save_png(out / "rules.png", (11, 4.4), partial(_parts, records, "rules", list(RULES)))
+
+
+def _scales(records: Records, figure: Figure) -> None:
+    """One row a model size, one column an optimizer."""
+    shown = styles(AGENTS)
+    grid = figure.subplots(len(SCALES), len(OPTIMIZERS), sharey="row", squeeze=False)
+    for row, (scale, axes_of) in enumerate(zip(SCALES, grid, strict=True)):
+        for optimizer, axes in zip(OPTIMIZERS, axes_of, strict=True):
+            for name, style in shown.items():
+                _curve(axes, records, "scales", (scale, optimizer, name), "offline_win_rate", style)
+            _dress(axes, f"{scale}, {optimizer.upper()}", "labels" if row == len(SCALES) - 1 else "")
+        axes_of[0].set_ylabel("offline win rate")
+    legend(figure, shown)
+    caption(figure, f"{_BANDS} Deployed policy on held-out prompts, against the model's own first answers.")
+
+
+def _parts(records: Records, part: Part, names: list[str], figure: Figure) -> None:
+    """Offline and online win rate side by side."""
+    shown = styles(names)
+    for axes, metric in zip(figure.subplots(1, 2), ("offline_win_rate", "online_win_rate"), strict=True):
+        for name, style in shown.items():
+            _curve(axes, records, part, ("tiny", "dpo", name), metric, style)
+        _dress(axes, metric.replace("_", " "), "labels")
+    legend(figure, shown)
+    caption(figure, f"tiny, DPO. {_BANDS}")
+
+
+def _curve(axes: Axes, records: Records, part: Part, cell: tuple[str, str, str], metric: str, style: Style) -> None:
+    curves = records.stacked(part, cell, metric)
+    if curves is None:
+        return
+    color, dashes = style
+    axes.plot(curves.labels, curves.values.mean(0), color=color, linestyle=dashes, linewidth=1.8)
+    if len(curves) >= BAND_MIN_RUNS:
+        low, high = curve_band(curves, np.random.default_rng(0))
+        axes.fill_between(curves.labels, low, high, color=color, alpha=0.1, linewidth=0)
+
+
+def _dress(axes: Axes, title: str, x_label: str) -> None:
+    axes.axhline(0.5, color=FAINT, linestyle=":", linewidth=1)
+    axes.set_title(title)
+    axes.set_xlabel(x_label, color=MUTED)

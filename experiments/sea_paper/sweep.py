@@ -1,0 +1,86 @@
+"""What is compared: the paper's grid of scales, its ablation (table 1), its exploration rules (section 6.3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from duelbench.spec import RunSpec
+
+AGENTS = ("offline", "online", "apl", "xpo", "sea")
+OPTIMIZERS = ("dpo", "ipo", "slic")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A language model and how long and how fast it learns.
+
+    Attributes:
+        task: short writing requests with stored responses of this very model, so that it starts at a win rate of 0.5.
+        labels: budget.
+        batch: labels a round.
+        learning_rate: step size by optimizer, chosen for ``online`` on tuning seeds.
+    """
+
+    task: str
+    labels: int
+    batch: int
+    learning_rate: dict[str, float]
+
+
+SCALES = {
+    "mini": Scale("short-writing-mini", 1024, 32, {"dpo": 5e-4, "ipo": 5e-4, "slic": 5e-4}),
+    "tiny": Scale("short-writing", 1024, 32, {"dpo": 5e-4, "ipo": 5e-4, "slic": 5e-4}),
+    "smollm2-135m": Scale("short-writing-smollm2-135m", 256, 16, {"dpo": 3e-5, "ipo": 3e-5, "slic": 3e-5}),
+}
+BETAS = {"dpo": 0.1, "ipo": 0.3, "slic": 0.2}
+"""The paper's (appendix D), and for IPO one of the four that it tried."""
+
+_NO_MIX: dict[str, Any] = {"real_share": 1.0}
+_BEST_OF: dict[str, Any] = {"best_of": 8}
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "1 passive, policy": ("online", {}),
+    "2 active, policy + reward model": ("sea", _NO_MIX),
+    "3 SEA": ("sea", {}),
+    "4 passive, best of 8": ("sea", _NO_MIX | _BEST_OF | {"selection": "uniform", "candidates": 2}),
+    "5 active, best of 8": ("sea", _NO_MIX | _BEST_OF),
+    "6 SEA, best of 8": ("sea", _BEST_OF),
+    "7 reward model only, best of 8": ("sea", _NO_MIX | _BEST_OF | {"train_policy": False}),
+}
+"""Table 1 of the paper: agent and options."""
+
+RULES: dict[str, dict[str, Any]] = {
+    "E&E-TS": {"selection": "ee"}, "BAI-TS": {}, "Uncertainty": {"selection": "uncertainty"},
+}  # fmt: skip
+"""Section 6.3: how SEA chooses its duels."""
+
+Part = Literal["scales", "ablation", "rules"]
+Cell = tuple[str, str, str]
+"""Scale, optimizer, and the name of what is compared: an agent, a variant or a rule."""
+
+
+def cells(part: Part) -> dict[Cell, tuple[str, dict[str, Any]]]:
+    """What a part compares: agent and options of each cell."""
+    if part == "scales":
+        return {(s, o, agent): (agent, {}) for s in SCALES for o in OPTIMIZERS for agent in AGENTS}
+    if part == "ablation":
+        return {("tiny", "dpo", name): setting for name, setting in VARIANTS.items()}
+    return {("tiny", "dpo", name): ("sea", options) for name, options in RULES.items()}
+
+
+def spec_of(cell: Cell, setting: tuple[str, dict[str, Any]], seed: int) -> RunSpec:
+    """One run of the study."""
+    (model, optimizer, _), (agent, options) = cell, setting
+    scale = SCALES[model]
+    return RunSpec(
+        env="LLMDuel-v0", agent=agent, seed=seed, labels=scale.labels, batch=scale.batch,
+        evaluate_every=scale.labels // 8, evaluation_repeats=2, env_kwargs={"task": scale.task},
+        agent_options=options, policy={"model": model},
+        learner={"loss": optimizer, "beta": BETAS[optimizer], "learning_rate": scale.learning_rate[optimizer]},
+    )  # fmt: skip
+
+
+def part_specs(part: Part, seeds: int) -> list[RunSpec]:
+    """The runs of one part, all of a seed before the next seed's."""
+    compared = cells(part).items()
+    return [spec_of(cell, setting, seed) for seed in range(seeds) for cell, setting in compared]
