@@ -42,7 +42,7 @@ class CausalLMPolicy:
         prompt_template: str | None = None,
         features: bool = True,
         lora_rank: int = 0,
-        lora_alpha: float | None = None,
+        lora_alpha: int | None = None,
         checkpointing: bool = False,
         sampler: Literal["own", "vllm", "ray"] = "own",
         sampler_options: dict[str, Any] | None = None,
@@ -96,10 +96,12 @@ class CausalLMPolicy:
         if kind == "own":
             return OwnSampler(self._network, self._reference, self._tokens.end, **arguments)
         if kind == "vllm":
-            from duelbench.policies.vllm_sampler import Adapter, FullWeights, VLLMSampler
+            from duelbench.policies.vllm_sampler import VLLMSampler, beside_vllm
+            from duelbench.policies.vllm_weights import Adapter, FullWeights
 
             source = Adapter(self._adapter.save_pretrained) if self._adapter else FullWeights(self._trained)
-            return VLLMSampler(settings["model"], source, self._tokens.end, **arguments)
+            with beside_vllm(self._model):
+                return VLLMSampler(settings["model"], source, self._tokens.end, **arguments)
         if kind == "ray":
             from duelbench.ray_actors import RemoteSampler
 

@@ -38,7 +38,7 @@ class Loaded:
 
 
 def load(
-    folder: str | Path, *, dtype: str, device: str, lora_rank: int, lora_alpha: float | None, checkpointing: bool
+    folder: str | Path, *, dtype: str, device: str, lora_rank: int, lora_alpha: int | None, checkpointing: bool
 ) -> Loaded:
     """Load a model; see ``CausalLMPolicy`` for the arguments.
 
@@ -85,7 +85,7 @@ def _precision(dtype: str, device: str, fast: bool) -> torch.dtype:
     return _DTYPES[dtype]
 
 
-def _with_adapter(model: Any, rank: int, alpha: float | None) -> Any:
+def _with_adapter(model: Any, rank: int, alpha: int | None) -> Any:
     """Freeze the model and add low-rank adapters to all its linear layers but the head."""
     from peft import LoraConfig, get_peft_model
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +151,22 @@ class VLLMSampler:
             lengths=torch.tensor([len(completion.token_ids) for completion in completions]),
             log_probs=torch.tensor([completion.cumulative_logprob for completion in completions]),
         )
+
+
+@contextmanager
+def beside_vllm(model: Any) -> Iterator[None]:
+    """Let a transformers model and an engine made inside the block live in one process.
+
+    vLLM 0.32 runs architectures that it has no code of its own for, GPT-NeoX among them, through transformers' class,
+    and wraps that class for its compiler. Models that are not the engine's would then lack what the wrapper sets.
+    """
+    cls = type(model.base_model)
+    before = cls.__init__
+    cls.do_not_compile = True
+    try:
+        yield
+    finally:
+        cls.__init__ = before
 
 
 def _imported() -> Any:

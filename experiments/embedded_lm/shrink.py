@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -98,7 +99,7 @@ def main(args: Args) -> None:
     began = time.process_time()
     train, valid, judged = answered(args)
     print(f"{len(train):,} answers, {len(valid):,} for validation, {time.process_time() - began:.0f} CPU s")
-    tokenizer = AutoTokenizer.from_pretrained(args.teacher)
+    tokenizer: Any = AutoTokenizer.from_pretrained(args.teacher)
     teacher = LlamaForCausalLM.from_pretrained(args.teacher, dtype=torch.float32, attn_implementation="eager")
     teacher.eval().requires_grad_(False)
     training = Training(

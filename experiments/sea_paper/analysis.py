@@ -24,6 +24,7 @@ from duelbench.record import load_runs, write_atomic
 from duelbench.stats import mean_interval, paired_differences, standard_error
 
 HERE = Path(__file__).parent
+_FEWEST_PAIRS = 3  # with two, an interval says nothing but that
 Scores = Callable[[str], dict[int, float]]
 """{seed: score} of what goes by a name."""
 
@@ -66,12 +67,15 @@ def _scale(records: Records, scale: str) -> str:
         anytime = _scores(records, "scales", (scale, optimizer), "offline_win_rate", average=True)
         online = _scores(records, "scales", (scale, optimizer), "online_win_rate", average=True)
         regret = _scores(records, "scales", (scale, optimizer), "cumulative_average_regret")
+        if not any(final(name) for name in names):
+            blocks.append(f"**{optimizer.upper()}**: not run yet.")
+            continue
         blocks += [
             f"**{optimizer.upper()}**, {_seeds(final, names)}; differences to `online`.",
             _table(names, "online", {"offline win rate": final, "anytime": anytime, "online win rate": online}, regret),
             _saving(records, scale, optimizer),
         ]
-    return "\n\n".join(blocks)
+    return "\n\n".join(filter(None, blocks))
 
 
 def _part(records: Records, part: Part, base: str, names: list[str]) -> str:
@@ -110,7 +114,7 @@ def _mean(scores: dict[int, float], digits: int) -> str:
 def _against(scores: Scores, name: str, base: str, digits: int) -> str:
     """`` (+0.05 [+0.01, +0.09])``, bold where the interval leaves out 0."""
     differences = paired_differences(scores(name), scores(base))
-    if name == base or len(differences) < 2:
+    if name == base or len(differences) < _FEWEST_PAIRS:
         return ""
     found = mean_interval(differences)
     text = f"{found.value:+.{digits}f} [{found.low:+.{digits}f}, {found.high:+.{digits}f}]"
@@ -136,7 +140,9 @@ def _saving(records: Records, scale: str, optimizer: str) -> str:
 
 def _seeds(scores: Scores, names: list[str]) -> str:
     counts = sorted({len(scores(name)) for name in names})
-    return f"{counts[0]} seeds" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds (incomplete)"
+    if len(counts) > 1:
+        return f"{counts[0]} to {counts[-1]} seeds (incomplete)"
+    return "1 seed" if counts == [1] else f"{counts[0]} seeds"
 
 
 if __name__ == "__main__":

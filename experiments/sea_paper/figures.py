@@ -62,6 +62,10 @@ def _curve(axes: Axes, records: Records, part: Part, cell: tuple[str, str, str],
 
 
 def _dress(axes: Axes, title: str, x_label: str) -> None:
-    axes.axhline(0.5, color=FAINT, linestyle=":", linewidth=1)
     axes.set_title(title)
+    if not axes.lines:
+        axes.set_axis_off()
+        axes.text(0.5, 0.5, "not run yet", color=MUTED, ha="center", transform=axes.transAxes)
+        return
+    axes.axhline(0.5, color=FAINT, linestyle=":", linewidth=1)
     axes.set_xlabel(x_label, color=MUTED)

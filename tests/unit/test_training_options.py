@@ -45,7 +45,7 @@ def test_a_fresh_adapter_changes_nothing_and_is_all_that_is_trained(any_model: P
 
 
 def test_a_trained_adapter_is_what_peft_merges_and_the_reference_stays(any_model: Path) -> None:
-    ours = policy(any_model, lora_rank=3, lora_alpha=12.0)
+    ours = policy(any_model, lora_rank=3, lora_alpha=12)
     before = drawn(ours, reference=True)
     learner = PreferenceLearner(ours, LearnerConfig(learning_rate=3e-2))
     for _ in range(3):
