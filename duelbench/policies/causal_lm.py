@@ -96,12 +96,11 @@ class CausalLMPolicy:
         if kind == "own":
             return OwnSampler(self._network, self._reference, self._tokens.end, **arguments)
         if kind == "vllm":
-            from duelbench.policies.vllm_sampler import VLLMSampler, beside_vllm
+            from duelbench.policies.vllm_sampler import VLLMSampler
             from duelbench.policies.vllm_weights import Adapter, FullWeights
 
             source = Adapter(self._adapter.save_pretrained) if self._adapter else FullWeights(self._trained)
-            with beside_vllm(self._model):
-                return VLLMSampler(settings["model"], source, self._tokens.end, **arguments)
+            return VLLMSampler(settings["model"], source, self._tokens.end, **arguments)
         if kind == "ray":
             from duelbench.ray_actors import RemoteSampler
 

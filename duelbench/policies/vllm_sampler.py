@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -153,22 +151,6 @@ class VLLMSampler:
         )
 
 
-@contextmanager
-def beside_vllm(model: Any) -> Iterator[None]:
-    """Let a transformers model and an engine made inside the block live in one process.
-
-    vLLM 0.32 runs architectures that it has no code of its own for, GPT-NeoX among them, through transformers' class,
-    and wraps that class for its compiler. Models that are not the engine's would then lack what the wrapper sets.
-    """
-    cls = type(model.base_model)
-    before = cls.__init__
-    cls.do_not_compile = True
-    try:
-        yield
-    finally:
-        cls.__init__ = before
-
-
 def _imported() -> Any:
     """The package, set up to share this process with a learner."""
     for name, value in _ENVIRONMENT.items():
@@ -191,7 +173,7 @@ def _defaults(dtype: str) -> dict[str, Any]:
         fast = torch.cuda.is_bf16_supported()
         own: dict[str, Any] = {"gpu_memory_utilization": 0.4}
     else:
-        fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        fast = torch.cpu._is_amx_tile_supported()  # as the policy itself decides
         # A prompt read in parts breaks seeded requests on a CPU (vLLM rewinds generators as only those of GPUs can).
         own = {"enforce_eager": True, "enable_chunked_prefill": False}
     return shared | own | {"dtype": ("bfloat16" if fast else "float32") if dtype == "auto" else dtype}

@@ -117,7 +117,7 @@ def _against(scores: Scores, name: str, base: str, digits: int) -> str:
     if name == base or len(differences) < _FEWEST_PAIRS:
         return ""
     found = mean_interval(differences)
-    text = f"{found.value:+.{digits}f} [{found.low:+.{digits}f}, {found.high:+.{digits}f}]"
+    text = f"{found.value:+.{digits}f} [{found.low:+.{digits}f}, {found.high:+.{digits}f}]".replace("-", "−")
     return f" (**{text}**)" if found.separated else f" ({text})"
 
 
@@ -131,11 +131,10 @@ def _saving(records: Records, scale: str, optimizer: str) -> str:
     start = float(online.values[:, 0].mean())
     threshold = start + 0.9 * (best - start)
     (found,) = multipliers(online, sea, [threshold], np.random.default_rng(0))
-    runs = min(len(online), len(sea))
-    return (
-        f"To {signed(threshold - start)} over the start, nine tenths of the most that `online` gains: "
-        f"{multiplier_text(found, runs)} labels of `online` for one of `sea`."
-    )
+    goal = f"{signed(threshold - start)} over the start, nine tenths of the most that `online` gains"
+    if not np.isfinite(found.agent_labels):
+        return f"`sea` does not get to {goal}."
+    return f"To {goal}: {multiplier_text(found, min(len(online), len(sea)))} labels of `online` for one of `sea`."
 
 
 def _seeds(scores: Scores, names: list[str]) -> str:

@@ -76,7 +76,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=10)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    features = np.random.default_rng(0).standard_normal((PAIRS, 2, options.dim), np.float32)
+    rng = np.random.default_rng(0)
+    features = rng.standard_normal((PAIRS, 2, options.dim), np.float32)
     turns = {"duelbench": ours(features)}
     if options.oat:
         sys.path += [str(folder) for folder in (options.oat, options.oatlib) if folder]

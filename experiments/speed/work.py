@@ -63,7 +63,8 @@ def prompts(tokenizer: Any, n: int, length: int, seed: int) -> list[str]:
         raise ValueError(
             f"the text has {len(exact)} windows of {length} tokens under this tokenizer, at least 32 needed"
         )
-    exact = [exact[i] for i in np.random.Generator(np.random.PCG64(seed)).permutation(len(exact))]
+    rng = np.random.default_rng(seed)
+    exact = [exact[i] for i in rng.permutation(len(exact))]
     return [exact[i % len(exact)] for i in range(n)]
 
 
