@@ -104,7 +104,12 @@ _LARGER: dict[str, Any] = {"batch": 16, "evaluate_every": 32, "evaluation_repeat
 
 MODEL_DEFAULTS: dict[str, dict[str, Any]] = {
     "mini": {"env": {"task": "short-writing-mini"}},
-    "smollm2-135m": _LARGER | {"learner": {"learning_rate": 2e-5}, "env": {"task": "short-writing-smollm2-135m"}},
+    "smollm2-135m": _LARGER
+    | {
+        "learner": {"learning_rate": 2e-5},
+        "policy": {"temperature": 0.7},  # at 1 its answers ramble
+        "env": {"task": "short-writing-smollm2-135m"},
+    },
 }
 """What differs on LLMDuel-v0 with another language model than the embedded one: pace, and a task whose stored
 references are that model's own, so that it starts at a win rate of 0.5."""
@@ -115,4 +120,6 @@ def with_model(defaults: EnvDefaults, model: str) -> EnvDefaults:
     """The defaults for a language model; a model nobody has tuned gets a careful step size."""
     if model == defaults.policy["model"]:
         return defaults
-    return replace(defaults, policy=defaults.policy | {"model": model}, **MODEL_DEFAULTS.get(model, _OTHER_MODELS))
+    changes = dict(MODEL_DEFAULTS.get(model, _OTHER_MODELS))
+    policy = defaults.policy | {"model": model} | changes.pop("policy", {})
+    return replace(defaults, policy=policy, **changes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from duelbench.spec import RunSpec
@@ -20,18 +20,22 @@ class Scale:
         labels: budget.
         batch: labels a round.
         learning_rate: step size by optimizer, chosen for ``online`` on tuning seeds.
+        policy: more arguments of the policy.
     """
 
     task: str
     labels: int
     batch: int
     learning_rate: dict[str, float]
+    policy: dict[str, Any] = field(default_factory=dict)
 
 
 SCALES = {
     "mini": Scale("short-writing-mini", 1024, 32, {"dpo": 5e-4, "ipo": 5e-4, "slic": 5e-4}),
     "tiny": Scale("short-writing", 1024, 32, {"dpo": 5e-4, "ipo": 5e-4, "slic": 5e-4}),
-    "smollm2-135m": Scale("short-writing-smollm2-135m", 256, 16, {"dpo": 3e-5, "ipo": 3e-5, "slic": 3e-5}),
+    "smollm2-135m": Scale(
+        "short-writing-smollm2-135m", 256, 16, {"dpo": 3e-5, "ipo": 3e-5, "slic": 3e-5}, {"temperature": 0.7}
+    ),
 }
 BETAS = {"dpo": 0.1, "ipo": 0.3, "slic": 0.2}
 """The paper's (appendix D), and for IPO one of the four that it tried."""
@@ -75,7 +79,7 @@ def spec_of(cell: Cell, setting: tuple[str, dict[str, Any]], seed: int) -> RunSp
     return RunSpec(
         env="LLMDuel-v0", agent=agent, seed=seed, labels=scale.labels, batch=scale.batch,
         evaluate_every=scale.labels // 8, evaluation_repeats=2, env_kwargs={"task": scale.task},
-        agent_options=options, policy={"model": model},
+        agent_options=options, policy={"model": model} | scale.policy,
         learner={"loss": optimizer, "beta": BETAS[optimizer], "learning_rate": scale.learning_rate[optimizer]},
     )  # fmt: skip
 
