@@ -51,7 +51,8 @@ class RunCommand:
     batch: int | None = None
     """Labels a round."""
     model: str | None = None
-    """Language model of LLMDuel-v0: `tiny` (embedded), `smollm2-135m` (fetched once), a local folder or a hub id."""
+    """Language model of LLMDuel-v0: `tiny` or `mini` (embedded), `smollm2-135m` (fetched once), a local folder or a hub
+    id."""
     learning_rate: float | None = None
     """Step size of the policy's optimizer."""
     set: tuple[str, ...] = ()

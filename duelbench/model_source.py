@@ -37,7 +37,7 @@ def resolve_model(name: str, say: Say = lambda text: None) -> str:
     """A folder that transformers can load, or the hub id as it was given.
 
     Args:
-        name: a packaged model (``tiny``), a name in ``FETCHED``, a local folder or a hub id.
+        name: a packaged model (``tiny``, ``mini``), a name in ``FETCHED``, a local folder or a hub id.
         say: told what takes long.
 
     Raises:
