@@ -93,6 +93,7 @@ def _with_adapter(model: Any, rank: int, alpha: int | None) -> Any:
         r=rank, lora_alpha=2 * rank if alpha is None else alpha, lora_dropout=0.0, target_modules="all-linear",
         task_type="CAUSAL_LM",
     )  # fmt: skip
-    with warnings.catch_warnings():  # what peft and transformers have to tell each other is not for our users
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        warnings.simplefilter("ignore")  # what peft and transformers have to tell each other is not for our users
+        torch.manual_seed(0)  # peft draws from the global generator: adapters begin the same in every process
         return get_peft_model(model, options)

@@ -44,6 +44,16 @@ def test_a_fresh_adapter_changes_nothing_and_is_all_that_is_trained(any_model: P
     assert low_rank.state_dict().keys() == {n for n, p in low_rank._model.named_parameters() if p.requires_grad}
 
 
+def test_adapters_begin_the_same_and_leave_the_global_generator_alone(any_model: Path) -> None:
+    torch.manual_seed(5)
+    first = policy(any_model, lora_rank=2).state_dict()
+    torch.rand(3)
+    state = torch.get_rng_state()
+    second = policy(any_model, lora_rank=2).state_dict()
+    assert torch.equal(torch.get_rng_state(), state)
+    assert first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
 def test_a_trained_adapter_is_what_peft_merges_and_the_reference_stays(any_model: Path) -> None:
     ours = policy(any_model, lora_rank=3, lora_alpha=12)
     before = drawn(ours, reference=True)
