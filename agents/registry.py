@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import importlib
 import importlib.util
 import inspect
@@ -12,6 +11,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from duelbench.suggest import did_you_mean
 
 AGENTS: dict[str, tuple[str, dict[str, Any]]] = {
     "uniform": ("duelbench.agents.uniform:Uniform", {}),
@@ -90,12 +91,11 @@ def find_agent(name: str, *, arms: bool = False) -> tuple[type, dict[str, Any]]:
     if ":" in name:
         return _resolve(name), {}
     names = [*known, *plugins]
-    hint = difflib.get_close_matches(name, names, n=1)
     if not arms and name in ARM_AGENTS:
         raise UnknownAgentError(f"agent {name!r} plays arms, not language models: take MatrixDuel-v0 or another")
     raise UnknownAgentError(
         f"unknown agent {name!r}: expected one of {names}, package.module:Class or path/to/file.py:Class"
-        + (f"; did you mean {hint[0]!r}?" if hint else "")
+        + did_you_mean(name, names)
     )
 
 
@@ -128,10 +128,8 @@ def with_options(config: Any, options: Mapping[str, Any]) -> Any:
     for key, value in options.items():
         head, _, rest = key.partition(".")
         if head not in names:
-            hint = difflib.get_close_matches(head, names, n=1)
             raise ValueError(
-                f"{type(config).__name__} has no option {head!r}: expected one of {names}"
-                + (f"; did you mean {hint[0]!r}?" if hint else "")
+                f"{type(config).__name__} has no option {head!r}: expected one of {names}" + did_you_mean(head, names)
             )
         if rest:
             nested.setdefault(head, {})[rest] = value

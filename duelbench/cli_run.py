@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 import json
@@ -18,6 +17,7 @@ from duelbench.agents import registry
 from duelbench.defaults import ENV_DEFAULTS, EnvDefaults, with_model
 from duelbench.model_source import resolve_model
 from duelbench.spec import RUN_SETS, RunSpec, option_value, seed_specs
+from duelbench.suggest import did_you_mean
 
 console = Console(stderr=True)
 
@@ -219,5 +219,4 @@ def _features(env: str, kwargs: dict[str, Any]) -> int:
 
 
 def _hint(name: str, known: Any) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f": expected one of {sorted(known)}" + (f"; did you mean {near[0]!r}?" if near else "")
+    return f": expected one of {sorted(known)}{did_you_mean(name, known)}"

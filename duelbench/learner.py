@@ -141,9 +141,10 @@ class PreferenceLearner:
         for start in range(0, len(kept), size):
             rows = kept[start : start + size]
             parts = [part.rows(rows) for part in (chosen, rejected, bonus_responses) if part is not None]
-            loss, margin = self._batch_loss(parts, factor[rows], bonus_coefficient)
-            self._backward(loss.sum() / n)
-            losses.append(loss.detach().sum().item() / n)
+            pair_losses, margin = self._batch_loss(parts, factor[rows], bonus_coefficient)
+            loss = pair_losses.sum() / n
+            self._backward(loss)
+            losses.append(loss.item())
             margins.append(margin)
         gradient = self._descend()
         margin = np.concatenate(margins)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from duelbench.oracles.checks import OracleError, check_texts
-from duelbench.oracles.networks import longest_input, pad, pick_device
+from duelbench.oracles.networks import longest_input, pad, pick_device, score_in_batches
 
 TEMPLATE = """You compare two answers to a request and choose the better one.
 
@@ -92,12 +92,7 @@ class JudgeOracle:
         questions = [self._question(*duel) for duel in zip(prompts, firsts, seconds, strict=True)]
         questions += [self._question(*duel) for duel in zip(prompts, seconds, firsts, strict=True)]
         too_long = np.array([len(ids) > self.max_length for ids in questions], dtype=bool)
-        chose_a = np.full(2 * n, np.nan)
-        rows = np.flatnonzero(~too_long)
-        rows = rows[np.argsort([len(questions[i]) for i in rows], kind="stable")]
-        for start in range(0, len(rows), self.batch_size):
-            batch = rows[start : start + self.batch_size]
-            chose_a[batch] = self._ask([questions[i] for i in batch])
+        chose_a = score_in_batches(questions, [*map(len, questions)], ~too_long, self.batch_size, self._ask)
         return self._verdicts(chose_a[:n], 1.0 - chose_a[n:], too_long[:n] | too_long[n:])
 
     def _verdicts(

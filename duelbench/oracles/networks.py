@@ -1,10 +1,13 @@
-"""What the two neural oracles share: device, longest input, padding."""
+"""What the neural oracles share: device, longest input, padding, batches of like length."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
 
 
 def pick_device(device: str | None) -> str:
@@ -23,3 +26,24 @@ def pad(rows: list[list[int]], fill: int, *, left: bool) -> torch.Tensor:
     width = max(map(len, rows))
     blanks = [[fill] * (width - len(row)) for row in rows]
     return torch.tensor([b + row if left else row + b for row, b in zip(rows, blanks, strict=True)])
+
+
+def score_in_batches(
+    rows: Sequence[Any], lengths: ArrayLike, usable: ArrayLike, batch_size: int, score: Callable[[list[Any]], Any]
+) -> NDArray[np.float64]:
+    """A score of each row, (n,), neighbours of like length together, which wastes little padding; NaN where unusable.
+
+    Args:
+        rows: n inputs.
+        lengths: of each, (n,).
+        usable: which of them are scored at all, (n,).
+        batch_size: rows scored at once.
+        score: from some rows to their scores.
+    """
+    scores = np.full(len(rows), np.nan)
+    order = np.argsort(np.asarray(lengths, dtype=np.int64), kind="stable")
+    order = order[np.asarray(usable, dtype=bool)[order]]
+    for start in range(0, len(order), batch_size):
+        batch = order[start : start + batch_size]
+        scores[batch] = score([rows[i] for i in batch])
+    return scores

@@ -19,7 +19,7 @@ from transformers import AutoTokenizer, DebertaV2Model
 from transformers.models.deberta_v2.modeling_deberta_v2 import DebertaV2PreTrainedModel
 
 from duelbench.oracles.checks import OracleError, check_texts
-from duelbench.oracles.networks import pad, pick_device
+from duelbench.oracles.networks import pad, pick_device, score_in_batches
 
 MARKERS = ("<|source|>", "<|candidate1|>", "<|candidate2|>")
 """What stands before the request, the first and the second answer; each is one token."""
@@ -97,12 +97,8 @@ class PairRMOracle:
         n = len(prompts)
         rows = [self._encode(*duel) for duel in zip(prompts, firsts, seconds, strict=True)]
         rows += [self._encode(*duel) for duel in zip(prompts, seconds, firsts, strict=True)]
-        scores = np.full(2 * n, np.nan)
-        known = [i for i, row in enumerate(rows) if row is not None]
-        known.sort(key=lambda i: len(rows[i][0]))  # type: ignore[index]  # neighbours of like length: little padding
-        for start in range(0, len(known), self.batch_size):
-            batch = known[start : start + self.batch_size]
-            scores[batch] = self._score([rows[i] for i in batch])  # type: ignore[misc]
+        lengths = [0 if row is None else len(row[0]) for row in rows]
+        scores = score_in_batches(rows, lengths, lengths, self.batch_size, self._score)
         scores[~np.isfinite(scores)] = np.nan
         return np.asarray(expit((scores[:n] - scores[n:]) / 2), np.float64)
 
@@ -119,7 +115,7 @@ class PairRMOracle:
         return [*chain(*parts)], [start + at for start, at in zip(starts, inside, strict=True)]
 
     @torch.inference_mode()
-    def _score(self, rows: list[tuple[list[int], list[int]]]) -> NDArray[np.float64]:
+    def _score(self, rows: list[Any]) -> NDArray[np.float64]:
         ids = pad([row for row, _ in rows], self.tokenizer.pad_token_id, left=False)
         mask = pad([[1] * len(row) for row, _ in rows], 0, left=False)
         markers = torch.tensor([where for _, where in rows])

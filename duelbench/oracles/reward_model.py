@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from duelbench.oracles.checks import OracleError, bradley_terry, check_texts
-from duelbench.oracles.networks import longest_input, pad, pick_device
+from duelbench.oracles.networks import longest_input, pad, pick_device, score_in_batches
 
 
 class RewardModelOracle:
@@ -60,12 +60,8 @@ class RewardModelOracle:
         check_texts(self.name, prompts, responses)
         encoded = [self._encode(x, y) for x, y in zip(prompts, responses, strict=True)]
         lengths = np.array([len(text["input_ids"]) for text in encoded], dtype=np.int64)
-        rewards = np.full(len(encoded), np.nan)
-        order = np.argsort(lengths, kind="stable")  # neighbours of like length waste little padding
-        order = order[(lengths[order] > 0) & (lengths[order] <= self.max_length)]
-        for start in range(0, len(order), self.batch_size):
-            rows = order[start : start + self.batch_size]
-            rewards[rows] = self._score([encoded[i] for i in rows])
+        usable = (lengths > 0) & (lengths <= self.max_length)
+        rewards = score_in_batches(encoded, lengths, usable, self.batch_size, self._score)
         rewards[~np.isfinite(rewards)] = np.nan
         return rewards
 

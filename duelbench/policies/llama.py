@@ -105,7 +105,7 @@ class LlamaNetwork:
 
     def embeddings(self) -> Tensor:
         """The embedding of every token, (V, d) float32."""
-        return self.weights().embed if self._frozen else self.model.model.embed_tokens.weight
+        return self._frozen.embed if self._frozen else self.model.model.embed_tokens.weight
 
     def weights(self) -> Weights:
         """The matrices, part of the graph where gradients are enabled.

@@ -75,11 +75,17 @@ def _pretrained(folder: str | Path) -> tuple[Any, Any]:
     return tokenizer, model
 
 
+def multiplies_bfloat16(device: str) -> bool:
+    """Whether matrix products in bfloat16 are faster there than in float32."""
+    if device != "cpu":
+        return torch.cuda.is_bf16_supported()
+    return torch.cpu._is_amx_tile_supported()  # with AVX-512's instructions alone they are slower
+
+
 def _precision(dtype: str, device: str, fast: bool) -> torch.dtype:
     """The precision of matrix products."""
     if dtype == "auto":
-        cpu = torch.cpu._is_amx_tile_supported()  # with AVX-512's instructions alone bfloat16 was slower than float32
-        dtype = "bfloat16" if (fast and cpu) or (device != "cpu" and torch.cuda.is_bf16_supported()) else "float32"
+        dtype = "bfloat16" if (fast or device != "cpu") and multiplies_bfloat16(device) else "float32"
     if dtype not in _DTYPES:
         raise ValueError(f"dtype {dtype!r} is not available: expected auto, {' or '.join(_DTYPES)}")
     return _DTYPES[dtype]

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from duelbench.failures import out_of_memory
 from duelbench.model_source import ModelUnavailableError
+from duelbench.policies.loading import multiplies_bfloat16
 from duelbench.policies.sampling import Drawn
 from duelbench.policies.vllm_weights import Source
 
@@ -169,14 +170,14 @@ def _imported() -> Any:
 def _defaults(dtype: str) -> dict[str, Any]:
     """Engine options for this machine."""
     shared = {"skip_tokenizer_init": True, "use_tqdm_on_load": False, "logprobs_mode": "raw_logprobs"}
-    if torch.cuda.is_available():
-        fast = torch.cuda.is_bf16_supported()
-        own: dict[str, Any] = {"gpu_memory_utilization": 0.4}
-    else:
-        fast = torch.cpu._is_amx_tile_supported()  # as the policy itself decides
+    own: dict[str, Any] = {"gpu_memory_utilization": 0.4}
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cpu":
         # A prompt read in parts breaks seeded requests on a CPU (vLLM rewinds generators as only those of GPUs can).
         own = {"enforce_eager": True, "enable_chunked_prefill": False}
-    return shared | own | {"dtype": ("bfloat16" if fast else "float32") if dtype == "auto" else dtype}
+    if dtype == "auto":
+        dtype = "bfloat16" if multiplies_bfloat16(device) else "float32"
+    return shared | own | {"dtype": dtype}
 
 
 def _reason(error: BaseException) -> str:

@@ -45,13 +45,13 @@ class Source(Protocol):
 class FullWeights:
     """All weights, exchanged whenever the engine holds others than those asked for.
 
+    The reference's are read from the model's folder, as they were first loaded.
+
     Attributes:
         policy: yields every weight under the name it has in the transformers model, tied ones once.
-        reference: the same for the reference; None reads them from the model's folder, as they were first loaded.
     """
 
     policy: Weights
-    reference: Weights | None = None
     _held: str = field(default="reference", init=False)
 
     def options(self) -> dict[str, Any]:
@@ -64,8 +64,7 @@ class FullWeights:
         if self._held == wanted:
             return
         self._held = "nothing"  # should loading fail half-way
-        weights = self.reference if reference else self.policy
-        given = {} if weights is None else {"weights_iterator": ((name, w.detach()) for name, w in weights())}
+        given = {} if reference else {"weights_iterator": ((name, w.detach()) for name, w in self.policy())}
         engine.collective_rpc("reload_weights", kwargs=given)
         engine.apply_model(_repack_shared)
         self._held = wanted

@@ -6,7 +6,6 @@ from best to worst, so relabel the arms before an agent that breaks ties by inde
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
+from duelbench.suggest import did_you_mean
 from duelbench.tournament import PreferenceMatrixError, check_preferences
 
 Array = NDArray[np.float64]
@@ -72,11 +72,7 @@ def named_matrix(name: str) -> Array:
     """
     if name in NAMED:
         return NAMED[name].preferences.copy()
-    hint = difflib.get_close_matches(name, NAMED, n=1)
-    raise ValueError(
-        f"unknown preference matrix {name!r}: expected one of {sorted(NAMED)}"
-        + (f"; did you mean {hint[0]!r}?" if hint else "")
-    )
+    raise ValueError(f"unknown preference matrix {name!r}: expected one of {sorted(NAMED)}" + did_you_mean(name, NAMED))
 
 
 def load_csv(path: str | Path) -> Array:

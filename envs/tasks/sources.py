@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import difflib
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -23,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from duelbench.envs.tasks.task import Task
+from duelbench.suggest import did_you_mean
 from duelbench.wheel_source import UnavailableError
 
 HUB = "hub:"
@@ -72,7 +72,7 @@ class TaskOptions:
         known = {field.name: str(field.type) for field in dataclasses.fields(cls)}
         for name, value in options.items():
             if name not in known:
-                raise ValueError(f"task_options has no {name!r}: expected {sorted(known)}{_hint(name, known)}")
+                raise ValueError(f"task_options has no {name!r}: expected {sorted(known)}{did_you_mean(name, known)}")
             wanted = (int,) if "int" in known[name] else (str,)
             if not (isinstance(value, wanted) or (value is None and "None" in known[name])) or value is True:
                 raise ValueError(f"task_options: {name} must be of type {known[name]}, got {value!r}")
@@ -186,17 +186,12 @@ def _text(value: Any, role: str, at: str) -> str:
     return str(turns[0]["content"])
 
 
-def _hint(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
-
-
 def _check_columns(where: str, wanted: list[str], there: Iterable[str]) -> None:
     there = list(there)
     for column in wanted:
         if column not in there:
             raise ValueError(
-                f"{where} has no column {column!r}, it has {there}{_hint(column, there)}; name the columns with "
+                f"{where} has no column {column!r}, it has {there}{did_you_mean(column, there)}; name the columns with "
                 'task_options={"prompt": …, "reference": …}'
             )
 

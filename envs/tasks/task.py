@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import zipfile
 from collections.abc import Mapping
@@ -14,6 +13,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from duelbench.suggest import did_you_mean
 
 SCHEMA_VERSION = 1
 FEATURE_BOUND = 8.0
@@ -127,10 +128,9 @@ def _load(name: str, options: str, changed: int) -> Task:
     if sources.is_table(name):
         return sources.load(name, wanted)
     known = [*task_names(), *prompt_sets.PROMPT_SETS]
-    hint = difflib.get_close_matches(name, known, n=1)
     raise ValueError(
         f"unknown task {name!r}: expected one of {known}, the path of a .npz, .jsonl, .csv or .parquet file, a folder "
-        "of data files, or hub:OWNER/NAME" + (f"; did you mean {hint[0]!r}?" if hint else "")
+        "of data files, or hub:OWNER/NAME" + did_you_mean(name, known)
     )
 
 

@@ -62,30 +62,38 @@ def _scale(records: Records, scale: str) -> str:
     """Tables of one model size: final and anytime win rates of every optimizer, and what SEA saves."""
     blocks = [f"## {scale}: {SCALES[scale].labels} labels"]
     for optimizer in OPTIMIZERS:
-        names = list(AGENTS)
-        final = _scores(records, "scales", (scale, optimizer), "offline_win_rate")
-        anytime = _scores(records, "scales", (scale, optimizer), "offline_win_rate", average=True)
-        online = _scores(records, "scales", (scale, optimizer), "online_win_rate", average=True)
-        regret = _scores(records, "scales", (scale, optimizer), "cumulative_average_regret")
-        if not any(final(name) for name in names):
+        found = _compared(records, "scales", (scale, optimizer), "online", list(AGENTS))
+        if found is None:
             blocks.append(f"**{optimizer.upper()}**: not run yet.")
             continue
-        blocks += [
-            f"**{optimizer.upper()}**, {_seeds(final, names)}; differences to `online`.",
-            _table(names, "online", {"offline win rate": final, "anytime": anytime, "online win rate": online}, regret),
-            _saving(records, scale, optimizer),
-        ]
-    return "\n\n".join(filter(None, blocks))
+        seeds, table = found
+        blocks += [f"**{optimizer.upper()}**, {seeds}; differences to `online`.", table]
+        blocks += filter(None, [_saving(records, scale, optimizer)])
+    return "\n\n".join(blocks)
 
 
 def _part(records: Records, part: Part, base: str, names: list[str]) -> str:
-    final = _scores(records, part, ("tiny", "dpo"), "offline_win_rate")
-    anytime = _scores(records, part, ("tiny", "dpo"), "offline_win_rate", average=True)
-    online = _scores(records, part, ("tiny", "dpo"), "online_win_rate", average=True)
-    regret = _scores(records, part, ("tiny", "dpo"), "cumulative_average_regret")
-    columns = {"offline win rate": final, "anytime": anytime, "online win rate": online}
-    intro = f"## {part}: tiny, DPO, {_seeds(final, names)}; differences to {base}"
-    return f"{intro}\n\n{_table(names, base, columns, regret)}"
+    found = _compared(records, part, ("tiny", "dpo"), base, names)
+    if found is None:
+        return f"## {part}: not run yet"
+    seeds, table = found
+    return f"## {part}: tiny, DPO, {seeds}; differences to {base}\n\n{table}"
+
+
+def _compared(
+    records: Records, part: Part, where: tuple[str, str], base: str, names: list[str]
+) -> tuple[str, str] | None:
+    """How many seeds there are, and the table of what was compared; None if nothing was run."""
+    final = _scores(records, part, where, "offline_win_rate")
+    if not any(final(name) for name in names):
+        return None
+    columns = {
+        "offline win rate": final,
+        "anytime": _scores(records, part, where, "offline_win_rate", average=True),
+        "online win rate": _scores(records, part, where, "online_win_rate", average=True),
+    }
+    regret = _scores(records, part, where, "cumulative_average_regret")
+    return _seeds(final, names), _table(names, base, columns, regret)
 
 
 def _scores(records: Records, part: Part, where: tuple[str, str], metric: str, *, average: bool = False) -> Scores:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from duelbench.curves import Curves
+from duelbench.curves import Curves, align
 from duelbench.drawing import save_csv
 from duelbench.experiments.sea_paper.sweep import Cell, Part, cells, spec_of
 from duelbench.record import Run
@@ -90,8 +90,4 @@ class Records:
     def stacked(self, part: Part, cell: Cell, metric: str) -> Curves | None:
         """All seeds' curves on the labels that they share."""
         found = [c for c in self.curves(part, cell, metric).values() if c[0]]
-        if not found:
-            return None
-        grid = np.unique(np.concatenate([labels for labels, _ in found]))
-        shared = grid[(grid >= max(labels[0] for labels, _ in found)) & (grid <= min(c[0][-1] for c in found))]
-        return Curves(shared, np.stack([np.interp(shared, *curve) for curve in found]))
+        return align([labels for labels, _ in found], [values for _, values in found]) if found else None

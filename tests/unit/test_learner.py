@@ -21,6 +21,7 @@ class Table:
 
     def __init__(self) -> None:
         self.logits = nn.Parameter(torch.linspace(-1.0, 1.0, 5))
+        self.told = 0
 
     def log_probs(self, responses: Responses) -> torch.Tensor:
         return self.logits.log_softmax(0)[torch.from_numpy(responses.actions)]
@@ -29,7 +30,7 @@ class Table:
         return [self.logits]
 
     def changed(self) -> None:
-        self.told = getattr(self, "told", 0) + 1
+        self.told += 1
 
 
 def responses(actions: list[int], reference: float = np.log(0.2)) -> Responses:
@@ -118,6 +119,14 @@ def test_a_non_finite_gradient_stops_before_the_weights() -> None:
 def test_a_first_step_that_moves_nothing_is_an_error() -> None:
     with pytest.raises(RuntimeError, match=r"AdamW \(lr 1e-20"):
         learner(learning_rate=1e-20).step(responses([0]), responses([3]))
+
+
+def test_the_policy_is_told_of_every_step_that_moved_it() -> None:
+    ours = learner()
+    for _ in range(2):
+        ours.step(responses([0]), responses([3]))
+    ours.step(responses([1]), responses([1]))  # nothing to learn
+    assert ours.policy.told == 2
 
 
 def test_warmup_scales_the_first_steps() -> None:
