@@ -249,7 +249,7 @@ def _load(path: Path) -> Run:
     manifest = json.loads(path.read_text(encoding="utf-8"))
     if manifest["schema"] > SCHEMA_VERSION:
         raise RuntimeError(f"{path} has record schema {manifest['schema']}; this version reads {SCHEMA_VERSION}")
-    spec = manifest["spec"] | {"agent": RunSpec(**_fields(manifest["spec"])).agent_label}
+    spec = manifest["spec"] | {"agent": RunSpec.from_json(manifest["spec"]).agent_label}
     folder = path.parent
     samples, error = folder / "samples.json", folder / "error.txt"
     rows, timing = _read_lines(folder / "metrics.jsonl"), _read_lines(folder / "timing.jsonl")
@@ -260,10 +260,6 @@ def _load(path: Path) -> Run:
         finished=(folder / "DONE").exists(), manifest=manifest,
         error=error.read_text(encoding="utf-8") if error.exists() else None,
     )  # fmt: skip
-
-
-def _fields(spec: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in spec.items() if key != "version"}
 
 
 def _read_lines(path: Path) -> list[dict[str, float]]:

@@ -59,6 +59,11 @@ class RunSpec:
             del data["lockstep"]
         return data
 
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> RunSpec:
+        """The specification that ``to_json`` gave."""
+        return cls(**{name: value for name, value in data.items() if name != "version"})
+
     @property
     def total_labels(self) -> int:
         """Labels of all its seeds."""
