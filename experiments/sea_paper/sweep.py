@@ -21,6 +21,8 @@ class Scale:
         batch: labels a round.
         learning_rate: step size by optimizer, chosen for ``online`` on tuning seeds.
         policy: more arguments of the policy.
+        judgements: how often a run is judged, but for the beginning.
+        repeats: responses judged for each held-out prompt.
     """
 
     task: str
@@ -28,13 +30,15 @@ class Scale:
     batch: int
     learning_rate: dict[str, float]
     policy: dict[str, Any] = field(default_factory=dict)
+    judgements: int = 8
+    repeats: int = 2
 
 
 SCALES = {
     "mini": Scale("short-writing-mini", 1024, 32, {"dpo": 5e-4, "ipo": 5e-4, "slic": 5e-4}),
     "tiny": Scale("short-writing", 1024, 32, {"dpo": 5e-4, "ipo": 5e-4, "slic": 5e-4}),
     "smollm2-135m": Scale(
-        "short-writing-smollm2-135m", 256, 16, {"dpo": 3e-5, "ipo": 3e-5, "slic": 3e-5}, {"temperature": 0.7}
+        "short-writing-smollm2-135m", 128, 16, {"dpo": 1e-4, "ipo": 1e-4, "slic": 1e-4}, {"temperature": 0.7}, 4, 1
     ),
 }
 BETAS = {"dpo": 0.1, "ipo": 0.3, "slic": 0.2}
@@ -78,7 +82,7 @@ def spec_of(cell: Cell, setting: tuple[str, dict[str, Any]], seed: int) -> RunSp
     scale = SCALES[model]
     return RunSpec(
         env="LLMDuel-v0", agent=agent, seed=seed, labels=scale.labels, batch=scale.batch,
-        evaluate_every=scale.labels // 8, evaluation_repeats=2, env_kwargs={"task": scale.task},
+        evaluate_every=scale.labels // scale.judgements, evaluation_repeats=scale.repeats, env_kwargs={"task": scale.task},
         agent_options=options, policy={"model": model} | scale.policy,
         learner={"loss": optimizer, "beta": BETAS[optimizer], "learning_rate": scale.learning_rate[optimizer]},
     )  # fmt: skip
