@@ -1,4 +1,4 @@
-"""The command line: ``duelbench run``, ``suite``, ``task``, ``report`` and ``list``."""
+"""The command line: ``duelbench run``, ``sweep``, ``suite``, ``task``, ``report`` and ``list``."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from rich.table import Table
 
 from duelbench.cli_run import RunCommand, play_run
 from duelbench.cli_suite import SuiteCommand, play_suite
+from duelbench.cli_sweep import SweepCommand, play_sweep
 from duelbench.defaults import ENV_DEFAULTS
 from duelbench.envs.tasks.build import TaskCommand, write_task
 from duelbench.model_source import FETCHED
@@ -38,13 +39,14 @@ class ReportCommand:
 class ListCommand:
     """Name what there is."""
 
-    what: tyro.conf.Positional[Literal["all", "envs", "agents", "oracles", "tasks", "models"]] = "all"
+    what: tyro.conf.Positional[Literal["all", "envs", "agents", "oracles", "tasks", "models", "sweeps"]] = "all"
     """Which list."""
 
 
 Command = (
     Annotated[RunCommand, tyro.conf.subcommand("run")]
     | Annotated[SuiteCommand, tyro.conf.subcommand("suite")]
+    | Annotated[SweepCommand, tyro.conf.subcommand("sweep")]
     | Annotated[TaskCommand, tyro.conf.subcommand("task")]
     | Annotated[ReportCommand, tyro.conf.subcommand("report")]
     | Annotated[ListCommand, tyro.conf.subcommand("list")]
@@ -56,8 +58,8 @@ def main(argv: list[str] | None = None) -> None:
     argv = sys.argv[1:] if argv is None else argv
     command = parse(argv)
     actions: dict[type, Callable[[Any, str], int]] = {
-        RunCommand: play_run, SuiteCommand: play_suite, TaskCommand: write_task, ReportCommand: _report,
-        ListCommand: _list,
+        RunCommand: play_run, SuiteCommand: play_suite, SweepCommand: play_sweep, TaskCommand: write_task,
+        ReportCommand: _report, ListCommand: _list,
     }  # fmt: skip
     try:
         raise SystemExit(actions[type(command)](command, shlex.join(["duelbench", *argv])))
@@ -96,6 +98,7 @@ def _list(command: ListCommand, line: str) -> int:
     from duelbench.envs.tasks.prompt_sets import PROMPT_SETS
     from duelbench.envs.tasks.task import task_names
     from duelbench.oracles import ORACLES
+    from duelbench.sweep import load_sweep, sweep_names
 
     models = resources.files("duelbench") / "models"
     contents = {
@@ -106,6 +109,7 @@ def _list(command: ListCommand, line: str) -> int:
         "tasks": dict.fromkeys(task_names(), "packaged") | PROMPT_SETS,
         "models": {entry.name: "packaged" for entry in models.iterdir() if entry.is_dir()}
         | {name: f"fetched once from {source.package}" for name, source in FETCHED.items()},
+        "sweeps": {name: load_sweep(name)[1].title for name in sweep_names()},
     }
     printer = Console()
     for title, rows in contents.items():

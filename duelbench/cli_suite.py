@@ -18,7 +18,7 @@ from rich.table import Table
 from duelbench.agents import registry
 
 if TYPE_CHECKING:
-    from duelbench.execute import Outcome
+    from duelbench.engines.outcome import Outcome
     from duelbench.record import Run
     from duelbench.spec import RunSpec
     from duelbench.suite import Score, Task

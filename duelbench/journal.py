@@ -6,6 +6,8 @@ is killed and started again finds its answers here, so no label is lost and none
 
 from __future__ import annotations
 
+import errno
+import shutil
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ CREATE TABLE IF NOT EXISTS answers (
 ) WITHOUT ROWID
 """
 SCHEMA_VERSION = 1
+RESERVE_BYTES = 32 * 2**20
 
 
 class JournalMismatchError(RuntimeError):
@@ -79,6 +82,18 @@ class Journal:
         )
         wanted = {int(duel) for duel in duels}
         return {row[0]: _answer(row) for row in rows if row[0] in wanted}
+
+    def check_room(self) -> None:
+        """Raise ``OSError`` (no space left) while an answer could not be kept any more: better not to buy it.
+
+        A reserve is demanded, since others write to the disk as well.
+        """
+        if shutil.disk_usage(self.path.parent).free < RESERVE_BYTES:
+            raise OSError(
+                errno.ENOSPC,
+                f"less than {RESERVE_BYTES // 2**20} MiB free, so no more labels are bought",
+                str(self.path),
+            )
 
     def append(self, answers: Iterable[Answer]) -> None:
         """Make answers durable, all or none. A duel that has an answer already is an error."""

@@ -38,7 +38,7 @@ def run_lockstep(spec: RunSpec, out: Path, *, command: str = "", progress: Calla
         RunBusyError: if another process is playing this run.
         Exception: whatever stopped the run; its traceback is in the folder's ``error.txt``.
     """
-    folder = RunFolder(out / "runs" / spec.folder_name, spec)
+    folder = RunFolder.at(out, spec)
     return folder.play(lambda: _Lockstep(spec, folder, command).play(progress or (lambda labels: None)))
 
 

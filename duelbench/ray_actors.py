@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,13 +27,12 @@ from duelbench.oracles import make_oracle
 from duelbench.policies.causal_lm import CausalLMPolicy
 from duelbench.policies.sampling import Drawn
 from duelbench.protocols import UtilityOracle
+from duelbench.ray_cluster import connect, ray
 from duelbench.runner import run
 from duelbench.spec import RunSpec
 
-try:
-    import ray
-except ModuleNotFoundError as missing:
-    raise ModuleNotFoundError("Ray is not installed: pip install 'duelbench[ray]'") from missing
+# isort: split
+# only after ray_cluster, which says what to install where Ray is missing
 from ray.exceptions import RayTaskError
 from ray.util import get_current_placement_group, placement_group, remove_placement_group
 from ray.util.placement_group import PlacementGroup
@@ -65,7 +63,7 @@ def run_on_ray(spec: RunSpec, out: Path, placement: dict[str, Resources] | None 
         RayActorError: a process died. The same call goes on from the last checkpoint.
         Exception: whatever stopped the run, as ``duelbench.runner.run`` raises it.
     """
-    _connect()
+    connect()
     group = place(**(placement or {}))
     try:
         learner = _start(Learner, _bundle("learner", group))
@@ -160,7 +158,7 @@ class RemoteSampler:
     """
 
     def __init__(self, weights: Callable[[], dict[str, Tensor]], **policy: Any) -> None:
-        _connect()
+        connect()
         self._weights, self._stale = weights, False
         self._generator = _start(Generator, _bundle("generator"), torch.get_num_threads(), policy)
 
@@ -205,7 +203,7 @@ class RemoteUtilityOracle(RemoteOracle):
 
 def remote_oracle(spec: str, **options: Any) -> RemoteOracle:
     """The oracle that ``make_oracle(spec, **options)`` makes, in an actor; raises what that raises."""
-    _connect()
+    connect()
     cluster = ray.get_runtime_context().get_node_id()
     actor = _oracle_actor(spec, json.dumps(options, sort_keys=True), cluster)
     name, knows_utilities = _answer(actor.describe.remote())
@@ -231,13 +229,6 @@ def _bundle(role: str, group: PlacementGroup | None = None) -> dict[str, Any]:
     reserved = group.bundle_specs[index]
     inside = PlacementGroupSchedulingStrategy(group, index, placement_group_capture_child_tasks=True)
     return {"num_cpus": reserved.get("CPU", 0), "num_gpus": reserved.get("GPU", 0), "scheduling_strategy": inside}
-
-
-def _connect() -> None:
-    """Join the cluster that ``RAY_ADDRESS`` names, or start one here, unless this process is in one."""
-    if not ray.is_initialized():
-        own: dict[str, Any] = {} if os.environ.get("RAY_ADDRESS") else {"include_dashboard": False}
-        ray.init(log_to_driver=False, **own)
 
 
 def _answer(call: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import platform
@@ -10,7 +11,7 @@ import subprocess
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -27,7 +28,11 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+_MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    1: lambda manifest: manifest | {"machine": {}},  # not recorded then
+}
+"""Schema -> what makes a manifest of it one of the next."""
 PATIENCE_SECONDS = 20.0
 """How long to wait for a run that another process is playing."""
 _POLL_SECONDS = 0.25
@@ -92,11 +97,15 @@ def write_atomic(path: Path, content: str | bytes) -> None:
     """Replace a file as a whole, its folder made if absent: readers see the old content or the new, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
-        file.write(content.encode() if isinstance(content, str) else content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 class RunBusyError(RuntimeError):
@@ -110,18 +119,32 @@ class RunFolder:
     resumed run equal those of an uninterrupted one byte for byte.
 
     Args:
-        path: folder, made if absent.
+        path: folder, made when the run is played.
         spec: the run it belongs to.
     """
 
     def __init__(self, path: Path, spec: RunSpec) -> None:
         self.path, self.spec = path, spec
-        path.mkdir(parents=True, exist_ok=True)
+
+    @classmethod
+    def at(cls, out: Path, spec: RunSpec) -> RunFolder:
+        """The run's folder in an output folder."""
+        return cls(out / "runs" / spec.folder_name, spec)
 
     @property
     def finished(self) -> bool:
         """Whether the run came to its end."""
         return (self.path / "DONE").exists()
+
+    @property
+    def failed(self) -> bool:
+        """Whether something stopped the run; the same specification can be played on."""
+        return not self.finished and (self.path / "error.txt").exists()
+
+    def labels_used(self) -> int:
+        """Labels at the last evaluation, of a run that another process may be playing."""
+        timing = _read_lines(self.path / "timing.jsonl")
+        return int(timing[-1]["labels"]) if timing else 0
 
     @contextmanager
     def playing(self) -> Iterator[None]:
@@ -133,6 +156,7 @@ class RunFolder:
         Raises:
             RunBusyError: if another process still has it then.
         """
+        self.path.mkdir(parents=True, exist_ok=True)
         if fcntl is None:
             yield
             return
@@ -159,20 +183,27 @@ class RunFolder:
             try:
                 how()
             except Exception:
-                self.fail(traceback.format_exc())
+                with suppress(OSError):  # on a full disk the error itself cannot be written
+                    self.fail(traceback.format_exc())
                 raise
         return self.path
 
     def write_manifest(self, command: str, facts: dict[str, Any]) -> None:
-        """Provenance, once: the first start of a run is the one that counts."""
-        if (self.path / "manifest.json").exists():
+        """Provenance, once: the first start that came to know its facts is the one that counts.
+
+        Args:
+            command: what was typed.
+            facts: what the environment says of itself: ``comparator``, ``reference``, ``judge``, ...
+        """
+        path = self.path / "manifest.json"
+        if path.exists() and "judge" in json.loads(path.read_text(encoding="utf-8")):
             return
         manifest = {
             "schema": SCHEMA_VERSION, "run_id": self.spec.run_id, "spec": self.spec.to_json(), "command": command,
             "created": datetime.now(UTC).isoformat(timespec="seconds"), "versions": installed_versions(),
-            "git": git_state(), **facts,
+            "git": git_state(), "machine": machine(), **facts,
         }  # fmt: skip
-        write_atomic(self.path / "manifest.json", json.dumps(manifest, indent=1))
+        write_atomic(path, json.dumps(manifest, indent=1))
 
     def rewind(self, n_rows: int) -> None:
         """Keep the first n rows: what was measured after the checkpoint is measured again."""
@@ -201,7 +232,9 @@ class RunFolder:
         self.finish([])
 
     def fail(self, trace: str) -> None:
-        """Leave the traceback of a failed run beside what it had measured."""
+        """Leave the traceback of a failed run beside what it had measured, however early, so that a report shows it."""
+        if not (self.path / "manifest.json").exists():
+            self.write_manifest("", {})
         write_atomic(self.path / "error.txt", trace)
 
 
@@ -246,9 +279,7 @@ def _seeds(run: Run, folder: Path) -> list[Run]:
 
 
 def _load(path: Path) -> Run:
-    manifest = json.loads(path.read_text(encoding="utf-8"))
-    if manifest["schema"] > SCHEMA_VERSION:
-        raise RuntimeError(f"{path} has record schema {manifest['schema']}; this version reads {SCHEMA_VERSION}")
+    manifest = _read_manifest(path)
     spec = manifest["spec"] | {"agent": RunSpec.from_json(manifest["spec"]).agent_label}
     folder = path.parent
     samples, error = folder / "samples.json", folder / "error.txt"
@@ -262,6 +293,16 @@ def _load(path: Path) -> Run:
     )  # fmt: skip
 
 
+def _read_manifest(path: Path) -> dict[str, Any]:
+    """A manifest of this version's schema, whichever older one it was written in."""
+    manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if manifest["schema"] > SCHEMA_VERSION:
+        raise RuntimeError(f"{path} has record schema {manifest['schema']}; this version reads {SCHEMA_VERSION}")
+    for schema in range(manifest["schema"], SCHEMA_VERSION):
+        manifest = _MIGRATIONS[schema](manifest) | {"schema": schema + 1}
+    return manifest
+
+
 def _read_lines(path: Path) -> list[dict[str, float]]:
     """The whole lines of a JSONL file; a line torn by a kill is left out."""
     if not path.exists():
@@ -269,6 +310,7 @@ def _read_lines(path: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
 
 
+@functools.cache
 def installed_versions() -> dict[str, str]:
     """Versions of Python and of the packages that results depend on."""
     versions = {"python": platform.python_version()}
@@ -280,6 +322,7 @@ def installed_versions() -> dict[str, str]:
     return versions
 
 
+@functools.cache
 def git_state() -> str:
     """Commit of the working folder's repository with ``-dirty`` if it was changed, or an empty string."""
     try:
@@ -290,3 +333,17 @@ def git_state() -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return result.stdout.strip()
+
+
+@functools.cache
+def machine() -> dict[str, str]:
+    """What the numbers of a run can depend on below the packages: system, processor, accelerator."""
+    import torch
+
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
+    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    return {
+        "system": platform.platform(), "processor": model or platform.processor(),
+        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else "",
+    }  # fmt: skip

@@ -63,7 +63,7 @@ def run(spec: RunSpec, out: Path, *, command: str = "", progress: Progress | Non
         RunBusyError: if another process is playing this run.
         Exception: whatever stopped the run; its traceback is in the folder's ``error.txt``, and its state is saved.
     """
-    folder = RunFolder(out / "runs" / spec.folder_name, spec)
+    folder = RunFolder.at(out, spec)
     return folder.play(lambda: _play(spec, folder, command, progress or (lambda labels: None)))
 
 

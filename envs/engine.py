@@ -151,6 +151,7 @@ class Engine:
                 check_same_duel(known[duel], *texts)
         new = [k for k, duel in enumerate(duels) if duel not in known]
         if new:
+            self.journal.check_room()
             probability, verdicts = self._ask(rows[new], firsts[new], seconds[new])
             answers = [
                 Answer(duels[k], *shown[k], None if np.isnan(p) else float(p), Verdict(int(v)))

@@ -82,8 +82,8 @@ def spec_of(cell: Cell, setting: tuple[str, dict[str, Any]], seed: int) -> RunSp
     scale = SCALES[model]
     return RunSpec(
         env="LLMDuel-v0", agent=agent, seed=seed, labels=scale.labels, batch=scale.batch,
-        evaluate_every=scale.labels // scale.judgements, evaluation_repeats=scale.repeats, env_kwargs={"task": scale.task},
-        agent_options=options, policy={"model": model} | scale.policy,
+        evaluate_every=scale.labels // scale.judgements, evaluation_repeats=scale.repeats,
+        env_kwargs={"task": scale.task}, agent_options=options, policy={"model": model} | scale.policy,
         learner={"loss": optimizer, "beta": BETAS[optimizer], "learning_rate": scale.learning_rate[optimizer]},
     )  # fmt: skip
 

@@ -91,7 +91,7 @@ def test_run_aligns_reports_and_does_nothing_the_second_time(
         (["--agent", "sea", "--set", "sea.candidate=3"], "did you mean 'candidates'"),
         (["--agent", "sea", "--set", "sea.candidates=few"], "expects int, got 'few'"),
         (["--agent", "sea", "--set", "sea.bai_scale=prob"], "expects one of"),
-        (["--agent", "sea", "--set", "seaa.candidates=3"], "NAME.OPTION=VALUE"),
+        (["--agent", "sea", "--set", "seaa.candidates=3"], "did you mean 'sea'"),
         (["--agent", "sea", "--set", "candidates"], "NAME.OPTION=VALUE"),
         (["--agent", "online", "--set", "online.speed=3"], "no option 'speed'"),
         (["--agent", "online", "--labels", "0"], "labels must be at least 1"),

@@ -94,7 +94,7 @@ def test_write_atomic_takes_bytes_and_makes_the_folder(tmp_path: Path) -> None:
 
 def make_folder(out: Path, spec: RunSpec = SPEC, rows: int = 3) -> RunFolder:
     folder = RunFolder(out / "runs" / spec.folder_name, spec)
-    folder.write_manifest("duelbench run", {"comparator": "the pool"})
+    folder.write_manifest("duelbench run", {"comparator": "the pool", "judge": "a reader"})
     for k in range(rows):
         folder.append({"labels": 32 * k, "offline_win_rate": 0.1 + 0.2 * k}, {"labels": 32 * k, "wall_seconds": 0.5})
     return folder

@@ -1,0 +1,187 @@
+"""``duelbench sweep``: play what a sweep lacks, then its report."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import tyro
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from duelbench.costs import Costs, Kind, kind
+from duelbench.plan import Plan, Planned
+from duelbench.record import RunFolder
+from duelbench.request import UsageError
+from duelbench.suggest import did_you_mean
+from duelbench.sweep import load_sweep
+
+if TYPE_CHECKING:
+    from duelbench.engines import Engine
+    from duelbench.engines.outcome import Outcome
+    from duelbench.spec import RunSpec
+
+console = Console(stderr=True)
+_TRACEBACKS = 3  # printed; the others are in the report
+
+
+@dataclass
+class SweepCommand:
+    """Play a sweep: environments × agents × optimizers × settings × seeds, as a Python file says.
+
+    The same command again continues what was interrupted and repeats nothing.
+    """
+
+    sweep: tyro.conf.Positional[str]
+    """A file.py that holds a `sweep`, or a name (`duelbench list sweeps`)."""
+    engine: Literal["inline", "process", "ray"] = "process"
+    """Where runs are played. Records do not depend on it."""
+    workers: int | None = None
+    """Runs at once. Default: one for each core."""
+    gpus: float = 0.0
+    """GPUs of a run, on Ray; fractions share one."""
+    only: tuple[str, ...] = ()
+    """Only runs with this tag: an environment, preset, model, agent or optimizer, a tag of the file's own, or `smoke`.
+    Repeat to demand several."""
+    dry_run: bool = False
+    """Only say what would be played, and what it would cost by what was measured before."""
+    retry_failed: bool = False
+    """Play failed runs again, from where they stopped."""
+    out: Path | None = None
+    """Output folder. Default: results/NAME."""
+    json: bool = False
+    """Print one JSON object with the final metrics as the last line of standard output."""
+
+
+def play_sweep(command: SweepCommand, line: str) -> int:
+    """Play what is missing, write the report where something changed, and return the exit status.
+
+    Raises:
+        UsageError: for an unknown sweep or tag, or a sweep that does not fit together.
+    """
+    name, sweep = load_sweep(command.sweep)
+    plan = sweep.plan(name)
+    out = command.out or Path("results") / name
+    chosen = _tagged(plan, command.only)
+    runs = _Runs(chosen, out)
+    missing = runs.missing + (runs.failed if command.retry_failed else [])
+    if command.dry_run:
+        Console().print(_forecast(plan, chosen, missing, out, command.workers or os.cpu_count() or 1))
+        return 0
+    engine = _engine(command)
+    if plan != Plan.load(out):
+        plan.write(out)
+        changed = True
+    else:
+        changed = not (out / "report.html").exists()
+    outcomes = _play(missing, out, engine, command.workers, line)
+    failed = _Runs(chosen, out).failed
+    _say(chosen, outcomes, failed, retried=command.retry_failed)
+    if outcomes or changed:
+        _write_report(out, command.json)
+    return 1 if failed else 0
+
+
+class _Runs:
+    """Where the runs of a sweep stand."""
+
+    def __init__(self, planned: Sequence[Planned], out: Path) -> None:
+        folders = [RunFolder.at(out, run.spec) for run in planned]
+        self.finished = [folder.spec for folder in folders if folder.finished]
+        self.failed = [folder.spec for folder in folders if folder.failed]
+        ended = {spec.run_id for spec in (*self.finished, *self.failed)}
+        self.missing = [folder.spec for folder in folders if folder.spec.run_id not in ended]
+
+
+def _tagged(plan: Plan, tags: Sequence[str]) -> list[Planned]:
+    known = {tag for run in plan.runs for tag in run.tags}
+    for tag in tags:
+        if tag not in known:
+            raise UsageError(f"no run has the tag {tag!r}: expected one of {sorted(known)}{did_you_mean(tag, known)}")
+    chosen = [run for run in plan.runs if set(tags) <= set(run.tags)]
+    if not chosen:
+        raise UsageError(f"no run has all the tags {list(tags)}")
+    return chosen
+
+
+def _engine(command: SweepCommand) -> Engine:
+    from duelbench.engines import make_engine
+
+    if command.gpus and command.engine != "ray":
+        raise UsageError("--gpus goes with --engine ray; elsewhere a run takes the GPU that it finds")
+    return make_engine(command.engine, **({"gpus": command.gpus} if command.engine == "ray" else {}))
+
+
+def _play(specs: Sequence[RunSpec], out: Path, engine: Engine, workers: int | None, line: str) -> list[Outcome]:
+    from duelbench.execute import execute
+    from duelbench.model_source import resolve_model
+
+    if not specs:
+        return []
+    for model in dict.fromkeys(spec.policy["model"] for spec in specs if "model" in spec.policy):
+        resolve_model(model, console.print)  # fetched once, before several workers ask for it
+    return execute(specs, out, workers=workers, command=line, console=console, engine=engine)
+
+
+def _say(chosen: Sequence[Planned], outcomes: Sequence[Outcome], failed: Sequence[RunSpec], *, retried: bool) -> None:
+    from duelbench.execute import say_failures
+
+    say_failures([outcome for outcome in outcomes if outcome.error][:_TRACEBACKS], console)
+    text = f"{len(chosen) - len(failed)} of {len(chosen)} runs finished, {len(outcomes)} of them played now"
+    if failed:
+        again = "" if retried else "; --retry-failed plays them again"
+        text += f". {len(failed)} failed: tracebacks in the report{again}"
+    console.print(text, highlight=False)
+
+
+def _write_report(out: Path, as_json: bool) -> None:
+    from duelbench.record import load_runs
+    from duelbench.report import summary, write_report
+
+    runs = load_runs(out)
+    console.print(f"Report: {write_report(out, runs)}", markup=False, highlight=False, soft_wrap=True)
+    if as_json:
+        print(json.dumps({"out": str(out), **summary(runs)}))
+
+
+def _forecast(plan: Plan, chosen: Sequence[Planned], missing: Sequence[RunSpec], out: Path, workers: int) -> Table:
+    """What is to be played by environment, model and agent, with costs as far as any were measured."""
+    costs = Costs([run.spec for run in plan.runs], out)
+    planned, left = defaultdict[Kind, int](int), defaultdict[Kind, list["RunSpec"]](list)
+    for run in chosen:
+        planned[kind(run.spec)] += 1
+    for spec in missing:
+        left[kind(spec)].append(spec)
+    table = Table("environment", "agent", box=box.SIMPLE_HEAD, title=plan.title, title_justify="left")
+    for column in ("runs", "to play", "labels", "tokens", "one core"):
+        table.add_column(column, justify="right")
+    sums, known = np.zeros(4), True
+    for key, n in planned.items():
+        labels = sum(spec.total_labels for spec in left[key])
+        cost = costs.of(left[key][0]) if left[key] else None
+        known &= cost is not None or not labels
+        seconds, tokens = (cost.seconds * labels, cost.tokens * labels) if cost else (0.0, 0.0)
+        sums += np.array([len(left[key]), labels, tokens, seconds])
+        guess = "" if cost is None or cost.own else "~"
+        shown = [f"{guess}{tokens:,.0f}", guess + _hours(seconds)] if cost else ["?", "?"] if labels else ["0", "0 s"]
+        table.add_row(" ".join(filter(None, key[:2])), key[2], str(n), str(len(left[key])), f"{labels:,}", *shown)
+    table.add_section()
+    to_play, to_ask, tokens, seconds = sums.tolist()
+    table.add_row("all", "", str(len(chosen)), f"{to_play:.0f}", f"{to_ask:,.0f}", f"{tokens:,.0f}", _hours(seconds))
+    table.caption = f"about {_hours(seconds / workers)} with {workers} workers" if known else (
+        f"at least {_hours(seconds / workers)} with {workers} workers; ?: not measured yet, --only smoke measures it"
+    )  # fmt: skip
+    return table
+
+
+def _hours(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
