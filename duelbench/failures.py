@@ -13,7 +13,8 @@ OUT_OF_MEMORY = (
     "with the old settings the same command goes on from the last checkpoint, other settings are another run"
 )
 _GOES_ON = "Nothing is lost: the same command goes on from the last checkpoint, and answers are bought only once"
-_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG)
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.ENOTDIR)
+_NO_ROOM = re.compile("disk is full|disk I/O error|readonly database|unable to open")
 _NO_MEMORY = re.compile(
     r"not enough memory|can't allocate memory|out of memory|No available memory for the cache blocks", re.IGNORECASE
 )
@@ -29,7 +30,7 @@ def out_of_memory(error: BaseException) -> bool:
 def unwritable(error: BaseException) -> bool:
     """Whether a file could not be written: a full disk or quota, a read-only place."""
     return (isinstance(error, OSError) and error.errno in _UNWRITABLE) or (
-        isinstance(error, sqlite3.OperationalError) and "full" in str(error)
+        isinstance(error, sqlite3.OperationalError) and bool(_NO_ROOM.search(str(error)))
     )
 
 

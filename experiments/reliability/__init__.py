@@ -1,0 +1,1 @@
+"""Kills sweeps at random moments and counts what was lost."""
