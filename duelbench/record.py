@@ -209,8 +209,9 @@ class RunFolder:
         """Keep the first n rows: what was measured after the checkpoint is measured again."""
         for name in ("metrics.jsonl", "timing.jsonl"):
             file = self.path / name
-            lines = file.read_text(encoding="utf-8").splitlines(keepends=True)[:n_rows] if file.exists() else []
-            write_atomic(file, "".join(lines))
+            if file.exists():
+                lines = file.read_text(encoding="utf-8").splitlines(keepends=True)[:n_rows]
+                write_atomic(file, "".join(lines))
 
     def append(self, row: dict[str, float], timing: dict[str, float]) -> None:
         """Add one evaluation."""
