@@ -80,8 +80,8 @@ def overhead(file: Path, out: Path) -> float:
     ):  # fmt: skip
         for name in names:
             setattr(owner, name, clock.timed(getattr(owner, name)))
-    runner.save_checkpoint = clock.timed(checkpoint.save_checkpoint)
-    runner.load_checkpoint = clock.timed(checkpoint.load_checkpoint)
+    for function in (checkpoint.save_checkpoint, checkpoint.load_checkpoint):
+        setattr(runner, function.__name__, clock.timed(function))
     execute(specs[:2], out, engine=make_engine("inline"))  # imports
     clock.seconds = 0.0
     execute(specs[2:], out, engine=make_engine("inline"))
