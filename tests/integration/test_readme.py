@@ -14,6 +14,7 @@ from duelbench.lockstep import run_lockstep
 from duelbench.record import load_runs
 from duelbench.runner import run
 from duelbench.spec import RunSpec
+from duelbench.sweep import load_sweep
 
 README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.S)
@@ -52,6 +53,12 @@ def test_the_lock_step_agent_runs(tmp_path: Path) -> None:
     runs = load_runs(tmp_path)
     assert len(runs) == 20
     assert sum(run.rows[-1]["cumulative_average_regret"] for run in runs) / 20 < 0.7 * 232.6  # uniform pairs
+
+
+def test_the_sweep_is_what_it_says(tmp_path: Path) -> None:
+    (tmp_path / "candidates.py").write_text(block("# candidates.py"))
+    name, sweep = load_sweep(str(tmp_path / "candidates.py"))
+    assert len(sweep.plan(name).runs) == 3 * 2 * 10
 
 
 @pytest.mark.parametrize("line", COMMANDS)
