@@ -17,6 +17,7 @@ from rich.table import Table
 
 from duelbench.cli_run import RunCommand, play_run
 from duelbench.cli_suite import SuiteCommand, play_suite
+from duelbench.cli_tune import TuneCommand, tune
 from duelbench.defaults import ENV_DEFAULTS
 from duelbench.envs.tasks.build import TaskCommand, write_task
 from duelbench.model_source import FETCHED
@@ -45,6 +46,7 @@ class ListCommand:
 Command = (
     Annotated[RunCommand, tyro.conf.subcommand("run")]
     | Annotated[SuiteCommand, tyro.conf.subcommand("suite")]
+    | Annotated[TuneCommand, tyro.conf.subcommand("tune")]
     | Annotated[TaskCommand, tyro.conf.subcommand("task")]
     | Annotated[ReportCommand, tyro.conf.subcommand("report")]
     | Annotated[ListCommand, tyro.conf.subcommand("list")]
@@ -57,7 +59,7 @@ def main(argv: list[str] | None = None) -> None:
     command = parse(argv)
     actions: dict[type, Callable[[Any, str], int]] = {
         RunCommand: play_run, SuiteCommand: play_suite, TaskCommand: write_task, ReportCommand: _report,
-        ListCommand: _list,
+        TuneCommand: tune, ListCommand: _list,
     }  # fmt: skip
     try:
         raise SystemExit(actions[type(command)](command, shlex.join(["duelbench", *argv])))
