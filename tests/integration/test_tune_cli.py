@@ -70,7 +70,7 @@ def test_a_study_ends_with_a_line_that_runs_its_best_setting(
     out = tmp_path / "out"
     command = ["tune", "--env", "LLMDuelPool-v0", "--agent", "online", "--labels", "64", "--seeds", "2",
                "--workers", "1", "--set", f"env.task={task_file}", "--set", f"env.oracle={oracles}:Worth",
-               "--sampler", "grid", "--search", "learner.learning_rate=choice:0.001,0.1", "--out", str(out)]  # fmt: skip
+               "--sampler", "grid", "--search", "learner.learning_rate=choice:1e-3,0.1", "--out", str(out)]  # fmt: skip
     assert call(*command, "--json") == 0
     printed = capsys.readouterr()
     content = last_json(printed.out)
