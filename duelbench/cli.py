@@ -1,4 +1,4 @@
-"""The command line: ``duelbench run``, ``suite``, ``task``, ``report`` and ``list``."""
+"""The command line: ``duelbench run``, ``suite``, ``tune``, ``task``, ``export``, ``report`` and ``list``."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from duelbench.cli_export import ExportCommand, export
 from duelbench.cli_run import RunCommand, play_run
 from duelbench.cli_suite import SuiteCommand, play_suite
 from duelbench.cli_tune import TuneCommand, tune
@@ -48,6 +49,7 @@ Command = (
     | Annotated[SuiteCommand, tyro.conf.subcommand("suite")]
     | Annotated[TuneCommand, tyro.conf.subcommand("tune")]
     | Annotated[TaskCommand, tyro.conf.subcommand("task")]
+    | Annotated[ExportCommand, tyro.conf.subcommand("export")]
     | Annotated[ReportCommand, tyro.conf.subcommand("report")]
     | Annotated[ListCommand, tyro.conf.subcommand("list")]
 )
@@ -59,7 +61,7 @@ def main(argv: list[str] | None = None) -> None:
     command = parse(argv)
     actions: dict[type, Callable[[Any, str], int]] = {
         RunCommand: play_run, SuiteCommand: play_suite, TaskCommand: write_task, ReportCommand: _report,
-        TuneCommand: tune, ListCommand: _list,
+        TuneCommand: tune, ExportCommand: export, ListCommand: _list,
     }  # fmt: skip
     try:
         raise SystemExit(actions[type(command)](command, shlex.join(["duelbench", *argv])))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import warnings
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from duelbench.tuning.space import Setting
 from duelbench.tuning.study import ERROR, METRIC, SCORES, SETTINGS, Objective
 
 SCHEMA_VERSION = 1
+_FEWEST = 10  # complete trials, below which importances are noise
 _STATES = {TrialState.FAIL: "failed"}
 
 
@@ -84,12 +84,12 @@ def proposals(study: Study) -> dict[str, int]:
 
 def importances(study: Study) -> dict[str, float]:
     """Optuna's share of each parameter in the scores, greatest first; empty where trials are too few or too alike."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)  # that trials are too few to tell
-        try:
-            return optuna.importance.get_param_importances(study)
-        except (ValueError, RuntimeError, UserWarning):
-            return {}
+    if len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))) < _FEWEST:
+        return {}
+    try:
+        return optuna.importance.get_param_importances(study)
+    except (ValueError, RuntimeError):
+        return {}
 
 
 def document(study: Study, objective: Objective, budget: Budget, run_line: str, command: str) -> dict[str, Any]:
