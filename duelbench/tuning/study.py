@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import optuna
@@ -54,8 +54,8 @@ class Objective:
                 )
 
     @property
-    def direction(self) -> str:
-        """``maximize`` or ``minimize``."""
+    def direction(self) -> Literal["maximize", "minimize"]:
+        """Of Optuna's study."""
         return "maximize" if METRICS[self.metrics[0]].higher_is_better else "minimize"
 
     def words(self, metric: str | None) -> str:
