@@ -1,4 +1,4 @@
-"""The command line: ``duelbench run``, ``sweep``, ``suite``, ``task``, ``report`` and ``list``."""
+"""The command line: ``duelbench run``, ``sweep``, ``suite``, ``tune``, ``task``, ``export``, ``report``, ``list``."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from duelbench.cli_export import ExportCommand, export
 from duelbench.cli_run import RunCommand, play_run
 from duelbench.cli_suite import SuiteCommand, play_suite
 from duelbench.cli_sweep import SweepCommand, play_sweep
+from duelbench.cli_tune import TuneCommand, tune
 from duelbench.defaults import ENV_DEFAULTS
 from duelbench.envs.tasks.build import TaskCommand, write_task
 from duelbench.model_source import FETCHED
@@ -47,7 +49,9 @@ Command = (
     Annotated[RunCommand, tyro.conf.subcommand("run")]
     | Annotated[SuiteCommand, tyro.conf.subcommand("suite")]
     | Annotated[SweepCommand, tyro.conf.subcommand("sweep")]
+    | Annotated[TuneCommand, tyro.conf.subcommand("tune")]
     | Annotated[TaskCommand, tyro.conf.subcommand("task")]
+    | Annotated[ExportCommand, tyro.conf.subcommand("export")]
     | Annotated[ReportCommand, tyro.conf.subcommand("report")]
     | Annotated[ListCommand, tyro.conf.subcommand("list")]
 )
@@ -58,8 +62,8 @@ def main(argv: list[str] | None = None) -> None:
     argv = sys.argv[1:] if argv is None else argv
     command = parse(argv)
     actions: dict[type, Callable[[Any, str], int]] = {
-        RunCommand: play_run, SuiteCommand: play_suite, SweepCommand: play_sweep, TaskCommand: write_task,
-        ReportCommand: _report, ListCommand: _list,
+        RunCommand: play_run, SweepCommand: play_sweep, SuiteCommand: play_suite, TuneCommand: tune,
+        TaskCommand: write_task, ExportCommand: export, ReportCommand: _report, ListCommand: _list,
     }  # fmt: skip
     try:
         raise SystemExit(actions[type(command)](command, shlex.join(["duelbench", *argv])))

@@ -256,7 +256,12 @@ def load_runs(folder: Path) -> list[Run]:
     manifests = sorted(Path(folder).glob("runs/*/manifest.json"))
     if not manifests:
         raise FileNotFoundError(f"{folder} holds no runs (expected {folder}/runs/*/manifest.json)")
-    return [run for manifest in manifests for run in _seeds(_load(manifest), manifest.parent)]
+    return [run for manifest in manifests for run in load_run(manifest.parent)]
+
+
+def load_run(folder: Path) -> list[Run]:
+    """The run of one folder under ``runs``: a single one, or one for each seed of a finished lock-step run."""
+    return _seeds(_load(folder / "manifest.json"), folder)
 
 
 def _seeds(run: Run, folder: Path) -> list[Run]:
