@@ -8,11 +8,13 @@ reference would say.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from duelbench.agents.base import LearningAgent, first_column
+from duelbench.response_losses import ResponseLoss, xpo_bonus
 from duelbench.types import Metrics, Observation, Pair, Responses
 
 
@@ -47,7 +49,5 @@ class XPO(LearningAgent):
         if not decided.any():
             return {}
         chosen, rejected = pair.rows(decided).ranked(feedback[decided] == 1.0)
-        return self.learner.step(
-            chosen, rejected,
-            bonus_responses=self._reference.rows(decided), bonus_coefficient=self.config.alpha,
-        )  # fmt: skip
+        bonus = ResponseLoss(self._reference.rows(decided), partial(xpo_bonus, coefficient=self.config.alpha))
+        return self.learner.step(chosen, rejected, bonus=bonus)

@@ -408,7 +408,7 @@ def test_xpos_bonus_is_on_the_reference_samples_of_the_answered_duels(task: dict
     parts.agent.learner.step = lambda chosen, rejected, **named: given.update(named) or {}  # type: ignore[attr-defined]
     feedback = np.where(np.arange(40) % 2, 1.0, np.nan)
     parts.agent.update(observation, pair, feedback)
-    samples, odd = given["bonus_responses"].actions, np.arange(1, 40, 2)
+    samples, odd = given["bonus"].responses.actions, np.arange(1, 40, 2)
     assert ((samples == pair.first.actions[odd]) | (samples == pair.second.actions[odd])).all()
     assert probabilities(parts)[odd, samples].mean() < 0.4  # not what the current policy says
 
