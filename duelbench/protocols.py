@@ -1,4 +1,4 @@
-"""The five interfaces of duelbench. Anything with these methods fits; nothing needs to be inherited."""
+"""The interfaces of duelbench. Anything with these methods fits; nothing needs to be inherited."""
 
 from __future__ import annotations
 
@@ -71,6 +71,24 @@ class Policy(Protocol):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what ``state_dict`` gave."""
+        ...
+
+
+@runtime_checkable
+class FinitePolicy(Policy, Protocol):
+    """A policy whose responses to a prompt can be listed."""
+
+    def everything(self, observation: Observation) -> Responses:
+        """All N responses of each prompt with the policy's log-probabilities, shape (B, N)."""
+        ...
+
+
+@runtime_checkable
+class MixturePolicy(Policy, Protocol):
+    """A policy that can also be sampled mixed with its reference."""
+
+    def sample_mixture(self, observation: Observation, n: int, rng: np.random.Generator, share: float) -> Responses:
+        """n responses for each prompt from the geometric mixture π^(1 − share) π_ref^share, shape (B, n)."""
         ...
 
 
