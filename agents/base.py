@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from duelbench.learner import PreferenceLearner
 from duelbench.protocols import Policy
+from duelbench.response_losses import ResponseLoss
 from duelbench.types import Metrics, Observation, Pair, Responses
 
 
@@ -67,7 +68,16 @@ class LearningAgent:
         if not decided.any():
             return {}
         chosen, rejected = pair.rows(decided).ranked(feedback[decided] == 1.0)
-        return self.learner.step(chosen, rejected)
+        return self.learner.step(chosen, rejected, bonus=self.bonus(rejected, decided))
+
+    def bonus(self, rejected: Responses, decided: NDArray[np.bool_]) -> ResponseLoss | None:
+        """What the agent adds to the loss of each decided duel, if anything.
+
+        Args:
+            rejected: the dispreferred responses of the n decided duels.
+            decided: which of the proposed duels those are, (B,).
+        """
+        return None
 
     def respond(self, observation: Observation) -> Responses:
         """One sample of the current policy for each prompt."""

@@ -20,6 +20,12 @@ AGENTS: dict[str, tuple[str, dict[str, Any]]] = {
     "online": ("duelbench.agents.online:Online", {}),
     "apl": ("duelbench.agents.apl:APL", {}),
     "xpo": ("duelbench.agents.xpo:XPO", {}),
+    "selm": ("duelbench.agents.selm:SELM", {}),
+    "vpo": ("duelbench.agents.vpo:VPO", {}),
+    "vpo-offline": ("duelbench.agents.vpo:VPO", {"mode": "offline"}),
+    "geb": ("duelbench.agents.geb:GEB", {}),
+    "count_bonus": ("duelbench.agents.count_bonus:CountBonus", {}),
+    "nash_md": ("duelbench.agents.nash_md:NashMD", {}),
     "sea": ("duelbench.agents.sea:SEA", {"selection": "bai"}),
     "sea-ee": ("duelbench.agents.sea:SEA", {"selection": "ee"}),
 }
