@@ -26,6 +26,8 @@ AGENTS: dict[str, tuple[str, dict[str, Any]]] = {
     "geb": ("duelbench.agents.geb:GEB", {}),
     "count_bonus": ("duelbench.agents.count_bonus:CountBonus", {}),
     "nash_md": ("duelbench.agents.nash_md:NashMD", {}),
+    "mex": ("duelbench.agents.mex:MEX", {}),
+    "linvit": ("duelbench.agents.linvit:LINVIT", {}),
     "sea": ("duelbench.agents.sea:SEA", {"selection": "bai"}),
     "sea-ee": ("duelbench.agents.sea:SEA", {"selection": "ee"}),
 }
