@@ -27,6 +27,8 @@ class Setup:
             every judgement uses the same random numbers.
         labels: the run's label budget.
         batch: labels a round.
+        demonstrate: gives the observation of k duel prompts and a good response to each, in the environment's form,
+            for agents that imitate; None where the task has none. Whoever calls it knows more than its labels.
     """
 
     policy: Policy
@@ -35,6 +37,7 @@ class Setup:
     evaluation_rng: Callable[[], np.random.Generator]
     labels: int
     batch: int
+    demonstrate: Callable[[int], tuple[Observation, NDArray[Any]]] | None = None
 
 
 @dataclass(frozen=True)

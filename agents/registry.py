@@ -27,6 +27,7 @@ AGENTS: dict[str, tuple[str, dict[str, Any]]] = {
     "count_bonus": ("duelbench.agents.count_bonus:CountBonus", {}),
     "nash_md": ("duelbench.agents.nash_md:NashMD", {}),
     "mex": ("duelbench.agents.mex:MEX", {}),
+    "isara": ("duelbench.agents.isara:ISARA", {}),
     "linvit": ("duelbench.agents.linvit:LINVIT", {}),
     "sea": ("duelbench.agents.sea:SEA", {"selection": "bai"}),
     "sea-ee": ("duelbench.agents.sea:SEA", {"selection": "ee"}),
