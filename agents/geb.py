@@ -24,10 +24,11 @@ class GEBConfig:
     """Hyper-parameters of GEB.
 
     Attributes:
-        kappa: weight of the bonus (the released script: 1); 0 turns it off.
+        kappa: weight of the bonus; 0 turns it off. The released script has 1, for texts whose probability is tiny; the
+            default was chosen on the pool, tuning seeds 1000 to 1002, where 1 and 0.1 do harm.
     """
 
-    kappa: float = 1.0
+    kappa: float = 0.01
 
 
 class GEB(LearningAgent):

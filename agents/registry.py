@@ -22,7 +22,7 @@ AGENTS: dict[str, tuple[str, dict[str, Any]]] = {
     "xpo": ("duelbench.agents.xpo:XPO", {}),
     "selm": ("duelbench.agents.selm:SELM", {}),
     "vpo": ("duelbench.agents.vpo:VPO", {}),
-    "vpo-offline": ("duelbench.agents.vpo:VPO", {"mode": "offline"}),
+    "vpo-offline": ("duelbench.agents.vpo:VPO", {"mode": "offline", "alpha": 0.01}),
     "geb": ("duelbench.agents.geb:GEB", {}),
     "count_bonus": ("duelbench.agents.count_bonus:CountBonus", {}),
     "nash_md": ("duelbench.agents.nash_md:NashMD", {}),

@@ -120,6 +120,12 @@ def test_selms_reference_follows_the_policy(task_file: str, oracles: str) -> Non
     for side in (again.first, again.second, agent._sampled):
         np.testing.assert_allclose(np.exp(side.reference_log_probs), reached[rows, side.actions], rtol=1e-4)
     assert np.array_equal(distribution(parts, observation), before)  # the policy's own weights are back
+    handed: list[Responses] = []
+    agent.learner.step = lambda chosen, rejected, bonus: handed.extend((chosen, rejected, bonus.responses)) or {}
+    agent.update(observation, pair, np.ones(20))
+    for side, known in zip(handed, (again.first, again.second, agent._sampled), strict=True):
+        differs = ~pair.identical if side is not handed[2] else np.ones(20, bool)
+        np.testing.assert_allclose(side.reference_log_probs[differs], known.reference_log_probs[differs], rtol=1e-5)
 
 
 def test_selms_moved_reference_survives_a_checkpoint(task_file: str, oracles: str, tmp_path: Path) -> None:

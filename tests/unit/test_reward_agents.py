@@ -86,7 +86,7 @@ def test_linvit_with_an_exact_reward_plays_the_closed_form() -> None:
 def test_a_large_temperature_gives_the_reference_a_small_one_the_best_response() -> None:
     _, log_probs = linvit(temperature=1e6).plan(observation(), RNG, 0.0)
     np.testing.assert_allclose(log_probs, REFERENCE, atol=1e-4)
-    agent = linvit(temperature=1e-4)
+    agent = linvit(temperature=1e-4, optimism=100.0)  # which would turn to the disputed last response
     assert agent.respond(observation()).actions.tolist() == REWARDS.argmax(-1).tolist()
 
 
