@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from duelbench.learner import PreferenceLearner
 from duelbench.protocols import Policy
+from duelbench.response_losses import ResponseLoss
 from duelbench.types import Metrics, Observation, Pair, Responses
 
 
@@ -26,6 +27,8 @@ class Setup:
             every judgement uses the same random numbers.
         labels: the run's label budget.
         batch: labels a round.
+        demonstrate: gives the observation of k duel prompts and a good response to each, in the environment's form,
+            for agents that imitate; None where the task has none. Whoever calls it knows more than its labels.
     """
 
     policy: Policy
@@ -34,6 +37,7 @@ class Setup:
     evaluation_rng: Callable[[], np.random.Generator]
     labels: int
     batch: int
+    demonstrate: Callable[[int], tuple[Observation, NDArray[Any]]] | None = None
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,16 @@ class LearningAgent:
         if not decided.any():
             return {}
         chosen, rejected = pair.rows(decided).ranked(feedback[decided] == 1.0)
-        return self.learner.step(chosen, rejected)
+        return self.learner.step(chosen, rejected, bonus=self.bonus(rejected, decided))
+
+    def bonus(self, rejected: Responses, decided: NDArray[np.bool_]) -> ResponseLoss | None:
+        """What the agent adds to the loss of each decided duel, if anything.
+
+        Args:
+            rejected: the dispreferred responses of the n decided duels.
+            decided: which of the proposed duels those are, (B,).
+        """
+        return None
 
     def respond(self, observation: Observation) -> Responses:
         """One sample of the current policy for each prompt."""

@@ -8,12 +8,14 @@ reference would say.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from duelbench.agents.base import LearningAgent, first_column
-from duelbench.types import Metrics, Observation, Pair, Responses
+from duelbench.response_losses import ResponseLoss, xpo_bonus
+from duelbench.types import Observation, Pair, Responses
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,6 @@ class XPO(LearningAgent):
         self._reference: Responses = reference
         return Pair.of(Responses.where(swap, reference, current), Responses.where(swap, current, reference))
 
-    def update(self, observation: Observation, pair: Pair, feedback: NDArray[np.float64]) -> Metrics:
-        """One gradient step on the decided duels, with the bonus on their reference samples."""
-        decided = np.isin(feedback, (0.0, 1.0))
-        if not decided.any():
-            return {}
-        chosen, rejected = pair.rows(decided).ranked(feedback[decided] == 1.0)
-        return self.learner.step(
-            chosen, rejected,
-            bonus_responses=self._reference.rows(decided), bonus_coefficient=self.config.alpha,
-        )  # fmt: skip
+    def bonus(self, rejected: Responses, decided: NDArray[np.bool_]) -> ResponseLoss:
+        """On the reference samples of the decided duels."""
+        return ResponseLoss(self._reference.rows(decided), partial(xpo_bonus, coefficient=self.config.alpha))

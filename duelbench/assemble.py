@@ -48,6 +48,7 @@ def assemble(spec: RunSpec) -> Parts:
         evaluation_rng=functools.partial(streams.generator, "evaluation"),
         labels=spec.labels,
         batch=spec.batch,
+        demonstrate=getattr(env.unwrapped.problem, "demonstrations", None),
     )
     agent = registry.make_agent(spec.agent, setup, spec.agent_options)
     rows = max(1, round(spec.batch * getattr(agent, "prompts_per_label", 1.0)))

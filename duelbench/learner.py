@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from duelbench.losses import LOSSES, xpo_bonus
+from duelbench.losses import LOSSES
 from duelbench.protocols import Policy
+from duelbench.response_losses import ResponseLoss
 from duelbench.types import Metrics, Responses, concatenate
 
 
@@ -106,8 +108,7 @@ class PreferenceLearner:
         rejected: Responses,
         *,
         weights: NDArray[np.floating[Any]] | None = None,
-        bonus_responses: Responses | None = None,
-        bonus_coefficient: float = 0.0,
+        bonus: ResponseLoss | None = None,
     ) -> Metrics:
         """One gradient step on the mean loss of n pairs.
 
@@ -118,8 +119,7 @@ class PreferenceLearner:
             chosen: the preferred responses, shape (n,).
             rejected: the dispreferred responses to the same prompts, shape (n,).
             weights: factor of each pair's loss, (n,); None means 1.
-            bonus_responses: samples of the reference for the exploration bonus, shape (n,).
-            bonus_coefficient: alpha of ``xpo_bonus``.
+            bonus: a term added to the loss, of n responses: row i belongs to pair i.
 
         Returns:
             ``loss``; ``accuracy``, share of the counted pairs whose chosen response has the larger implicit reward;
@@ -135,26 +135,48 @@ class PreferenceLearner:
         kept = np.flatnonzero((chosen.actions != rejected.actions).astype(bool) & (factor != 0))
         if not kept.size:
             return {"loss": 0.0, "accuracy": float("nan"), "margin": float("nan"), "grad_norm": 0.0, "pairs": 0.0}
-        size = self.config.micro_batch or len(kept)
-        self._optimizer.zero_grad(set_to_none=True)
-        losses, margins = [], []
-        for start in range(0, len(kept), size):
-            rows = kept[start : start + size]
-            parts = [part.rows(rows) for part in (chosen, rejected, bonus_responses) if part is not None]
-            pair_losses, margin = self._batch_loss(parts, factor[rows], bonus_coefficient)
-            loss = pair_losses.sum() / n
-            self._backward(loss)
-            losses.append(loss.item())
+        margins = []
+
+        def losses(rows: NDArray[np.int64]) -> Tensor:
+            extra = None if bonus is None else bonus.rows(rows)
+            pair_losses, margin = self._batch_loss(chosen.rows(rows), rejected.rows(rows), factor[rows], extra)
             margins.append(margin)
-        gradient = self._descend()
+            return pair_losses
+
+        loss, gradient = self._step(kept, n, losses)
         margin = np.concatenate(margins)
         return {
-            "loss": sum(losses),
+            "loss": loss,
             "accuracy": float((margin > 0).mean()),
             "margin": float(margin.mean()),
             "grad_norm": gradient,
             "pairs": float(len(kept)),
         }
+
+    def fit(self, loss: ResponseLoss) -> Metrics:
+        """One gradient step on the mean loss of n responses, without pairs.
+
+        Returns:
+            ``loss``, and ``grad_norm`` before clipping.
+
+        Raises:
+            NonFiniteLossError: loss or gradient is not finite; the weights have not been touched.
+            RuntimeError: the first step did not move the parameters.
+        """
+        n = len(loss.responses)
+
+        def losses(rows: NDArray[np.int64]) -> Tensor:
+            part = loss.rows(rows)
+            return part(self.policy.log_probs(part.responses))
+
+        value, gradient = self._step(np.arange(n), n, losses)
+        return {"loss": value, "grad_norm": gradient}
+
+    @property
+    def beta(self) -> float:
+        """The pair loss's beta: the one that was set, or the loss's own default."""
+        default = inspect.signature(LOSSES[self.config.loss]).parameters["beta"].default
+        return float(default if self.config.beta is None else self.config.beta)
 
     def state_dict(self) -> dict[str, Any]:
         """The optimizer's state: nested dicts of tensors and numbers."""
@@ -172,16 +194,30 @@ class PreferenceLearner:
         self._optimizer.load_state_dict({"state": entries, "param_groups": groups})
         self.steps = int(state["steps"])
 
+    def _step(
+        self, rows: NDArray[np.int64], n: int, losses: Callable[[NDArray[np.int64]], Tensor]
+    ) -> tuple[float, float]:
+        """Step on the sum of these rows' losses divided by n; returns it, and the gradient's norm."""
+        size = self.config.micro_batch or len(rows)
+        self._optimizer.zero_grad(set_to_none=True)
+        parts = []
+        for start in range(0, len(rows), size):
+            loss = losses(rows[start : start + size]).sum() / n
+            self._backward(loss)
+            parts.append(loss.item())
+        return sum(parts), self._descend()
+
     def _batch_loss(
-        self, parts: list[Responses], factor: NDArray[np.float64], bonus_coefficient: float
+        self, chosen: Responses, rejected: Responses, factor: NDArray[np.float64], bonus: ResponseLoss | None
     ) -> tuple[Tensor, NDArray[np.float32]]:
-        """Losses (n,) of chosen, rejected and perhaps bonus responses, and how far the log-ratios are apart (n,)."""
+        """Losses (n,) of pairs with their bonus, and how far the log-ratios of each pair are apart (n,)."""
+        parts = [chosen, rejected] if bonus is None else [chosen, rejected, bonus.responses]
         log_probs = self.policy.log_probs(concatenate(parts)).split(len(factor))
-        losses = self._pair_losses(parts[0], parts[1], log_probs[0], log_probs[1])
+        losses = self._pair_losses(chosen, rejected, log_probs[0], log_probs[1])
         losses = losses * torch.as_tensor(factor, dtype=losses.dtype)
-        if len(parts) == 3:
-            losses = losses + xpo_bonus(log_probs[2], coefficient=bonus_coefficient)
-        reference = parts[0].reference_log_probs - parts[1].reference_log_probs
+        if bonus is not None:
+            losses = losses + bonus(log_probs[2])
+        reference = chosen.reference_log_probs - rejected.reference_log_probs
         return losses, (log_probs[0] - log_probs[1]).detach().numpy() - reference
 
     def _pair_losses(self, chosen: Responses, rejected: Responses, plus: Tensor, minus: Tensor) -> Tensor:

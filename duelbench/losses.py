@@ -1,4 +1,4 @@
-"""Preference losses and the exploration bonus: pure functions of log-probabilities.
+"""Preference losses of pairs: pure functions of log-probabilities.
 
 Every loss maps arrays of n pairs to n losses; averaging and masking belong to the learner. The letters follow the
 papers: y+ is the chosen and y- the rejected response, and
@@ -6,7 +6,7 @@ papers: y+ is the chosen and y- the rejected response, and
     Delta = [log pi(y+) - log pi_ref(y+)] - [log pi(y-) - log pi_ref(y-)]
 
 is the difference of the policy's implicit rewards. Log-probabilities are sums over the response tokens, in any
-floating dtype; the result has the same dtype.
+floating dtype; the result has the same dtype. Losses of single responses are in ``duelbench.response_losses``.
 """
 
 from __future__ import annotations
@@ -174,26 +174,6 @@ def simpo(
     """
     per_token = chosen / lengths_chosen - rejected / lengths_rejected
     return -logsigmoid(beta * (per_token - margin_ratio))
-
-
-def xpo_bonus(reference_samples: Tensor, *, coefficient: float) -> Tensor:
-    r"""Exploration bonus of XPO: added to a loss, it pushes probability away from what the reference says.
-
-    .. math:: \alpha \log\pi_\theta(\tilde y), \qquad \tilde y \sim \pi_\mathrm{ref}
-
-    Args:
-        reference_samples: log pi of responses that the reference sampled, (n,), nats.
-        coefficient: alpha, at least 0.
-
-    Returns:
-        The term of each sample, (n,); its mean is added to the mean loss, and both are minimised.
-
-    >>> xpo_bonus(torch.tensor([-8.0]), coefficient=0.25).tolist()
-    [-2.0]
-
-    Reference: Xie et al. 2024, algorithm 1 (arXiv 2405.21046).
-    """
-    return coefficient * reference_samples
 
 
 #: The losses by name. A learner hands each one, by argument name, what its signature asks for; the defaults of

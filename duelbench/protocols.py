@@ -1,4 +1,4 @@
-"""The five interfaces of duelbench. Anything with these methods fits; nothing needs to be inherited."""
+"""The interfaces of duelbench. Anything with these methods fits; nothing needs to be inherited."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ class Agent(Protocol):
 
     ``state_dict`` / ``load_state_dict`` are optional: a run of an agent without them resumes by replaying its
     journal from the first duel on.
+
+    An agent that never asks says in an attribute ``unlabelled_rounds`` how many rounds it wants. Its run is judged when
+    they are over, and the judgement is recorded at 0 labels and at the whole budget.
     """
 
     def propose(self, observation: Observation) -> Pair:
@@ -71,6 +74,24 @@ class Policy(Protocol):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what ``state_dict`` gave."""
+        ...
+
+
+@runtime_checkable
+class FinitePolicy(Policy, Protocol):
+    """A policy whose responses to a prompt can be listed."""
+
+    def everything(self, observation: Observation) -> Responses:
+        """All N responses of each prompt with the policy's log-probabilities, shape (B, N)."""
+        ...
+
+
+@runtime_checkable
+class MixturePolicy(Policy, Protocol):
+    """A policy that can also be sampled mixed with its reference."""
+
+    def sample_mixture(self, observation: Observation, n: int, rng: np.random.Generator, share: float) -> Responses:
+        """n responses for each prompt from the geometric mixture π^(1 − share) π_ref^share, shape (B, n)."""
         ...
 
 

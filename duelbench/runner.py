@@ -90,7 +90,8 @@ def _play(spec: RunSpec, folder: RunFolder, command: str, progress: Progress) ->
 def _loop(spec: RunSpec, folder: RunFolder, parts: Parts, at: Progressed, progress: Progress) -> None:
     started, tokens = time.perf_counter() - at.seconds, parts.policy.generated_tokens - at.tokens
     observation, _ = parts.env.reset(seed=parts.seeds, options={"start": at.round, "instance": spec.seed})
-    last_round = _ROUNDS_PER_BUDGET * (1 + spec.labels // spec.batch)
+    unlabelled = getattr(parts.agent, "unlabelled_rounds", 0)
+    last_round = unlabelled or _ROUNDS_PER_BUDGET * (1 + spec.labels // spec.batch)
     responses = None
     while not at.over:
         at.over = at.labels >= spec.labels or at.round >= last_round
@@ -99,7 +100,10 @@ def _loop(spec: RunSpec, folder: RunFolder, parts: Parts, at: Progressed, progre
             responses = _judge(spec, parts, at)
             tokens += parts.policy.generated_tokens - judging  # evaluation is not part of the method's compute
             at.seconds, at.tokens = time.perf_counter() - started, parts.policy.generated_tokens - tokens
-            _write(folder, parts, at)
+            if not unlabelled:
+                _write(folder, parts, at, [at.labels])
+            elif at.over:  # what it learned without labels it has at any number of them: a horizontal line
+                _write(folder, parts, at, [0, spec.labels])
         if not at.over:
             observation = _round(spec, parts, at, observation)
             progress(at.labels)
@@ -221,10 +225,12 @@ def _judge(spec: RunSpec, parts: Parts, at: Progressed) -> Responses:
 _CUMULATIVE = ("cumulative_average_regret", "cumulative_weak_regret", "cumulative_probability_regret")
 
 
-def _write(folder: RunFolder, parts: Parts, at: Progressed) -> None:
-    """Append the evaluation's row, then the checkpoint that knows of it."""
-    folder.append(at.metrics, {"labels": at.labels, "wall_seconds": at.seconds, "generated_tokens": float(at.tokens)})
-    at.rows += 1
+def _write(folder: RunFolder, parts: Parts, at: Progressed, places: list[int]) -> None:
+    """Append the evaluation's row at each of these numbers of labels, then the checkpoint that knows of it."""
+    compute = {"wall_seconds": at.seconds, "generated_tokens": float(at.tokens)}
+    for labels in places:
+        folder.append(at.metrics | {"labels": labels}, {"labels": labels} | compute)
+    at.rows += len(places)
     at.metrics = {}
     if hasattr(parts.agent, "state_dict"):
         save_checkpoint(folder.path / "checkpoint", {"at": vars(at), "agent": parts.agent.state_dict()})

@@ -71,6 +71,23 @@ class OracleProblem(Problem):
             self._utilities = np.asarray(flat, np.float64).reshape(self.task.references.shape)
         return self._utilities
 
+    def demonstrations(self, n: int) -> tuple[dict[str, Any], NDArray[Any]]:
+        """The first n duel prompts as an observation, and the stored response of the highest utility to each.
+
+        Raises:
+            ValueError: the task has fewer duel prompts, or its oracle no utilities to tell good responses by.
+        """
+        if not 0 < n <= self.n_prompts:
+            raise ValueError(f"expected 1 to {self.n_prompts} demonstrations, one a duel prompt, got {n}")
+        if self.stored_utilities is None:
+            raise ValueError(f"oracle {self.oracle.name!r} has no utilities, so no stored response is known to be good")
+        ids = np.arange(n)
+        return self.observe(ids), self._stored(ids, np.nanargmax(self.stored_utilities[:n], axis=-1))
+
+    def _stored(self, ids: Ids, columns: Ids) -> NDArray[Any]:
+        """Stored responses in the environment's form."""
+        return np.array(self.task.references[ids, columns].tolist(), dtype=object)
+
     def prompt_texts(self, ids: Ids) -> list[str]:
         """Prompts as text."""
         return [self.task.prompts[i] for i in ids]

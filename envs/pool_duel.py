@@ -64,6 +64,10 @@ class PoolProblem(OracleProblem):
         """The stored responses."""
         return self.task.references[ids, responses.astype(np.int64)].tolist()
 
+    def _stored(self, ids: Ids, columns: Ids) -> NDArray[Any]:
+        """Their columns."""
+        return columns
+
     def utilities(self, ids: Ids, responses: NDArray[Any]) -> Array | None:
         """Stored utilities: no text is scored."""
         stored = self.stored_utilities

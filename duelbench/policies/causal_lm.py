@@ -125,6 +125,22 @@ class CausalLMPolicy:
         batch = TokenBatch(prompts, lengths, owner, drawn.tokens, drawn.lengths)
         return self._responses(texts, batch, (len(texts), n), None if reference else drawn.log_probs)
 
+    def sample_mixture(self, observation: Observation, n: int, rng: np.random.Generator, share: float) -> Responses:
+        """n responses for each prompt from the token-by-token mixture π^(1 − share) π_ref^share, shape (B, n).
+
+        Raises:
+            ValueError: the sampler cannot mix two models.
+        """
+        if not isinstance(self.sampler, OwnSampler):
+            raise ValueError("the geometric mixture of policy and reference needs the policy option sampler='own'")
+        texts = tuple(observation["prompt"])
+        prompts, lengths = self._tokens.prompts(texts)
+        drawn = self.sampler.draw_mixture(prompts, lengths, n, rng, share)
+        self.generated_tokens += int(drawn.lengths.sum())
+        owner = torch.arange(len(texts)).repeat_interleave(n)
+        batch = TokenBatch(prompts, lengths, owner, drawn.tokens, drawn.lengths)
+        return self._responses(texts, batch, (len(texts), n), drawn.log_probs)
+
     def score(self, prompts: Sequence[str], texts: Sequence[str]) -> Responses:
         """Given texts as responses, shape (B,): tokenised, ended, cut after ``max_new_tokens``, and scored."""
         tokens, lengths = self._tokens.prompts(prompts)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import log_softmax
 from torch import nn
 
 from duelbench.types import Observation, Responses
@@ -51,25 +52,30 @@ class PoolPolicy:
         greedy: bool = False,
     ) -> Responses:
         """n responses a prompt by inverse CDF, with replacement; ``greedy`` takes the most probable one."""
-        features, reference_log_probs = observation["features"], _reference(observation)  # (B, N, d), (B, N)
-        with torch.no_grad():
-            log_probs = reference_log_probs if reference else self._all_log_probs(features, reference_log_probs).numpy()
+        log_probs = _reference(observation) if reference else self._current(observation)  # (B, N)
         uniforms = rng.random((len(log_probs), n))
         if greedy:
-            columns = np.repeat(log_probs.argmax(-1)[:, None], n, axis=1)
-        else:
-            cdf = np.exp(log_probs.astype(np.float64)).cumsum(-1)
-            columns = (uniforms[:, :, None] * cdf[:, None, -1:] >= cdf[:, None, :]).sum(-1)  # (B, n)
-        rows = np.arange(len(columns))[:, None]
-        return Responses(
-            prompts=tuple(observation.get("prompt", [""] * len(columns))),  # bare features have no text
-            actions=columns.astype(np.int64),
-            log_probs=log_probs[rows, columns].astype(np.float32),
-            reference_log_probs=reference_log_probs[rows, columns],
-            lengths=np.ones(columns.shape, np.int64),
-            features=features[rows, columns],
-            context={"features": features, "reference_log_probs": reference_log_probs},
-        )
+            return _responses(observation, log_probs, np.repeat(log_probs.argmax(-1)[:, None], n, axis=1))
+        return _responses(observation, log_probs, _invert(log_probs, uniforms))
+
+    def sample_mixture(self, observation: Observation, n: int, rng: np.random.Generator, share: float) -> Responses:
+        """n responses a prompt from the normalised geometric mixture π^(1 − share) π_ref^share, shape (B, n)."""
+        mixed = (1.0 - share) * self._current(observation) + share * _reference(observation)
+        log_probs = log_softmax(mixed, axis=-1)
+        return _responses(observation, log_probs, _invert(log_probs, rng.random((len(log_probs), n))))
+
+    def everything(self, observation: Observation) -> Responses:
+        """All N responses of each prompt with the policy's log-probabilities, shape (B, N)."""
+        log_probs = self._current(observation)
+        return _responses(observation, log_probs, np.tile(np.arange(log_probs.shape[1]), (len(log_probs), 1)))
+
+    def _current(self, observation: Observation) -> NDArray[np.float32]:
+        """log π_θ of the N responses, (B, N)."""
+        with torch.no_grad():
+            everything: NDArray[np.float32] = self._all_log_probs(
+                observation["features"], _reference(observation)
+            ).numpy()
+        return everything
 
     def log_probs(self, responses: Responses) -> torch.Tensor:
         """log π_θ(y | x) of responses (B,), with gradient."""
@@ -102,3 +108,25 @@ def _reference(observation: Observation) -> NDArray[np.float32]:
         return observation["reference_log_probs"]
     shape = observation["features"].shape[:2]
     return np.full(shape, -np.log(shape[1]), np.float32)
+
+
+def _invert(log_probs: NDArray[np.float32], uniforms: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Columns drawn by inverse CDF: (B, N), (B, n) -> (B, n)."""
+    cdf = np.exp(log_probs.astype(np.float64)).cumsum(-1)
+    columns: NDArray[np.int64] = (uniforms[:, :, None] * cdf[:, None, -1:] >= cdf[:, None, :]).sum(-1)
+    return columns
+
+
+def _responses(observation: Observation, log_probs: NDArray[np.float32], columns: NDArray[np.int64]) -> Responses:
+    """The responses in these columns (B, n), drawn from a distribution over the pool (B, N)."""
+    features, reference_log_probs = observation["features"], _reference(observation)
+    rows = np.arange(len(columns))[:, None]
+    return Responses(
+        prompts=tuple(observation.get("prompt", [""] * len(columns))),  # bare features have no text
+        actions=columns.astype(np.int64),
+        log_probs=log_probs[rows, columns].astype(np.float32),
+        reference_log_probs=reference_log_probs[rows, columns],
+        lengths=np.ones(columns.shape, np.int64),
+        features=features[rows, columns],
+        context={"features": features, "reference_log_probs": reference_log_probs},
+    )

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from duelbench.policies.mixture import MixtureDecoder, mix
 from duelbench.policies.network import Network
 from duelbench.policies.sampling import Drawn, generate
 
@@ -65,6 +66,15 @@ class OwnSampler:
         with torch.no_grad():
             decoder, logits = network.decoder(prompts, lengths, n, self._steps)
             return generate(decoder, logits, uniforms, self._end, self._steps, self._temperature)
+
+    def draw_mixture(self, prompts: Tensor, lengths: Tensor, n: int, rng: np.random.Generator, share: float) -> Drawn:
+        """As ``draw``, from the geometric mixture with this share of the reference."""
+        uniforms = torch.from_numpy(rng.random((len(prompts) * n, self._steps)))
+        with torch.no_grad():
+            decoder, logits = self._policy.decoder(prompts, lengths, n, self._steps)
+            second, reference = self._reference.decoder(prompts, lengths, n, self._steps)
+            both, first = MixtureDecoder(decoder, second, share), mix(logits, reference, share)
+            return generate(both, first, uniforms, self._end, self._steps, self._temperature)
 
     def changed(self) -> None:
         """Nothing is copied, so nothing goes stale."""

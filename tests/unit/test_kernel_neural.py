@@ -190,7 +190,7 @@ def test_the_defaults_name_what_exists(env_id):
 
 
 @pytest.mark.parametrize("kwargs", [{}, {"fresh": False}], ids=["fresh", "fixed"])
-@pytest.mark.parametrize("agent", sorted(AGENTS))
+@pytest.mark.parametrize("agent", sorted(set(AGENTS) - {"isara"}))  # which needs demonstrations
 def test_agents_that_align_a_policy_play_the_neural_family(agent, kwargs, tmp_path):
     defaults = ENV_DEFAULTS["NeuralDuel-v0"]
     fast = {"ensemble.members": 4, "ensemble.hidden": 12} if agent.startswith("sea") else {}

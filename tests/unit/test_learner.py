@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import nn
 
 from duelbench.learner import LearnerConfig, NonFiniteLossError, PreferenceLearner
 from duelbench.policies.causal_lm import CausalLMPolicy
+from duelbench.response_losses import ResponseLoss, xpo_bonus
 from duelbench.types import Responses, concatenate
 
 
@@ -89,10 +91,10 @@ def test_the_bonus_is_added_and_lowers_reference_samples() -> None:
     want = plain["loss"] + 0.5 * table.logits.log_softmax(0)[2].item()
     ours = PreferenceLearner(table, LearnerConfig(learning_rate=0.05))
     pair = (responses([0, 1]), responses([3, 4]))
-    metrics = ours.step(*pair, bonus_responses=responses([2, 2]), bonus_coefficient=0.5)
+    metrics = ours.step(*pair, bonus=ResponseLoss(responses([2, 2]), partial(xpo_bonus, coefficient=0.5)))
     assert metrics["loss"] == pytest.approx(want)
     strong = learner(learning_rate=0.05)
-    strong.step(*pair, bonus_responses=responses([2, 2]), bonus_coefficient=100.0)
+    strong.step(*pair, bonus=ResponseLoss(responses([2, 2]), partial(xpo_bonus, coefficient=100.0)))
     assert strong.policy.log_probs(responses([2])) < Table().log_probs(responses([2]))
 
 

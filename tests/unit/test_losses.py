@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from duelbench.losses import LOSSES, dpo, ipo, simpo, slic, xpo_bonus
+from duelbench.losses import LOSSES, dpo, ipo, simpo, slic
+from duelbench.response_losses import xpo_bonus
 
 N = 7
 
