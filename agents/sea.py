@@ -38,7 +38,7 @@ class SEAConfig:
     """Hyper-parameters of SEA.
 
     Attributes:
-        selection: pair-selection rule, a name in ``duelbench.acquisition.RULES`` (``bai``, ``ee``, …).
+        selection: pair-selection rule, a name in ``duelbench.acquisition.RULES`` (``bai``, ``ee``, ``infomax``, …).
         candidates: M, responses sampled a prompt (paper: 20; time grows with M).
         real_share: γ, share of the duels that the oracle labels after the burn-in (paper: 0.7; 1 turns mixing off).
         burn_in: labels before mixing begins, as a share of the budget (paper: 1k of 50k).
@@ -90,9 +90,7 @@ class SEA(LearningAgent):
             return partial(acquisition.bai_thompson, scale=c.bai_scale, member=c.member)
         if c.selection == "ee":
             return partial(acquisition.ee_thompson, clash=c.clash, member=c.member)
-        if c.selection not in acquisition.RULES:
-            raise ValueError(f"unknown selection {c.selection!r}: expected one of {sorted(acquisition.RULES)}")
-        return acquisition.RULES[c.selection]
+        return acquisition.find_rule(c.selection)
 
     def propose(self, observation: Observation) -> Pair:
         """Thompson duels; those that the ensemble labels are not asked."""
