@@ -29,7 +29,12 @@ from numpy.typing import NDArray
 
 from duelbench import acquisition
 from duelbench.agents.base import LearningAgent, Setup
-from duelbench.posteriors.ensemble import EnsembleConfig, EnsemblePosterior
+from duelbench.posteriors.dropout import DropoutConfig
+from duelbench.posteriors.ensemble import EnsembleConfig
+from duelbench.posteriors.gibbs import GibbsConfig
+from duelbench.posteriors.laplace import LaplaceConfig
+from duelbench.posteriors.prior_ensemble import PriorEnsembleConfig
+from duelbench.posteriors.registry import find_posterior
 from duelbench.types import Metrics, Observation, Pair, Responses
 
 
@@ -50,7 +55,12 @@ class SEAConfig:
         best_of: responses from which the ensemble's mean picks the one deployed; 1 deploys the policy itself.
         train_policy: False learns the ensemble only and leaves the policy as it is (with ``best_of``: variant 7 of the
             paper's table 1, after Dwaracherla et al. 2024).
-        ensemble: the reward model.
+        posterior: the reward model, a name in ``duelbench.posteriors.registry.POSTERIORS``.
+        ensemble: options of that posterior, as are the fields below.
+        prior_ensemble: likewise.
+        dropout: likewise.
+        laplace: likewise.
+        gibbs: likewise.
     """
 
     selection: str = "bai"
@@ -64,7 +74,12 @@ class SEAConfig:
     mixing: Literal["bernoulli", "count"] = "bernoulli"
     best_of: int = 1
     train_policy: bool = True
+    posterior: str = "ensemble"
     ensemble: EnsembleConfig = field(default_factory=EnsembleConfig)
+    prior_ensemble: PriorEnsembleConfig = field(default_factory=PriorEnsembleConfig)
+    dropout: DropoutConfig = field(default_factory=DropoutConfig)
+    laplace: LaplaceConfig = field(default_factory=LaplaceConfig)
+    gibbs: GibbsConfig = field(default_factory=GibbsConfig)
 
 
 class SEA(LearningAgent):
@@ -80,7 +95,8 @@ class SEA(LearningAgent):
 
     def __init__(self, setup: Setup, config: Any = None, rule: acquisition.Rule | None = None) -> None:
         super().__init__(setup, config)
-        self.posterior = EnsemblePosterior(self.policy.feature_dim, self.rng, self.config.ensemble)
+        options = getattr(self.config, self.config.posterior, None)
+        self.posterior = find_posterior(self.config.posterior)(self.policy.feature_dim, self.rng, options)
         self.rule = rule or self._named_rule()
         self.labels_seen = 0
 
