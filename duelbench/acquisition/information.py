@@ -99,7 +99,10 @@ def _gain_on_best(rewards: Rewards, wins: Floats) -> Floats:
 
 
 def _mixtures(regret: Floats, gain: Floats) -> tuple[Floats, Floats]:
-    """Best share of the second of two pairs, and the ratio it gives, for all pairs of pairs: two (B, P, P)."""
+    """Best share of the second of two pairs, and the ratio it gives, for all pairs of pairs: two (B, P, P).
+
+    Where mixing is no better than the better of the two alone, any end will do: that one meets itself as well.
+    """
     delta, info = regret[:, :, None], gain[:, :, None]
     more_delta, more_info = regret[:, None, :] - delta, gain[:, None, :] - info
     slope = more_delta * more_info

@@ -18,7 +18,7 @@ from duelbench.posteriors.dropout import DropoutConfig, DropoutPosterior
 from duelbench.posteriors.ensemble import EnsembleConfig, forward
 from duelbench.posteriors.gibbs import GibbsConfig, GibbsPosterior
 from duelbench.posteriors.laplace import LaplaceConfig, LaplacePosterior, posterior_mode
-from duelbench.posteriors.polya_gamma import polya_gamma
+from duelbench.posteriors.polya_gamma import _accept, polya_gamma
 from duelbench.posteriors.prior_ensemble import PriorEnsembleConfig, PriorEnsemblePosterior
 from duelbench.posteriors.registry import find_posterior
 
@@ -166,6 +166,18 @@ def test_polya_gamma_has_the_moments_and_the_laplace_transform_of_its_definition
         exact = np.exp(z / 2 - root) * (1 + np.exp(-z)) / (1 + np.exp(-2 * root))  # cosh(z / 2) / cosh(root)
         assert abs(values.mean() - exact) < 4.5 * values.std() / np.sqrt(n)
     assert drawn.min() > 0
+
+
+@pytest.mark.parametrize("x", [0.3, 0.6399, 0.6401, 1.5])
+def test_a_proposal_is_accepted_as_often_as_the_series_says(x: float) -> None:
+    """The density's series at x over its first term; it is close to 1 but where the two forms of the series meet."""
+    k = np.arange(40) + 0.5
+    short, long = np.exp(-2 * k**2 / x) * (2 / (np.pi * x)) ** 1.5, np.exp(-0.5 * k**2 * np.pi**2 * x)
+    terms = k * (short if x <= 0.64 else long) * (-1.0) ** np.arange(40)
+    n = 400_000
+    rate = _accept(np.full(n, x), np.random.default_rng(0)).mean()
+    exact = terms.sum() / terms[0]
+    assert abs(rate - exact) < 4.5 * np.sqrt(max(exact * (1 - exact), 1e-9) / n)
 
 
 def test_polya_gamma_is_even_in_z_and_keeps_the_shape() -> None:

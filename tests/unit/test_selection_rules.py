@@ -12,6 +12,7 @@ import pytest
 
 from duelbench import acquisition
 from duelbench.acquisition import RULES
+from duelbench.acquisition.information import _mixtures
 
 Table = list[list[float]]  # one prompt: E samples x M candidates
 SURE = ["bald", "best_worst", "delta_ucb", "infomax", "knowledge_gradient", "maxminlcb"]  # no draw decides
@@ -221,6 +222,25 @@ def test_ids_draws_from_the_distribution_of_the_smallest_ratio() -> None:
         for one, other in itertools.permutations(np.eye(len(pairs)), 2):
             others += [ratio((1 - q) * one + q * other) for q in np.linspace(0, 1, 51)]
         assert ratio(share) <= min(others) * 1.01
+
+
+def test_two_pairs_mixed_or_one_alone_have_no_better_share() -> None:
+    rng = np.random.default_rng(0)
+    regret, gain = rng.uniform(0.0, 2.0, (30, 4)), rng.uniform(0.001, 0.7, (30, 4)) ** 3
+    share, ratio = _mixtures(regret, gain)
+    mixed = 0
+    for b, one in itertools.product(range(30), range(4)):
+        for other in range(one, 4):
+            q = np.append(np.linspace(0.0, 1.0, 201), share[b, one, other])
+            ratios = ((1 - q) * regret[b, one] + q * regret[b, other]) ** 2 / (
+                (1 - q) * gain[b, one] + q * gain[b, other]
+            )
+            assert ratio[b, one, other] == pytest.approx(ratios[-1])
+            if one != other:
+                found = min(ratio[b, one, other], ratio[b, one, one], ratio[b, other, other])
+                assert found <= ratios.min() + 1e-9
+                mixed += 0 < share[b, one, other] < 1
+    assert mixed > 20
 
 
 def test_ids_plays_the_best_pair_once_the_best_is_known() -> None:
