@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -82,6 +83,12 @@ def spec_of(cell: Cell, setting: tuple[str, dict[str, Any]], seed: int) -> RunSp
         agent_options=options, policy={"model": model} | scale.policy,
         learner={"loss": optimizer, "beta": BETAS[optimizer], "learning_rate": scale.learning_rate[optimizer]},
     )  # fmt: skip
+
+
+def specs_of(part: Part, cell: Cell) -> Callable[[int], RunSpec]:
+    """The run of a cell with each seed."""
+    setting = cells(part)[cell]
+    return lambda seed: spec_of(cell, setting, seed)
 
 
 def part_specs(part: Part, seeds: int) -> list[RunSpec]:
