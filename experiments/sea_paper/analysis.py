@@ -18,7 +18,7 @@ import tyro
 from duelbench.curves import multipliers
 from duelbench.experiments.sea_paper.figures import draw_parts
 from duelbench.experiments.sea_paper.records import Records, add_records
-from duelbench.experiments.sea_paper.sweep import AGENTS, OPTIMIZERS, RULES, SCALES, VARIANTS, Part, specs_of
+from duelbench.experiments.sea_paper.sweep import AGENTS, OPTIMIZERS, RULES, SCALES, VARIANTS, Part, run_ids
 from duelbench.findings import multiplier_text, signed
 from duelbench.record import load_runs, write_atomic
 from duelbench.stats import mean_interval, paired_differences, standard_error
@@ -99,7 +99,7 @@ def _compared(
 
 def _scores(records: Records, part: Part, where: tuple[str, str], metric: str, *, average: bool = False) -> Scores:
     read = records.average if average else records.final
-    return lambda name: read(specs_of(part, (*where, name)), metric)
+    return lambda name: read(run_ids(part, (*where, name)), metric)
 
 
 def comparison_table(names: list[str], base: str, columns: dict[str, tuple[Scores, int]]) -> str:
@@ -133,7 +133,7 @@ def _against(scores: Scores, name: str, base: str, digits: int) -> str:
 def _saving(records: Records, scale: str, optimizer: str) -> str:
     """How many times fewer labels SEA needs than ``online`` for what ``online`` reaches."""
     pair = [
-        records.stacked(specs_of("scales", (scale, optimizer, name)), "offline_win_rate") for name in ("online", "sea")
+        records.stacked(run_ids("scales", (scale, optimizer, name)), "offline_win_rate") for name in ("online", "sea")
     ]
     online, sea = pair
     if online is None or sea is None or min(len(online), len(sea)) < 3:

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 
 from duelbench.curves import curve_band
 from duelbench.drawing import FAINT, MUTED, Style, caption, legend, save_png, styles
-from duelbench.experiments.sea_paper.records import Records, Specs
-from duelbench.experiments.sea_paper.sweep import AGENTS, OPTIMIZERS, RULES, SCALES, VARIANTS, Part, specs_of
+from duelbench.experiments.sea_paper.records import Ids, Records
+from duelbench.experiments.sea_paper.sweep import AGENTS, OPTIMIZERS, RULES, SCALES, VARIANTS, Part, run_ids
 from duelbench.stats import BAND_MIN_RUNS
 
 _BANDS = f"Means; bands: 95 % whole-run bootstrap, from {BAND_MIN_RUNS} seeds. Dotted: the level at the start."
@@ -32,7 +32,7 @@ def _scales(records: Records, figure: Figure) -> None:
     for row, (scale, axes_of) in enumerate(zip(SCALES, grid, strict=True)):
         for optimizer, axes in zip(OPTIMIZERS, axes_of, strict=True):
             for name, style in shown.items():
-                curve(axes, records, specs_of("scales", (scale, optimizer, name)), "offline_win_rate", style)
+                curve(axes, records, run_ids("scales", (scale, optimizer, name)), "offline_win_rate", style)
             dress(axes, f"{scale}, {optimizer.upper()}", "labels" if row == len(SCALES) - 1 else "")
         axes_of[0].set_ylabel("offline win rate")
     legend(figure, shown)
@@ -44,15 +44,15 @@ def _parts(records: Records, part: Part, names: list[str], figure: Figure) -> No
     shown = styles(names)
     for axes, metric in zip(figure.subplots(1, 2), ("offline_win_rate", "online_win_rate"), strict=True):
         for name, style in shown.items():
-            curve(axes, records, specs_of(part, ("tiny", "dpo", name)), metric, style)
+            curve(axes, records, run_ids(part, ("tiny", "dpo", name)), metric, style)
         dress(axes, metric.replace("_", " "), "labels")
     legend(figure, shown)
     caption(figure, f"tiny, DPO. {_BANDS}")
 
 
-def curve(axes: Axes, records: Records, specs: Specs, metric: str, style: Style) -> None:
+def curve(axes: Axes, records: Records, ids: Ids, metric: str, style: Style) -> None:
     """The mean over seeds, and its band if there are enough; nothing if there are no runs."""
-    curves = records.stacked(specs, metric)
+    curves = records.stacked(ids, metric)
     if curves is None:
         return
     color, dashes = style

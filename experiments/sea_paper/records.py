@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,6 @@ import numpy as np
 from duelbench.curves import Curves, align
 from duelbench.drawing import save_csv
 from duelbench.record import Run
-from duelbench.spec import RunSpec
 
 METRICS = (
     "offline_win_rate", "online_win_rate", "offline_utility", "simple_regret", "cumulative_average_regret",
@@ -21,8 +20,8 @@ METRICS = (
 )  # fmt: skip
 COSTS = ("wall_seconds", "generated_tokens")
 MOST_SEEDS = 100
-Specs = Callable[[int], RunSpec]
-"""The run of something that is compared, with each seed."""
+Ids = Sequence[str]
+"""Ids of the runs of something that is compared, with seeds 0, 1, …; most of them were never played."""
 RECORDS = Path(__file__).with_name("records.csv")
 
 
@@ -71,26 +70,26 @@ class Records:
                         runs[row["run_id"]][name].append(float(value or "nan"))
         return cls(runs)
 
-    def curves(self, specs: Specs, metric: str) -> dict[int, tuple[list[float], list[float]]]:
+    def curves(self, ids: Ids, metric: str) -> dict[int, tuple[list[float], list[float]]]:
         """{seed: (labels, values)} of the finished runs, where the metric is known."""
         found = {}
-        for seed in range(MOST_SEEDS):
-            run = self.runs.get(specs(seed).run_id)
+        for seed, run_id in enumerate(ids):
+            run = self.runs.get(run_id)
             if run is not None:
                 known = [(x, y) for x, y in zip(run["labels"], run[metric], strict=True) if np.isfinite(y)]
                 found[seed] = ([x for x, _ in known], [y for _, y in known])
         return found
 
-    def final(self, specs: Specs, metric: str) -> dict[int, float]:
+    def final(self, ids: Ids, metric: str) -> dict[int, float]:
         """{seed: last value}."""
-        return {seed: values[-1] for seed, (_, values) in self.curves(specs, metric).items() if values}
+        return {seed: values[-1] for seed, (_, values) in self.curves(ids, metric).items() if values}
 
-    def average(self, specs: Specs, metric: str) -> dict[int, float]:
+    def average(self, ids: Ids, metric: str) -> dict[int, float]:
         """{seed: mean over the judgements after the first}: the anytime score."""
-        curves = self.curves(specs, metric)
+        curves = self.curves(ids, metric)
         return {seed: float(np.mean(values[1:])) for seed, (_, values) in curves.items() if len(values) > 1}
 
-    def stacked(self, specs: Specs, metric: str) -> Curves | None:
+    def stacked(self, ids: Ids, metric: str) -> Curves | None:
         """All seeds' curves on the labels that they share."""
-        found = [c for c in self.curves(specs, metric).values() if c[0]]
+        found = [c for c in self.curves(ids, metric).values() if c[0]]
         return align([labels for labels, _ in found], [values for _, values in found]) if found else None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Literal
 
+from duelbench.experiments.sea_paper.records import MOST_SEEDS
 from duelbench.spec import RunSpec
 
 AGENTS = ("offline", "online", "apl", "xpo", "sea")
@@ -85,10 +86,11 @@ def spec_of(cell: Cell, setting: tuple[str, dict[str, Any]], seed: int) -> RunSp
     )  # fmt: skip
 
 
-def specs_of(part: Part, cell: Cell) -> Callable[[int], RunSpec]:
-    """The run of a cell with each seed."""
+@cache
+def run_ids(part: Part, cell: Cell) -> tuple[str, ...]:
+    """Ids of a cell's runs by seed."""
     setting = cells(part)[cell]
-    return lambda seed: spec_of(cell, setting, seed)
+    return tuple(spec_of(cell, setting, seed).run_id for seed in range(MOST_SEEDS))
 
 
 def part_specs(part: Part, seeds: int) -> list[RunSpec]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Literal
 
 from duelbench.agents.selection import SELECTION_AGENTS
+from duelbench.experiments.sea_paper.records import MOST_SEEDS
 from duelbench.prompt_selection import SCORES
 from duelbench.spec import RunSpec
 
@@ -64,6 +66,13 @@ def specs_of(part: Part, cell: Cell) -> Callable[[int], RunSpec]:
         evaluation_repeats=place.repeats, env_kwargs=place.env_kwargs, agent_options=options, policy=place.policy,
         learner={"learning_rate": place.learning_rate},
     )  # fmt: skip
+
+
+@cache
+def run_ids(part: Part, cell: Cell) -> tuple[str, ...]:
+    """Ids of a cell's runs by seed."""
+    spec = specs_of(part, cell)
+    return tuple(spec(seed).run_id for seed in range(MOST_SEEDS))
 
 
 def part_specs(part: Part, places: tuple[str, ...], seeds: int) -> list[RunSpec]:
