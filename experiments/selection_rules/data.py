@@ -20,7 +20,7 @@ from duelbench.types import Verdict
 
 Features = NDArray[np.float32]
 Floats = NDArray[np.float64]
-_DUELS = 4000  # held out
+_DUELS, _DUELS_OF_TEXT = 4000, 1000  # held out; a language model has to read the latter
 _AT_ONCE = 64  # prompts of the language model's features
 
 
@@ -115,24 +115,18 @@ def text_features(parts: Parts, texts: NDArray[Any]) -> Features:
 
 def held_out_duels(parts: Parts, seed: int) -> HeldOut:
     """Random duels on the prompts that judge the deployed policy."""
-    env, rng = parts.env.unwrapped, np.random.default_rng(seed)
+    problem, rng = parts.env.unwrapped.problem, np.random.default_rng(seed)
     parts.env.reset(seed=parts.seeds, options={"start": 0, "instance": seed})
-    problem = env.problem
-    ids = rng.choice(problem.heldout_ids(), size=_DUELS)
-    task = getattr(problem, "task", None)
-    n_responses = task.references.shape[1] if task is not None else problem.arms
-    first = rng.integers(n_responses, size=_DUELS)
-    second = (first + rng.integers(1, n_responses, size=_DUELS)) % n_responses
-    if hasattr(parts.policy, "score"):
-        sides = [
-            np.stack([np.array(task.prompts, object)[ids], task.references[ids, side]], 1) for side in (first, second)
-        ]
-        one, other = (text_features(parts, side) for side in sides)
-        utilities = problem.stored_utilities
-        chance = expit((utilities[ids, first] - utilities[ids, second]) / problem.temperature)
-    else:
-        features = problem.observe(ids)["features"]
-        rows = np.arange(_DUELS)
-        one, other = features[rows, first], features[rows, second]
+    of_text = hasattr(parts.policy, "score")
+    ids = rng.choice(problem.heldout_ids(), size=_DUELS_OF_TEXT if of_text else _DUELS)
+    n_responses = problem.arms if hasattr(problem, "arms") else problem.task.references.shape[1]
+    first = rng.integers(n_responses, size=len(ids))
+    second = (first + rng.integers(1, n_responses, size=len(ids))) % n_responses
+    if not of_text:
+        rows, features = np.arange(len(ids)), problem.observe(ids)["features"]
         chance = problem.preference(ids, first, second)
-    return HeldOut(one, other, np.asarray(chance, np.float64))
+        return HeldOut(features[rows, first], features[rows, second], np.asarray(chance, np.float64))
+    prompts = np.asarray(problem.task.prompts, dtype=object)[ids]
+    texts = [problem.task.references[ids, side] for side in (first, second)]
+    one, other = (text_features(parts, np.stack([prompts, text], axis=1)) for text in texts)
+    return HeldOut(one, other, np.asarray(problem.preference(ids, *texts), np.float64))

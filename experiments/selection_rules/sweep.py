@@ -42,7 +42,9 @@ PLACES = {
     "tiny": Place("LLMDuel-v0", 512, 2, 5e-4, {"model": "tiny"}, {"task": "short-writing"}),
 }
 RULES = tuple(name for name in SELECTION_AGENTS if name != "ee4llm")
-PROMPTS = {"all prompts": {}} | {name: {"prompt_selection": name} for name in ("design", *SCORES)}
+PROMPTS: dict[str, dict[str, Any]] = {"all prompts": {}} | {
+    name: {"prompt_selection": name} for name in ("design", *SCORES)
+}
 """Prompt selection by name; each keeps one prompt of four, and pairs are BAI-TS's."""
 
 Part = Literal["rules", "prompts"]
