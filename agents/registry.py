@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from duelbench.agents.selection import SELECTION_AGENTS
 from duelbench.suggest import did_you_mean
 
 AGENTS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -31,6 +32,7 @@ AGENTS: dict[str, tuple[str, dict[str, Any]]] = {
     "linvit": ("duelbench.agents.linvit:LINVIT", {}),
     "sea": ("duelbench.agents.sea:SEA", {"selection": "bai"}),
     "sea-ee": ("duelbench.agents.sea:SEA", {"selection": "ee"}),
+    **{name: ("duelbench.agents.sea:SEA", options) for name, (_, options) in SELECTION_AGENTS.items()},
 }
 """Name -> (class, options that make the name), of the agents that align a policy."""
 
@@ -165,7 +167,9 @@ def _like(current: Any, value: Any, key: str) -> Any:
 
 
 def summary_line(name: str, *, arms: bool = False) -> str:
-    """First line of what an agent's module says of it."""
+    """First line of what an agent's module says of it; of a rule that goes by an agent's name, what that rule is."""
+    if not arms and name in SELECTION_AGENTS:
+        return SELECTION_AGENTS[name][0]
     cls, _ = find_agent(name, arms=arms)
     module = inspect.getmodule(cls)
     return (inspect.getdoc(module) or inspect.getdoc(cls) or "").split("\n")[0]

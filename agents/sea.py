@@ -29,7 +29,13 @@ from numpy.typing import NDArray
 
 from duelbench import acquisition
 from duelbench.agents.base import LearningAgent, Setup
-from duelbench.posteriors.ensemble import EnsembleConfig, EnsemblePosterior
+from duelbench.posteriors.dropout import DropoutConfig
+from duelbench.posteriors.ensemble import EnsembleConfig
+from duelbench.posteriors.gibbs import GibbsConfig
+from duelbench.posteriors.laplace import LaplaceConfig
+from duelbench.posteriors.prior_ensemble import PriorEnsembleConfig
+from duelbench.posteriors.registry import find_posterior
+from duelbench.prompt_selection import Proposal, find_prompt_selection
 from duelbench.types import Metrics, Observation, Pair, Responses
 
 
@@ -38,8 +44,10 @@ class SEAConfig:
     """Hyper-parameters of SEA.
 
     Attributes:
-        selection: pair-selection rule, a name in ``duelbench.acquisition.RULES`` (``bai``, ``ee``, …).
+        selection: pair-selection rule, a name in ``duelbench.acquisition.RULES`` (``bai``, ``ee``, ``infomax``, …).
         candidates: M, responses sampled a prompt (paper: 20; time grows with M).
+        prompt_selection: which prompts are worth a label, a name in ``duelbench.prompt_selection``; ``none`` takes all.
+        oversample: prompts seen for each that is kept, where prompts are selected.
         real_share: γ, share of the duels that the oracle labels after the burn-in (paper: 0.7; 1 turns mixing off).
         burn_in: labels before mixing begins, as a share of the budget (paper: 1k of 50k).
         bai_scale: BAI maximises the variance of the ``probability`` or of the ``logit``.
@@ -50,11 +58,18 @@ class SEAConfig:
         best_of: responses from which the ensemble's mean picks the one deployed; 1 deploys the policy itself.
         train_policy: False learns the ensemble only and leaves the policy as it is (with ``best_of``: variant 7 of the
             paper's table 1, after Dwaracherla et al. 2024).
-        ensemble: the reward model.
+        posterior: the reward model, a name in ``duelbench.posteriors.registry.POSTERIORS``.
+        ensemble: options of that posterior, as are the fields below.
+        prior_ensemble: likewise.
+        dropout: likewise.
+        laplace: likewise.
+        gibbs: likewise.
     """
 
     selection: str = "bai"
     candidates: int = 16
+    prompt_selection: str = "none"
+    oversample: float = 4.0
     real_share: float = 0.7
     burn_in: float = 0.02
     bai_scale: Literal["probability", "logit"] = "probability"
@@ -64,7 +79,12 @@ class SEAConfig:
     mixing: Literal["bernoulli", "count"] = "bernoulli"
     best_of: int = 1
     train_policy: bool = True
+    posterior: str = "ensemble"
     ensemble: EnsembleConfig = field(default_factory=EnsembleConfig)
+    prior_ensemble: PriorEnsembleConfig = field(default_factory=PriorEnsembleConfig)
+    dropout: DropoutConfig = field(default_factory=DropoutConfig)
+    laplace: LaplaceConfig = field(default_factory=LaplaceConfig)
+    gibbs: GibbsConfig = field(default_factory=GibbsConfig)
 
 
 class SEA(LearningAgent):
@@ -80,8 +100,11 @@ class SEA(LearningAgent):
 
     def __init__(self, setup: Setup, config: Any = None, rule: acquisition.Rule | None = None) -> None:
         super().__init__(setup, config)
-        self.posterior = EnsemblePosterior(self.policy.feature_dim, self.rng, self.config.ensemble)
+        options = getattr(self.config, self.config.posterior, None)
+        self.posterior = find_posterior(self.config.posterior)(self.policy.feature_dim, self.rng, options)
         self.rule = rule or self._named_rule()
+        self.prompts = find_prompt_selection(self.config.prompt_selection, self.policy.feature_dim)
+        self.prompts_per_label = self.config.oversample if self.prompts else 1.0
         self.labels_seen = 0
 
     def _named_rule(self) -> acquisition.Rule:
@@ -90,16 +113,15 @@ class SEA(LearningAgent):
             return partial(acquisition.bai_thompson, scale=c.bai_scale, member=c.member)
         if c.selection == "ee":
             return partial(acquisition.ee_thompson, clash=c.clash, member=c.member)
-        if c.selection not in acquisition.RULES:
-            raise ValueError(f"unknown selection {c.selection!r}: expected one of {sorted(acquisition.RULES)}")
-        return acquisition.RULES[c.selection]
+        return acquisition.find_rule(c.selection)
 
     def propose(self, observation: Observation) -> Pair:
-        """Thompson duels; those that the ensemble labels are not asked."""
+        """Duels by the rule; those of dropped prompts and those that the ensemble labels are not asked."""
         candidates = self.policy.sample(observation, self.config.candidates, self.rng)
         rewards = self._rewards(candidates)  # (K, B, M)
         first, second = self.rule(rewards, self.rng)
-        ask = self._real(len(first))
+        self._kept = self._keep(Proposal(candidates, rewards, first, second))
+        ask = self._kept & self._real(len(first))
         first, second, self._synthetic = self._label_synthetic(rewards, first, second, ask)
         return Pair(candidates.pick(first), candidates.pick(second), ask)
 
@@ -112,7 +134,7 @@ class SEA(LearningAgent):
             chosen, rejected = pair.rows(decided).ranked(feedback[decided] == 1.0)
             metrics |= self.posterior.update(chosen.features, rejected.features, self.labels_seen)
         first_wins = np.where(decided, feedback == 1.0, self._synthetic)
-        learned = (decided | ~pair.ask) & ~pair.identical
+        learned = (decided | (self._kept & ~pair.ask)) & ~pair.identical
         if self.config.train_policy and learned.any():
             chosen, rejected = pair.rows(learned).ranked(first_wins[learned])
             metrics |= self.learner.step(chosen, rejected)
@@ -129,6 +151,13 @@ class SEA(LearningAgent):
         """R[e, b, m]; a duplicated response takes the reward of its first occurrence, so no rule prefers a copy."""
         rewards = self.posterior.rewards(candidates.features)
         return np.take_along_axis(rewards, candidates.canonical[None], axis=-1)
+
+    def _keep(self, proposal: Proposal) -> NDArray[np.bool_]:
+        """Which prompts are worth a label."""
+        seen = len(proposal.first)
+        if self.prompts is None:
+            return np.ones(seen, bool)
+        return self.prompts.keep(proposal, min(seen, max(1, round(seen / self.config.oversample))))
 
     def _real(self, n: int) -> NDArray[np.bool_]:
         """Which duels the oracle labels."""
@@ -149,11 +178,15 @@ class SEA(LearningAgent):
         return first, second, drawn[rows, first] > drawn[rows, second]
 
     def state_dict(self) -> dict[str, Any]:
-        """Policy, optimizer, random state and posterior."""
-        return super().state_dict() | {"posterior": self.posterior.state_dict(), "labels_seen": self.labels_seen}
+        """Policy, optimizer, random state and posterior; and what selects prompts, if anything does."""
+        prompts = {"prompts": self.prompts.state_dict()} if self.prompts else {}
+        own = {"posterior": self.posterior.state_dict(), "labels_seen": self.labels_seen}
+        return super().state_dict() | own | prompts
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what ``state_dict`` gave."""
         super().load_state_dict(state)
         self.posterior.load_state_dict(state["posterior"])
         self.labels_seen = state["labels_seen"]
+        if self.prompts:
+            self.prompts.load_state_dict(state["prompts"])

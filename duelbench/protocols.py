@@ -106,6 +106,14 @@ class Posterior(Protocol):
         """Learn from n preferred and n dispreferred feature vectors (n, d); ``labels`` answers seen in all."""
         ...
 
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that learning changes, its random state included."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what ``state_dict`` gave."""
+        ...
+
 
 @runtime_checkable
 class Oracle(Protocol):

@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from duelbench.posteriors.pairs import PairBuffer, accuracy
 from duelbench.types import Metrics
 
 
@@ -62,29 +63,31 @@ class EnsemblePosterior:
         dim: d.
         rng: draws the initial weights and the minibatches.
         config: hyper-parameters.
+
+    Attributes:
+        pairs: what it learns from.
     """
 
     def __init__(self, dim: int, rng: np.random.Generator, config: EnsembleConfig | None = None) -> None:
         self.config = config = config or EnsembleConfig()
         self._rng = rng
-        self._initial = _beginnings(dim, config.members, config, rng)
+        self._initial = beginnings(dim, self._networks(), config, rng)
         self._weights = [tensor.clone().requires_grad_() for tensor in self._initial]
         self._optimizer = torch.optim.Adam(
             self._weights, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
-        self._centre: NDArray[np.float32] | None = None
-        self._scale: NDArray[np.float32] | None = None
-        self._chosen = np.empty((0, dim), np.float32)
-        self._rejected = np.empty((0, dim), np.float32)
+        self.pairs = PairBuffer(dim, config.buffer)
+
+    def _networks(self) -> int:
+        """How many networks there are."""
+        return self.config.members
 
     def rewards(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """R: features (..., d) -> the K members' rewards (K, ...)."""
         flat = features.reshape(-1, features.shape[-1])
-        if self._centre is None:
-            self._centre = flat.mean(0)
-            self._scale = flat.std(0) + np.float32(1e-6)
+        self.pairs.fit_scale(flat)
         with torch.no_grad():
-            scores = self._forward(torch.from_numpy(self._standardise(flat)))  # (K, n)
+            scores = self._forward(torch.from_numpy(self.pairs.standardise(flat)))  # (K, n)
         return scores.numpy().reshape(-1, *features.shape[:-1])
 
     def update(self, chosen: NDArray[np.float32], rejected: NDArray[np.float32], labels: int) -> Metrics:
@@ -95,27 +98,20 @@ class EnsemblePosterior:
             rejected: features of dispreferred ones.
             labels: N, all labels seen so far.
         """
-        self._chosen = np.concatenate([self._chosen, chosen])[-self.config.buffer :]
-        self._rejected = np.concatenate([self._rejected, rejected])[-self.config.buffer :]
-        metrics = self._accuracy(chosen, rejected)
-        if self._centre is not None and len(self._chosen) >= self.config.min_pairs:
+        self.pairs.add(chosen, rejected)
+        # before they are learned from; no pairs must not set the standardisation
+        metrics = accuracy(self.rewards(chosen), self.rewards(rejected)) if len(chosen) else {}
+        if self.pairs.scaled and len(self.pairs) >= self.config.min_pairs:
             for _ in range(self.config.steps):
                 metrics["posterior_loss"] = self._step(labels)
         return metrics
 
-    def _accuracy(self, chosen: NDArray[np.float32], rejected: NDArray[np.float32]) -> Metrics:
-        """Agreement of the mean member with labels it has not learned from yet."""
-        if not len(chosen):
-            return {}
-        better = self.rewards(chosen).mean(0) > self.rewards(rejected).mean(0)
-        return {"posterior_accuracy": float(better.mean())}
-
     def _step(self, labels: int) -> float:
-        size = min(self.config.minibatch, len(self._chosen))
-        index = self._rng.choice(len(self._chosen), size=size, replace=False)
-        both = np.concatenate([self._chosen[index], self._rejected[index]])
-        scores = self._forward(torch.from_numpy(self._standardise(both)))  # (K, 2n)
-        loss = -F.logsigmoid(scores[:, :size] - scores[:, size:]).mean()
+        size = min(self.config.minibatch, len(self.pairs))
+        index = self._rng.choice(len(self.pairs), size=size, replace=False)
+        both = np.concatenate([self.pairs.chosen[index], self.pairs.rejected[index]])
+        scores = self._learning(torch.from_numpy(self.pairs.standardise(both)))  # (K, 2n)
+        loss = self._loss(scores[:, :size] - scores[:, size:], index)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self._pull(labels)
@@ -131,12 +127,21 @@ class EnsemblePosterior:
                 assert weight.grad is not None
                 weight.grad.add_(weight, alpha=scale).sub_(initial, alpha=scale)
 
-    def _forward(self, x: torch.Tensor) -> torch.Tensor:
-        return _forward(self._weights, x)
+    def hidden(self, x: torch.Tensor) -> torch.Tensor:
+        """Units of the last hidden layer (K, n, h) of standardised features (n, d)."""
+        return hidden(self._weights, x)
 
-    def _standardise(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        assert self._centre is not None and self._scale is not None
-        return (features - self._centre) / self._scale
+    def _forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Scores (K, n) of standardised features (n, d)."""
+        return forward(self._weights, x)
+
+    def _learning(self, x: torch.Tensor) -> torch.Tensor:
+        """The same of n preferred and then n dispreferred responses (2n, d), while learning."""
+        return self._forward(x)
+
+    def _loss(self, gap: torch.Tensor, index: NDArray[np.int64]) -> torch.Tensor:
+        """Loss of the reward differences (K, n) of the pairs with these places in the buffer (n,)."""
+        return -F.logsigmoid(gap).mean()
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, their beginnings, optimizer, buffer, standardisation and random state."""
@@ -148,10 +153,8 @@ class EnsemblePosterior:
             "weights": {str(i): w.detach() for i, w in enumerate(self._weights)},
             "initial": {str(i): w for i, w in enumerate(self._initial)},
             "optimizer": optimizer,
-            "centre": self._centre, "scale": self._scale,
-            "chosen": self._chosen, "rejected": self._rejected,
             "rng": self._rng.bit_generator.state,
-        }  # fmt: skip
+        } | self.pairs.state_dict()  # fmt: skip
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what ``state_dict`` gave."""
@@ -161,8 +164,7 @@ class EnsemblePosterior:
                 initial.copy_(state["initial"][str(i)])
         for i, slots in state["optimizer"].items():
             self._optimizer.state[self._weights[int(i)]] = {name: value.clone() for name, value in slots.items()}
-        self._centre, self._scale = state["centre"], state["scale"]
-        self._chosen, self._rejected = state["chosen"], state["rejected"]
+        self.pairs.load_state_dict(state)
         self._rng.bit_generator.state = state["rng"]
 
 
@@ -182,7 +184,7 @@ class LockstepEnsembles:
     def __init__(self, rows: int, dim: int, rng: np.random.Generator, config: EnsembleConfig) -> None:
         self.config, self.rows = config, rows
         self._rng = rng
-        self._initial = _beginnings(dim, rows * config.members, config, rng)
+        self._initial = beginnings(dim, rows * config.members, config, rng)
         self._weights = [tensor.clone().requires_grad_() for tensor in self._initial]
         self._moments = [(torch.zeros_like(w), torch.zeros_like(w)) for w in self._initial]
         self._steps = np.zeros(rows, np.int64)  # of Adam
@@ -203,7 +205,7 @@ class LockstepEnsembles:
             weights = [weight[index] for weight in weights]
         with torch.no_grad():
             x = torch.from_numpy(self._standardise(features))
-            scores = _forward(weights, x.repeat_interleave(len(weights[0]) // self.rows, 0))
+            scores = forward(weights, x.repeat_interleave(len(weights[0]) // self.rows, 0))
         return scores.numpy().reshape(self.rows, -1, features.shape[1])
 
     def add(self, chosen: NDArray[np.float32], rejected: NDArray[np.float32], rows: NDArray[np.int64]) -> None:
@@ -228,7 +230,7 @@ class LockstepEnsembles:
         pairs = self._pairs[np.arange(self.rows)[:, None], :, places]  # (S, size, 2, d)
         both = pairs.swapaxes(1, 2).reshape(self.rows, 2 * size, -1)
         x = torch.from_numpy(self._standardise(both)).repeat_interleave(c.members, 0)
-        scores = _forward(self._weights, x)  # (S E, 2 size)
+        scores = forward(self._weights, x)  # (S E, 2 size)
         loss = -F.logsigmoid(scores[:, :size] - scores[:, size:]).sum() / (size * c.members)  # rows do not mix
         gradients = torch.autograd.grad(loss, self._weights)
         self._steps += learning
@@ -262,7 +264,7 @@ class LockstepEnsembles:
 _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8  # of Adam
 
 
-def _beginnings(dim: int, networks: int, config: EnsembleConfig, rng: np.random.Generator) -> list[torch.Tensor]:
+def beginnings(dim: int, networks: int, config: EnsembleConfig, rng: np.random.Generator) -> list[torch.Tensor]:
     """Initial weights and biases, layer by layer, each leading with the networks."""
     tensors: list[torch.Tensor] = []
     for fan_in, fan_out in pairwise([dim, config.hidden, config.hidden, 1]):
@@ -271,9 +273,13 @@ def _beginnings(dim: int, networks: int, config: EnsembleConfig, rng: np.random.
     return tensors
 
 
-def _forward(weights: list[torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+def forward(weights: list[torch.Tensor], x: torch.Tensor) -> torch.Tensor:
     """Scores (networks, n) of inputs (n, d), the same for all networks, or (networks, n, d)."""
-    w1, b1, w2, b2, w3, b3 = weights
+    return torch.baddbmm(weights[5], hidden(weights, x), weights[4]).squeeze(-1)
+
+
+def hidden(weights: list[torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+    """Units of the last hidden layer, (networks, n, h)."""
+    w1, b1, w2, b2 = weights[:4]
     h = torch.relu(torch.matmul(x, w1) + b1)  # (networks, n, h)
-    h = torch.relu(torch.baddbmm(b2, h, w2))
-    return torch.baddbmm(b3, h, w3).squeeze(-1)
+    return torch.relu(torch.baddbmm(b2, h, w2))

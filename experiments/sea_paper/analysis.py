@@ -18,7 +18,7 @@ import tyro
 from duelbench.curves import multipliers
 from duelbench.experiments.sea_paper.figures import draw_parts
 from duelbench.experiments.sea_paper.records import Records, add_records
-from duelbench.experiments.sea_paper.sweep import AGENTS, OPTIMIZERS, RULES, SCALES, VARIANTS, Part
+from duelbench.experiments.sea_paper.sweep import AGENTS, OPTIMIZERS, RULES, SCALES, VARIANTS, Part, run_ids
 from duelbench.findings import multiplier_text, signed
 from duelbench.record import load_runs, write_atomic
 from duelbench.stats import mean_interval, paired_differences, standard_error
@@ -85,29 +85,30 @@ def _compared(
 ) -> tuple[str, str] | None:
     """How many seeds there are, and the table of what was compared; None if nothing was run."""
     final = _scores(records, part, where, "offline_win_rate")
+    regret = _scores(records, part, where, "cumulative_average_regret")
     if not any(final(name) for name in names):
         return None
     columns = {
-        "offline win rate": final,
-        "anytime": _scores(records, part, where, "offline_win_rate", average=True),
-        "online win rate": _scores(records, part, where, "online_win_rate", average=True),
+        "offline win rate": (final, 3),
+        "anytime": (_scores(records, part, where, "offline_win_rate", average=True), 3),
+        "online win rate": (_scores(records, part, where, "online_win_rate", average=True), 3),
+        "cumulative pseudo-regret": (regret, 0),
     }
-    regret = _scores(records, part, where, "cumulative_average_regret")
-    return _seeds(final, names), _table(names, base, columns, regret)
+    return seeds_text(final, names), comparison_table(names, base, columns)
 
 
 def _scores(records: Records, part: Part, where: tuple[str, str], metric: str, *, average: bool = False) -> Scores:
     read = records.average if average else records.final
-    return lambda name: read(part, (*where, name), metric)
+    return lambda name: read(run_ids(part, (*where, name)), metric)
 
 
-def _table(names: list[str], base: str, columns: dict[str, Scores], regret: Scores) -> str:
-    """One row a name: mean ± standard error and the difference to the base of each column; then the regret."""
-    head = ["", *columns, "cumulative pseudo-regret"]
+def comparison_table(names: list[str], base: str, columns: dict[str, tuple[Scores, int]]) -> str:
+    """One row a name: mean ± standard error and the difference to the base, of each column with its decimals."""
+    head = ["", *columns]
     lines = [head, ["---"] * len(head)]
     for name in names:
-        cells = [f"{_mean(scores(name), 3)}{_against(scores, name, base, 3)}" for scores in columns.values()]
-        lines.append([name, *cells, f"{_mean(regret(name), 0)}{_against(regret, name, base, 0)}"])
+        cells = [f"{_mean(of(name), digits)}{_against(of, name, base, digits)}" for of, digits in columns.values()]
+        lines.append([name, *cells])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -131,7 +132,9 @@ def _against(scores: Scores, name: str, base: str, digits: int) -> str:
 
 def _saving(records: Records, scale: str, optimizer: str) -> str:
     """How many times fewer labels SEA needs than ``online`` for what ``online`` reaches."""
-    pair = [records.stacked("scales", (scale, optimizer, name), "offline_win_rate") for name in ("online", "sea")]
+    pair = [
+        records.stacked(run_ids("scales", (scale, optimizer, name)), "offline_win_rate") for name in ("online", "sea")
+    ]
     online, sea = pair
     if online is None or sea is None or min(len(online), len(sea)) < 3:
         return ""
@@ -145,7 +148,8 @@ def _saving(records: Records, scale: str, optimizer: str) -> str:
     return f"To {goal}: {multiplier_text(found, min(len(online), len(sea)))} labels of `online` for one of `sea`."
 
 
-def _seeds(scores: Scores, names: list[str]) -> str:
+def seeds_text(scores: Scores, names: list[str]) -> str:
+    """How many seeds there are of what is compared."""
     counts = sorted({len(scores(name)) for name in names})
     if len(counts) > 1:
         return f"{counts[0]} to {counts[-1]} seeds (incomplete)"

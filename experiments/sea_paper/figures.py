@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 
 from duelbench.curves import curve_band
 from duelbench.drawing import FAINT, MUTED, Style, caption, legend, save_png, styles
-from duelbench.experiments.sea_paper.records import Records
-from duelbench.experiments.sea_paper.sweep import AGENTS, OPTIMIZERS, RULES, SCALES, VARIANTS, Part
+from duelbench.experiments.sea_paper.records import Ids, Records
+from duelbench.experiments.sea_paper.sweep import AGENTS, OPTIMIZERS, RULES, SCALES, VARIANTS, Part, run_ids
 from duelbench.stats import BAND_MIN_RUNS
 
 _BANDS = f"Means; bands: 95 % whole-run bootstrap, from {BAND_MIN_RUNS} seeds. Dotted: the level at the start."
@@ -32,8 +32,8 @@ def _scales(records: Records, figure: Figure) -> None:
     for row, (scale, axes_of) in enumerate(zip(SCALES, grid, strict=True)):
         for optimizer, axes in zip(OPTIMIZERS, axes_of, strict=True):
             for name, style in shown.items():
-                _curve(axes, records, "scales", (scale, optimizer, name), "offline_win_rate", style)
-            _dress(axes, f"{scale}, {optimizer.upper()}", "labels" if row == len(SCALES) - 1 else "")
+                curve(axes, records, run_ids("scales", (scale, optimizer, name)), "offline_win_rate", style)
+            dress(axes, f"{scale}, {optimizer.upper()}", "labels" if row == len(SCALES) - 1 else "")
         axes_of[0].set_ylabel("offline win rate")
     legend(figure, shown)
     caption(figure, f"{_BANDS} Deployed policy on held-out prompts, against the model's own first answers.")
@@ -44,14 +44,15 @@ def _parts(records: Records, part: Part, names: list[str], figure: Figure) -> No
     shown = styles(names)
     for axes, metric in zip(figure.subplots(1, 2), ("offline_win_rate", "online_win_rate"), strict=True):
         for name, style in shown.items():
-            _curve(axes, records, part, ("tiny", "dpo", name), metric, style)
-        _dress(axes, metric.replace("_", " "), "labels")
+            curve(axes, records, run_ids(part, ("tiny", "dpo", name)), metric, style)
+        dress(axes, metric.replace("_", " "), "labels")
     legend(figure, shown)
     caption(figure, f"tiny, DPO. {_BANDS}")
 
 
-def _curve(axes: Axes, records: Records, part: Part, cell: tuple[str, str, str], metric: str, style: Style) -> None:
-    curves = records.stacked(part, cell, metric)
+def curve(axes: Axes, records: Records, ids: Ids, metric: str, style: Style) -> None:
+    """The mean over seeds, and its band if there are enough; nothing if there are no runs."""
+    curves = records.stacked(ids, metric)
     if curves is None:
         return
     color, dashes = style
@@ -61,11 +62,13 @@ def _curve(axes: Axes, records: Records, part: Part, cell: tuple[str, str, str],
         axes.fill_between(curves.labels, low, high, color=color, alpha=0.1, linewidth=0)
 
 
-def _dress(axes: Axes, title: str, x_label: str) -> None:
+def dress(axes: Axes, title: str, x_label: str, level: float | None = 0.5) -> None:
+    """Title, label and a dotted level; or that there is nothing yet."""
     axes.set_title(title)
     if not axes.lines:
         axes.set_axis_off()
         axes.text(0.5, 0.5, "not run yet", color=MUTED, ha="center", transform=axes.transAxes)
         return
-    axes.axhline(0.5, color=FAINT, linestyle=":", linewidth=1)
+    if level is not None:
+        axes.axhline(level, color=FAINT, linestyle=":", linewidth=1)
     axes.set_xlabel(x_label, color=MUTED)

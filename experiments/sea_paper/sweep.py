@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Literal
 
+from duelbench.experiments.sea_paper.records import MOST_SEEDS
 from duelbench.spec import RunSpec
 
 AGENTS = ("offline", "online", "apl", "xpo", "sea")
@@ -86,6 +88,13 @@ def spec_of(cell: Cell, setting: tuple[str, dict[str, Any]], seed: int) -> RunSp
         env_kwargs={"task": scale.task}, agent_options=options, policy={"model": model} | scale.policy,
         learner={"loss": optimizer, "beta": BETAS[optimizer], "learning_rate": scale.learning_rate[optimizer]},
     )  # fmt: skip
+
+
+@cache
+def run_ids(part: Part, cell: Cell) -> tuple[str, ...]:
+    """Ids of a cell's runs by seed."""
+    setting = cells(part)[cell]
+    return tuple(spec_of(cell, setting, seed).run_id for seed in range(MOST_SEEDS))
 
 
 def part_specs(part: Part, seeds: int) -> list[RunSpec]:

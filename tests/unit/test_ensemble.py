@@ -151,7 +151,7 @@ def test_the_buffer_drops_the_oldest_first() -> None:
     chosen, rejected = features(0, 8), features(1, 8)
     for k in range(8):
         p.update(chosen[k : k + 1], rejected[k : k + 1], k)
-    assert np.array_equal(p._chosen, chosen[3:]) and np.array_equal(p._rejected, rejected[3:])
+    assert np.array_equal(p.pairs.chosen, chosen[3:]) and np.array_equal(p.pairs.rejected, rejected[3:])
 
 
 def test_accuracy_is_measured_before_learning_from_the_pair() -> None:

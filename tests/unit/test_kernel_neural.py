@@ -13,6 +13,7 @@ from gymnasium.utils.env_checker import check_env
 
 import duelbench  # noqa: F401 - registers the environments
 from duelbench.agents.registry import AGENTS, find_agent
+from duelbench.agents.selection import SELECTION_AGENTS
 from duelbench.defaults import ENV_DEFAULTS
 from duelbench.envs.arms.family import instance_rng
 from duelbench.envs.arms.kernel import FUNCTIONS, GridFamily
@@ -190,7 +191,9 @@ def test_the_defaults_name_what_exists(env_id):
 
 
 @pytest.mark.parametrize("kwargs", [{}, {"fresh": False}], ids=["fresh", "fixed"])
-@pytest.mark.parametrize("agent", sorted(set(AGENTS) - {"isara"}))  # which needs demonstrations
+@pytest.mark.parametrize(
+    "agent", sorted(AGENTS.keys() - SELECTION_AGENTS.keys() - {"isara"})
+)  # which needs demonstrations
 def test_agents_that_align_a_policy_play_the_neural_family(agent, kwargs, tmp_path):
     defaults = ENV_DEFAULTS["NeuralDuel-v0"]
     fast = {"ensemble.members": 4, "ensemble.hidden": 12} if agent.startswith("sea") else {}

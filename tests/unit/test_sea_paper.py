@@ -36,8 +36,9 @@ def test_records_grow_and_nothing_there_is_changed(tmp_path: Path) -> None:
     add_records(path, [finished_run(specs[1], 0.6)])
     add_records(path, [finished_run(specs[1], 0.9), finished_run(specs[0], 0.7)])
     assert recorded(path) == {spec.run_id for spec in specs}
-    assert Records.read(path).final("scales", cell, "offline_win_rate") == {0: 0.7, 1: 0.6}
-    assert Records.read(path).final("scales", cell, "online_win_rate") == {}
+    play = sweep.run_ids("scales", cell)
+    assert Records.read(path).final(play, "offline_win_rate") == {0: 0.7, 1: 0.6}
+    assert Records.read(path).final(play, "online_win_rate") == {}
     assert "2 seeds" in analysis.results(Records.read(path))
 
 

@@ -1,30 +1,12 @@
-"""Pair-selection rules: which two of M candidates to ask about, from samples of their rewards.
-
-A rule is a pure function ``rule(R, rng) -> (first, second)``. R[e, b, m] is posterior sample e of the reward of
-candidate m for prompt b; ``first`` and ``second`` are columns, shape (B,). Equal values are resolved to the lowest
-column. Duplicated candidates should be given equal rewards (``Responses.canonical``), then no rule prefers a copy.
-"""
+"""Rules that let posterior samples name the candidates: Thompson sampling and its relatives."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import expit
 
-Rewards = NDArray[np.floating]
-Columns = NDArray[np.int64]
-Rule = Callable[[Rewards, np.random.Generator], tuple[Columns, Columns]]
-
-
-def uniform(rewards: Rewards, rng: np.random.Generator) -> tuple[Columns, Columns]:
-    """Two different candidates uniformly at random, whatever their rewards."""
-    _, n_prompts, n_candidates = rewards.shape
-    first: Columns = rng.integers(n_candidates, size=(n_prompts,))
-    second: Columns = (first + rng.integers(1, n_candidates, size=n_prompts)) % n_candidates
-    return first, second
+from duelbench.acquisition.posterior import TRIES, Columns, Rewards, another, one_of, spread
 
 
 def thompson_member(
@@ -37,7 +19,7 @@ def thompson_member(
         rng: draws the posterior sample.
         member: a fresh sample for every ``prompt`` (the paper) or one for the whole ``batch`` (oat's code).
     """
-    _one_of("member", member, "prompt", "batch")
+    one_of("member", member, "prompt", "batch")
     n_samples, n_prompts, _ = rewards.shape
     drawn: Columns = rng.integers(n_samples, size=(n_prompts,))
     drawn = drawn if member == "prompt" else np.full(n_prompts, drawn[0])
@@ -58,7 +40,7 @@ def bai_thompson(
     """
     first = thompson_member(rewards, rng, member=member)
     champion = np.take_along_axis(rewards, first[None, :, None], axis=-1)  # (E, B, 1)
-    return first, _spread(champion - rewards, scale).argmax(-1)
+    return first, spread(champion - rewards, scale).argmax(-1)
 
 
 def ee_thompson(
@@ -75,7 +57,7 @@ def ee_thompson(
     differ only where all members agree, a ``clash``: then take another candidate ``uniform``ly (Dwaracherla et al.
     2024), the first member's ``second_best`` (oat's option), or the ``identical`` response.
     """
-    _one_of("clash", clash, "uniform", "second_best", "identical")
+    one_of("clash", clash, "uniform", "second_best", "identical")
     n_samples, n_prompts, n_candidates = rewards.shape
     first = thompson_member(rewards, rng, member=member)
     best = rewards.argmax(-1)  # (E, B)
@@ -83,7 +65,7 @@ def ee_thompson(
     order = np.where(differs, rng.random((n_samples, n_prompts)), -1.0).argmax(0)  # a uniform disagreeing member
     second = best[order, np.arange(n_prompts)]
     if clash == "uniform":
-        fallback = (first + rng.integers(1, n_candidates, size=n_prompts)) % n_candidates
+        fallback = another(first, n_candidates, rng)
     elif clash == "second_best":
         mean = rewards.mean(0)
         np.put_along_axis(mean, first[:, None], -np.inf, axis=-1)
@@ -93,19 +75,6 @@ def ee_thompson(
     return first, np.where(differs.any(0), second, fallback)
 
 
-def uncertainty(
-    rewards: Rewards, rng: np.random.Generator, *, scale: Literal["probability", "logit"] = "logit"
-) -> tuple[Columns, Columns]:
-    """The pair whose outcome is most uncertain among all pairs: pure exploration (SEA §6.3, "infomax").
-
-    argmax_{i, j} Var_e[R[e, i] − R[e, j]] (``logit``) or of its sigmoid (``probability``; Dwaracherla et al. 2024).
-    """
-    n_candidates = rewards.shape[-1]
-    spread = _spread(rewards[..., :, None] - rewards[..., None, :], scale)  # (B, M, M)
-    flat = spread.reshape(len(spread), -1).argmax(-1)
-    return flat // n_candidates, flat % n_candidates
-
-
 def max_gap(rewards: Rewards, rng: np.random.Generator) -> tuple[Columns, Columns]:
     """Best against worst candidate of one posterior sample (oat's rule for synthetic pairs)."""
     n_samples, n_prompts, _ = rewards.shape
@@ -113,22 +82,35 @@ def max_gap(rewards: Rewards, rng: np.random.Generator) -> tuple[Columns, Column
     return drawn.argmax(-1), drawn.argmin(-1)
 
 
-def _spread(difference: Rewards, scale: str) -> Rewards:
-    _one_of("scale", scale, "probability", "logit")
-    return (expit(difference) if scale == "probability" else difference).var(axis=0)
+def double_thompson(rewards: Rewards, rng: np.random.Generator, *, tries: int = TRIES) -> tuple[Columns, Columns]:
+    """Best of one posterior sample against the best of another, redrawn until it differs (Dwaracherla et al. 2024).
+
+    After ``tries`` redraws the second response is any other one. ``ee_thompson`` redraws for ever where that can end:
+    the two differ where few samples disagree with the first.
+
+    Source: arXiv 2402.00396, through notes on it; the number of tries is ActiveUltraFeedback's.
+    """
+    return _redrawn(rewards, rewards.argmax(-1), rng, tries)
 
 
-def _one_of(name: str, value: str, *known: str) -> None:
-    """A misspelt option must not run another algorithm in silence."""
-    if value not in known:
-        raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
+def double_reverse_thompson(
+    rewards: Rewards, rng: np.random.Generator, *, tries: int = TRIES
+) -> tuple[Columns, Columns]:
+    """Best of one posterior sample against the worst of another: DRTS (ActiveUltraFeedback, arXiv 2603.09692).
+
+    Where both are the same candidate the other sample is redrawn, and after ``tries`` redraws any other candidate is
+    taken. Checked against the authors' code, which draws each candidate's reward by itself, uniformly within its
+    confidence bounds, while a posterior sample here holds for all candidates at once; and whose last resort may be the
+    first response again.
+    """
+    return _redrawn(rewards, rewards.argmin(-1), rng, tries)
 
 
-RULES: dict[str, Rule] = {
-    "bai": bai_thompson,
-    "ee": ee_thompson,
-    "uncertainty": uncertainty,
-    "max_gap": max_gap,
-    "uniform": uniform,
-}
-"""Rules by the name an agent's ``selection`` takes."""
+def _redrawn(rewards: Rewards, named: Columns, rng: np.random.Generator, tries: int) -> tuple[Columns, Columns]:
+    """One sample's best, and what another sample names (E, B) if that is something else within so many tries."""
+    n_samples, n_prompts, n_candidates = rewards.shape
+    first = thompson_member(rewards, rng)
+    drawn = named[rng.integers(n_samples, size=(tries, n_prompts)), np.arange(n_prompts)]  # (tries, B)
+    differs = drawn != first
+    second = drawn[differs.argmax(0), np.arange(n_prompts)]
+    return first, np.where(differs.any(0), second, another(first, n_candidates, rng))

@@ -1,0 +1,1 @@
+"""Which duels to pay for: every rule that chooses pairs or prompts, at equal label budgets."""

@@ -1,0 +1,164 @@
+"""From records to tables and figures.
+
+    python -m duelbench.experiments.selection_rules.analysis --runs results/selection_rules   # more records, then all
+    python -m duelbench.experiments.selection_rules.analysis                                  # all from the CSV files
+
+Differences are paired by seed, with Student t intervals; the rank correlations' come from a bootstrap over seeds.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import tyro
+from numpy.typing import NDArray
+from rich.progress import track
+from scipy.stats import spearmanr
+
+from duelbench.experiments.sea_paper.analysis import Scores, comparison_table, seeds_text
+from duelbench.experiments.sea_paper.records import MOST_SEEDS, Records, add_records, recorded
+from duelbench.experiments.selection_rules.calibration import COMPARED, SCORES
+from duelbench.experiments.selection_rules.data import data_scores
+from duelbench.experiments.selection_rules.figures import draw_all
+from duelbench.experiments.selection_rules.sweep import BASE, PLACES, PROMPTS, RULES, Part, part_specs, run_ids
+from duelbench.record import Run, load_runs, write_atomic
+from duelbench.stats import bootstrap_indices, percentiles
+
+HERE = Path(__file__).parent
+METRICS = (
+    "offline_win_rate", "online_win_rate", "simple_regret", "cumulative_average_regret", "posterior_accuracy", "pairs",
+    "rm_accuracy", "rm_log_loss", "linear_accuracy", "linear_log_loss",
+)  # fmt: skip
+_RESAMPLES = 2000
+_FEWEST = 5  # seeds; with fewer a bootstrap says too little
+
+
+@dataclass
+class Analysis:
+    """Options of the analysis."""
+
+    runs: Path | None = None
+    """Folder of new runs; None takes the records as they are."""
+    out: Path = HERE
+    """Where records, tables and figures are."""
+
+
+def main() -> None:
+    """Write RESULTS.md and its figures."""
+    options = tyro.cli(Analysis)
+    path = options.out / "records.csv"
+    if options.runs is not None:
+        for run in _judged(options.runs, recorded(path)):
+            add_records(path, [run], METRICS)
+    records = Records.read(path)
+    calibration = read_calibration(options.out / "calibration.csv")
+    write_atomic(options.out / "RESULTS.md", results(records, calibration))
+    draw_all(records, options.out)
+
+
+def _judged(runs: Path, known: set[str]) -> Iterator[Run]:
+    """The study's new runs, with the worth of their data in the last row."""
+    parts: tuple[Part, ...] = ("rules", "prompts")
+    specs = {spec.run_id: spec for part in parts for spec in part_specs(part, tuple(PLACES), MOST_SEEDS)}
+    new = [run for run in load_runs(runs) if run.finished and run.run_id in specs.keys() - known]
+    for run in track(new, "judging data"):
+        spec = specs[run.run_id]
+        worth = data_scores(spec, runs / "runs" / spec.folder_name)
+        yield replace(run, rows=[*run.rows[:-1], run.rows[-1] | worth])
+
+
+def results(records: Records, calibration: dict[str, dict[str, dict[int, float]]]) -> str:
+    """Everything that is told in numbers, as Markdown."""
+    parts = ["# Results\n\nWritten by `analysis.py` from `records.csv` and `calibration.csv`; see README.md."]
+    parts += [_place(records, place) for place in PLACES]
+    parts += [_compared(records, "prompts", "pool", "all prompts", list(PROMPTS), "Which prompts (pool, BAI-TS)")]
+    parts += [_calibration(calibration)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _place(records: Records, place: str) -> str:
+    table = _compared(records, "rules", place, BASE, list(RULES), f"Which pairs: {place}")
+    found = policy_against_data(records, place)
+    if found is None:
+        return table
+    value, low, high = found
+    return (
+        f"{table}\n\nRank correlation of the rules' mean offline win rate with the mean accuracy of the reward model "
+        f"trained on their data: {value:+.2f} [{low:+.2f}, {high:+.2f}] over {len(RULES)} rules.".replace("-", "−")
+    )
+
+
+def _compared(records: Records, part: Part, place: str, base: str, names: list[str], title: str) -> str:
+    final = scores_of(records, part, place, "offline_win_rate")
+    if not any(final(name) for name in names):
+        return f"## {title}: not run yet"
+    columns = {
+        "offline win rate": (final, 3),
+        "online win rate": (scores_of(records, part, place, "online_win_rate", average=True), 3),
+        "simple regret": (scores_of(records, part, place, "simple_regret"), 3),
+        "cumulative regret": (scores_of(records, part, place, "cumulative_average_regret"), 0),
+        "reward model accuracy": (scores_of(records, part, place, "rm_accuracy"), 3),
+        "linear model accuracy": (scores_of(records, part, place, "linear_accuracy"), 3),
+    }
+    seeds = seeds_text(final, names)
+    head = f"## {title}\n\n{PLACES[place].labels} labels, {seeds}; differences to `{base}`."
+    return f"{head}\n\n{comparison_table(names, base, columns)}"
+
+
+def scores_of(records: Records, part: Part, place: str, metric: str, *, average: bool = False) -> Scores:
+    """{seed: score} by name: at the end, or the mean over the judgements after the first."""
+    read = records.average if average else records.final
+    return lambda name: read(run_ids(part, (place, name)), metric)
+
+
+def policy_against_data(records: Records, place: str) -> tuple[float, float, float] | None:
+    """Rank correlation over rules of policy and data, with a bootstrap interval over the seeds that all rules have."""
+    kinds = [scores_of(records, "rules", place, metric) for metric in ("offline_win_rate", "rm_accuracy")]
+    found = [[of(rule) for rule in RULES] for of in kinds]
+    shared = sorted(set.intersection(*(set(scores) for kind in found for scores in kind)))
+    if len(shared) < _FEWEST:
+        return None
+    policy, data = (
+        np.array([[scores[seed] for seed in shared] for scores in kind]) for kind in found
+    )  # (rules, seeds)
+    drawn = bootstrap_indices(len(shared), _RESAMPLES, np.random.default_rng(0))
+    resampled = np.array([_rank_correlation(policy[:, index], data[:, index]) for index in drawn])
+    low, high = percentiles(resampled)
+    return _rank_correlation(policy, data), float(low), float(high)
+
+
+def _rank_correlation(policy: NDArray[np.float64], data: NDArray[np.float64]) -> float:
+    return float(spearmanr(policy.mean(1), data.mean(1)).statistic)
+
+
+def read_calibration(path: Path) -> dict[str, dict[str, dict[int, float]]]:
+    """{score: {posterior: {seed: value}}}; empty if there is no such file."""
+    found: dict[str, dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
+    if path.exists():
+        with path.open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                for score in SCORES:
+                    found[score][row["posterior"]][int(row["seed"])] = float(row[score])
+    return found
+
+
+def _calibration(calibration: dict[str, dict[str, dict[int, float]]]) -> str:
+    title = "## How far posteriors can be believed (pool, the pairs of `random_pair`)"
+    if not calibration:
+        return f"{title}: not run yet"
+
+    def scores(score: str) -> Scores:
+        return lambda name: calibration[score].get(name, {})
+
+    columns = {score.replace("_", " "): (scores(score), 3) for score in SCORES}
+    seeds = seeds_text(scores("accuracy"), list(COMPARED))
+    return f"{title}\n\n{seeds}; differences to `ensemble`.\n\n{comparison_table(list(COMPARED), 'ensemble', columns)}"
+
+
+if __name__ == "__main__":
+    main()
