@@ -9,8 +9,9 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import tyro
 from rich.console import Console
 from rich.table import Table
 
@@ -41,6 +42,8 @@ class TuneCommand(RunCommand):
     goes further. Ends with the `duelbench run` line of the best setting.
     """
 
+    agent: Annotated[tuple[str, ...], tyro.conf.arg(aliases=["-a"])] = ()
+    """The agent: a name, `package.module:Class` or `path/to/file.py:Class`."""
     seeds: int | None = 3
     """Tuning seeds of each trial."""
     first_seed: int = 1000
@@ -65,6 +68,8 @@ class TuneCommand(RunCommand):
     """Score the end of the curve instead of its average height."""
     pruner: Literal["none", "median"] = "none"
     """Stop a trial between seeds where its mean is worse than the median of the others."""
+    json: bool = False
+    """Print the content of tuning.json as one line of standard output."""
     out: Path | None = None
     """Folder of the study and its runs. Default: results/tuning/ENV-AGENT."""
 

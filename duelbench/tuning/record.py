@@ -177,7 +177,9 @@ def importances_text(content: dict[str, Any]) -> str:
 def proposals_text(counts: dict[str, int]) -> str:
     """How the answers of the language model ended, as a sentence."""
     others = ", ".join(f"{n} {outcome}" for outcome, n in counts.items() if outcome != "used")
-    return f"Language model: asked {sum(counts.values())} times, {counts['used']} answers used; {others} (left to TPE)."
+    return (
+        f"Language model: asked {sum(counts.values())} times; {counts['used']} used, {others} (the others left to TPE)."
+    )
 
 
 def budget_text(budget: dict[str, Any]) -> str:

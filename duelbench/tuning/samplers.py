@@ -20,8 +20,6 @@ from duelbench.tuning.llm import LLMSampler
 from duelbench.tuning.proposers import Proposer
 from duelbench.tuning.space import Setting, Space, grid
 
-SAMPLERS = ("tpe", "random", "cmaes", "gp", "grid", "llm")
-
 
 def sampler_factory(
     name: str, space: Space, seed: int, proposer: Proposer | None = None
@@ -29,7 +27,7 @@ def sampler_factory(
     """The sampler of a study's n-th trial, for every n.
 
     Args:
-        name: one of ``SAMPLERS``.
+        name: ``tpe``, ``random``, ``cmaes``, ``gp``, ``grid`` or ``llm``.
         space: what is searched.
         seed: of the study.
         proposer: of the ``llm`` sampler.

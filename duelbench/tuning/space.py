@@ -128,7 +128,8 @@ def holds(distribution: Range, value: Any) -> bool:
     """Whether a value that came from outside lies in the range. A truth value is no number here."""
     if isinstance(distribution, CategoricalDistribution):
         return any(type(value) is type(choice) and value == choice for choice in distribution.choices)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    number = int if isinstance(distribution, IntDistribution) else int | float
+    if isinstance(value, bool) or not isinstance(value, number):
         return False
     if not distribution.low <= value <= distribution.high:
         return False
@@ -144,7 +145,7 @@ def suggest(trial: Trial, space: Space) -> Setting:
         elif isinstance(d, IntDistribution):
             setting[name] = trial.suggest_int(name, d.low, d.high, log=d.log, step=d.step)
         else:
-            setting[name] = trial.suggest_float(name, d.low, d.high, log=d.log)
+            setting[name] = float(trial.suggest_float(name, d.low, d.high, log=d.log))  # a sampler may have given 1
     return setting
 
 
