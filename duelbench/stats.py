@@ -200,12 +200,20 @@ def probability_of_improvement(
         confidence: coverage wanted.
         n_resamples: S.
     """
+    value, resampled = improvement_resamples(first, second, rng, n_resamples)
+    low, high = percentiles(resampled, confidence)
+    return Estimate(value, float(low), float(high))
+
+
+def improvement_resamples(
+    first: ArrayLike, second: ArrayLike, rng: np.random.Generator, n_resamples: int
+) -> tuple[float, Floats]:
+    """The Mann-Whitney statistic of scores (R1,) and (R2,), and the same in each resample, (S,)."""
     x, y = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     wins = (x[:, None] > y) + 0.5 * (x[:, None] == y)  # (R1, R2)
     counts_x = _counts(bootstrap_indices(len(x), n_resamples, rng))  # (S, R1)
     counts_y = _counts(bootstrap_indices(len(y), n_resamples, rng))  # (S, R2)
-    low, high = percentiles(((counts_x @ wins) * counts_y).sum(axis=1) / wins.size, confidence)
-    return Estimate(float(wins.mean()), float(low), float(high))
+    return float(wins.mean()), ((counts_x @ wins) * counts_y).sum(axis=1) / wins.size
 
 
 def _counts(indices: NDArray[np.int64]) -> Floats:
