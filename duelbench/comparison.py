@@ -6,9 +6,11 @@ task, and runs of one agent with other settings are another agent: neither is mi
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -18,12 +20,15 @@ from duelbench.curves import Curves, align
 from duelbench.limits import Guide
 from duelbench.record import Run, SeedRows
 from duelbench.stats import Floats
+from duelbench.suite import suite_task
 
 AGENT_ORDER = ("uniform", "greedy", "offline", "online", "apl", "xpo", "sea", "sea-ee")
 """Known agents, from baseline to newest; all tables and legends keep this order unless they sort by score."""
 
 LAST_AGENTS = ("oracle",)
 """Agents that are told the truth: rivals of nobody, shown after all others."""
+
+_LONGEST = 80  # characters of a part of a file name
 
 TASK_KEYS = ("env", "labels", "policy", "model")
 """Fields of a run's specification that make a task, beside ``env_kwargs``."""
@@ -66,13 +71,23 @@ class Section:
         title: the environment id, with its settings where several tasks share the id.
         env: the environment id.
         agents: for each agent name its finished runs, ascending in seed; an agent may have none.
-        unfinished: (agent name, run) of every run that failed or stopped early.
+        unfinished: (agent name, run) of every run that failed, stopped early or is missing.
+        name: the title, or the task's own name where it is one of the behaviour suite.
+        of_suite: whether it is.
     """
 
     title: str
     env: str
     agents: dict[str, tuple[Run, ...]]
     unfinished: tuple[tuple[str, Run], ...]
+    name: str = field(default="", kw_only=True)
+    of_suite: bool = field(default=False, kw_only=True)
+
+    @cached_property
+    def slug(self) -> str:
+        """The name as a part of file names and anchors."""
+        slug = re.sub(r"[^A-Za-z0-9.]+", "-", self.name).strip("-")
+        return slug if len(slug) <= _LONGEST else f"{slug[:_LONGEST]}-{hashlib.sha256(slug.encode()).hexdigest()[:6]}"
 
     @property
     def runs(self) -> list[Run]:
@@ -173,7 +188,23 @@ def sections(runs: Sequence[Run]) -> list[Section]:
         groups.sort(key=lambda members: -float(members[0].spec.get("labels") or 0))
         for members, settings in zip(groups, _differing([_task(m[0]) for m in groups]), strict=True):
             found.append(_section(env + settings, env, members))
-    return found
+    return _named(found)
+
+
+def _named(found: list[Section]) -> list[Section]:
+    """Call each task of the behaviour suite by its name, as long as no two tasks go by it."""
+    known = [suite_task(s.env, _env_kwargs(s)) for s in found]
+    return [
+        replace(section, name=task.name, of_suite=True)
+        if task is not None and known.count(task) == 1
+        else replace(section, name=section.title)
+        for section, task in zip(found, known, strict=True)
+    ]
+
+
+def _env_kwargs(section: Section) -> dict[str, Any]:
+    everyone = [*section.runs, *(run for _, run in section.unfinished)]
+    return dict(everyone[0].spec.get("env_kwargs") or {})
 
 
 def _task(run: Run) -> dict[str, Any]:

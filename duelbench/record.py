@@ -86,6 +86,11 @@ class Run:
     folder: Path | None = None
 
     @property
+    def missing(self) -> bool:
+        """Whether it was planned, but nobody has begun to play it."""
+        return not self.manifest and not self.finished
+
+    @property
     def folder_id(self) -> str:
         """Id of the specification it was played by, which lock-step seeds share."""
         return self.run_id.partition("/")[0]

@@ -1,0 +1,80 @@
+"""What a report is about: the runs of an output folder, read as their sweep's plan said in advance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from duelbench.comparison import Section, sections
+from duelbench.plan import Plan
+from duelbench.record import Run
+from duelbench.scores import Overview
+from duelbench.spec import RunSpec
+
+THRESHOLDS = (0.55, 0.6, 0.65, 0.7, 0.75, 0.8)
+
+
+@dataclass(frozen=True)
+class Study:
+    """Runs by task, with who is compared with whom.
+
+    Attributes:
+        title: heading.
+        baseline: the agent that all others are compared with.
+        thresholds: win rates for the table of labels needed.
+        sections: the tasks, with the planned runs that nobody has begun among their unfinished ones.
+        plan: what was to be played; None for runs that no sweep planned.
+    """
+
+    title: str
+    baseline: str
+    thresholds: tuple[float, ...]
+    sections: tuple[Section, ...]
+    plan: Plan | None
+
+    @classmethod
+    def of(
+        cls, folder: Path, runs: Sequence[Run], *, baseline: str | None = None,
+        thresholds: Sequence[float] | None = None, title: str | None = None,
+    ) -> Study:  # fmt: skip
+        """The runs of a folder with its plan, if there is one. What is given here goes before what the plan says.
+
+        Args:
+            folder: output folder.
+            runs: finished and unfinished runs of one or several tasks. Only finished ones enter any number.
+            baseline: the agent to compare with; None for the plan's, else ``online``.
+            thresholds: offline win rates; choose them before looking at the runs. None for the plan's, else
+                ``THRESHOLDS``.
+            title: heading; None for the plan's.
+        """
+        plan = Plan.load(folder)
+        begun = {run.folder_id for run in runs}
+        missing = [_not_begun(p.spec) for p in plan.runs if p.spec.run_id not in begun] if plan else []
+        return cls(
+            title=title or (plan.title if plan else "duelbench report"),
+            baseline=baseline or (plan.baseline if plan else "online"),
+            thresholds=tuple(thresholds or (plan and plan.thresholds) or THRESHOLDS),
+            sections=tuple(sections([*runs, *missing])),
+            plan=plan,
+        )
+
+    @cached_property
+    def overview(self) -> Overview:
+        """All tasks together."""
+        return Overview.of(self.sections, self.baseline)
+
+    @property
+    def unplanned(self) -> int:
+        """Number of recorded runs that the plan does not have."""
+        if self.plan is None:
+            return 0
+        planned = {p.spec.run_id for p in self.plan.runs}
+        everyone = [run for s in self.sections for run in [*s.runs, *(run for _, run in s.unfinished)]]
+        return len({run.folder_id for run in everyone} - planned)
+
+
+def _not_begun(spec: RunSpec) -> Run:
+    """A planned run of which there is no record."""
+    return Run(spec.run_id, spec.to_json() | {"agent": spec.agent_label}, [], [], [], False, {})
