@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
 from duelbench import plots, tables
 from duelbench.calibration_page import NOTE, calibration_table, draw_calibration, predictions
-from duelbench.comparison import METRICS, Section
+from duelbench.comparison import Section
 from duelbench.compute import compute
 from duelbench.findings import FAILED, Comparison, baseline_name, compare, failures, headline, headline_metric, sentence
-from duelbench.panels import Panel, further_panels
+from duelbench.panels import Panel, default_panels, further_panels
 from duelbench.provenance import run_ids, unfinished
 from duelbench.record import Run
 from duelbench.stats import BAND_MIN_RUNS, IQM_MIN_SCORES
@@ -201,15 +200,11 @@ def _every_metric(section: Section, folder: Path) -> str:
         path = plots.overview(section, folder / f"{section.slug}-further.png", further_panels(section))
         shown = picture(path, "further metrics of all agents")
         return f"<details><summary>Further metrics</summary>\n{shown}</details>" if shown else ""
-    pictures = []
-    for metric in (metric for metric in section.metrics if metric in METRICS):
-        name = re.sub(r"[^A-Za-z0-9_]+", "-", metric)
-        path = plots.single(section, metric, folder / f"{section.slug}-{name}.png")
-        pictures.append(picture(path, section.metric(metric).title, "narrow"))
-    diagnostics = [Panel(metric) for metric in section.metrics if metric not in METRICS]
-    path = plots.overview(section, folder / f"{section.slug}-diagnostics.png", diagnostics)
-    pictures.append(picture(path, "what the agents recorded of their own learning"))
-    return f"<details><summary>Every metric on its own</summary>\n{''.join(pictures)}</details>"
+    shown = {panel.metric for panel in default_panels(section)}
+    panels = [Panel(metric) for metric in section.metrics if metric not in shown]
+    path = plots.overview(section, folder / f"{section.slug}-further.png", panels)
+    drawn = picture(path, "further metrics, and what the agents recorded of their own learning")
+    return f"<details><summary>Further metrics</summary>\n{drawn}</details>" if drawn else ""
 
 
 def _said(section: Section, key: str) -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats as scipy_stats
 
 from duelbench.aggregate import aggregate, average_improvement, optimality_gap, profile, profile_band
-from duelbench.stats import probability_of_improvement
+from duelbench.stats import bootstrap_indices, center, iqm, probability_of_improvement, resample
 
 TASKS = (0.3, 0.5, 0.9)  # true means of three tasks whose runs are uniform around them
 
@@ -102,3 +102,15 @@ def test_improvement_covers_the_truth() -> None:
         found = average_improvement(pairs, rng, n_resamples=300)
         hits.append(found.low <= truth <= found.high)
     assert 0.89 <= np.mean(hits) <= 0.985
+
+
+@pytest.mark.parametrize("runs", [3, 8, 9, 10, 11, 30])
+def test_resampled_centers_by_counts_are_those_of_the_resampled_runs(runs: int) -> None:
+    rng = np.random.default_rng(runs)
+    values = np.round(rng.standard_normal((runs, 2, 3)), 1)  # with ties
+    indices = bootstrap_indices(runs, 50, rng)
+    expected = [(iqm if runs >= 8 else np.mean)(values[index], axis=0) for index in indices]
+    np.testing.assert_allclose(resample(values, indices, center), expected, atol=1e-12)
+    unknown = np.where(values > 1.5, np.inf, values)
+    slow = [center(unknown[index], axis=0) for index in indices]
+    np.testing.assert_allclose(resample(unknown, indices, center), slow, atol=1e-12)
