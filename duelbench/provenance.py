@@ -27,19 +27,22 @@ def states(section: Section, agent: str) -> Counter[str]:
     """How many of an agent's runs are in each state; a run of many seeds counts as many."""
     found = Counter({"finished": len(section.agents[agent])})
     for run in _unfinished(section, agent):
-        found[state(run)] += _together(run)
+        found[state(run)] += _seeds_of(run)
     return found
 
 
 def progress(study: Study) -> str:
     """How many of all runs are finished, failed, unfinished and missing, in a sentence."""
-    total: Counter[str] = sum((states(s, a) for s in study.sections for a in s.agents), Counter())
-    said = f"{_count(total['finished'], 'finished run')}"
+    total = Counter(state(run) for run in study.everyone for _ in range(_seeds_of(run)))
+    extra = Counter(state(run) for run in study.unplanned for _ in range(_seeds_of(run)))
+    total -= extra
+    said = _count(total["finished"], "finished run")
     if study.plan is not None:
         said = f"{total['finished']:,} of {_count(total.total(), 'planned run')} finished"
-        said += f" ({study.unplanned:,} not of the plan)" if study.unplanned else ""
-    rest = [f"{total[name]:,} {name}" for name in _STATES[1:] if total[name]]
-    return f"{said}{', ' if rest else ''}{', '.join(rest)}{' (shown as such, in no average)' if rest else ''}"
+    said += "".join(f", {total[name]:,} {name}" for name in _STATES[1:] if total[name])
+    if total.total() > total["finished"]:
+        said += " (shown as such, in no average)"
+    return said + (f"; beside them {_count(extra.total(), 'run')} not of the plan" if extra else "")
 
 
 def completeness(study: Study) -> str:
@@ -101,8 +104,7 @@ def unfinished(section: Section) -> str:
 
 def how_made(study: Study) -> str:
     """Commands, versions, revision, dates and the tasks' settings."""
-    everyone = [run for s in study.sections for run in [*s.runs, *(run for _, run in s.unfinished)]]
-    manifests = [run.manifest for run in {run.folder_id: run for run in everyone}.values() if run.manifest]
+    manifests = [run.manifest for run in {run.folder_id: run for run in study.everyone}.values() if run.manifest]
     commands = Counter(str(m["command"]) for m in manifests if m.get("command"))
     versions = Counter(
         ", ".join(f"{name} {version}" for name, version in sorted(m["versions"].items()))
@@ -166,12 +168,13 @@ def _reached(runs: Sequence[Run]) -> str:
 
 def _seeds(runs: Sequence[Run]) -> str:
     """The runs' seeds, all of those that were to move in lock-step."""
-    firsts = [(int(run.spec["seed"]), _together(run)) for run in runs]
+    firsts = [(int(run.spec["seed"]), _seeds_of(run)) for run in runs]
     return number_ranges({seed for first, n in firsts for seed in range(first, first + n)})
 
 
-def _together(run: Run) -> int:
-    return int(run.spec.get("lockstep") or 1)
+def _seeds_of(run: Run) -> int:
+    """How many seeds a run stands for: those of a finished lock-step are runs of their own."""
+    return 1 if run.finished else int(run.spec.get("lockstep") or 1)
 
 
 def _codes(texts: Sequence[str]) -> str:

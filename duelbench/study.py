@@ -65,14 +65,16 @@ class Study:
         """All tasks together."""
         return Overview.of(self.sections, self.baseline)
 
-    @property
-    def unplanned(self) -> int:
-        """Number of recorded runs that the plan does not have."""
-        if self.plan is None:
-            return 0
-        planned = {p.spec.run_id for p in self.plan.runs}
-        everyone = [run for s in self.sections for run in [*s.runs, *(run for _, run in s.unfinished)]]
-        return len({run.folder_id for run in everyone} - planned)
+    @cached_property
+    def everyone(self) -> list[Run]:
+        """All runs of all tasks, finished or not."""
+        return [run for s in self.sections for run in [*s.runs, *(run for _, run in s.unfinished)]]
+
+    @cached_property
+    def unplanned(self) -> list[Run]:
+        """Recorded runs that the plan does not have; none if there is no plan."""
+        planned = {p.spec.run_id for p in self.plan.runs} if self.plan else set()
+        return [run for run in self.everyone if run.folder_id not in planned] if self.plan else []
 
 
 def _not_begun(spec: RunSpec) -> Run:
