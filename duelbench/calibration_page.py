@@ -19,19 +19,20 @@ from duelbench.tables import agent_name, anchor, table
 
 _COLUMNS = {
     "accuracy": "accuracy",
-    "calibration_error": "expected calibration error",
+    "calibration_error": "calibration error",
     "brier": "Brier score",
-    "brier_floor": "best possible Brier",
-    "rank_correlation": "spread against error, rank correlation",
+    "brier_floor": "lowest possible",
+    "rank_correlation": "spread with error",
 }
 Found = dict[str, list[Predictions]]
 
 NOTE = (
     "Each run’s posterior predicted held-out duels between two samples of the reference policy: the mean over its "
     "members of P(first preferred), and their standard deviation. The truth is the known probability of an answer. "
-    "Calibration error: mean distance between prediction and truth over ten bins of equal width. Brier score: "
-    "expected squared distance to an answer. Rank correlation: Spearman’s, between the members’ spread and the "
-    "error; positive where the posterior knows where it errs. Means over runs with 95 % Student t intervals."
+    "Calibration error (ECE): mean distance between prediction and truth over ten bins of equal width. Brier score: "
+    "expected squared distance to an answer, and beside it what the truth itself would score. Spread with error: "
+    "Spearman’s rank correlation of the members’ standard deviation with |truth − prediction|; positive where the "
+    "posterior knows where it errs. Means over runs with 95 % Student t intervals."
 )
 
 

@@ -89,7 +89,7 @@ class Section:
         slug = re.sub(r"[^A-Za-z0-9.]+", "-", self.name).strip("-")
         return slug if len(slug) <= _LONGEST else f"{slug[:_LONGEST]}-{hashlib.sha256(slug.encode()).hexdigest()[:6]}"
 
-    @property
+    @cached_property
     def runs(self) -> list[Run]:
         """The finished runs of all agents."""
         return [run for runs in self.agents.values() for run in runs]
@@ -114,8 +114,7 @@ class Section:
 
     def guides(self, metric: str) -> list[Guide]:
         """Lines to read a metric's curves against, as the first finished run that has any recorded them."""
-        recorded: list[dict[str, Any]] = next((g for run in self.runs if (g := run.manifest.get("guides"))), [])
-        return [Guide(**guide) for guide in recorded if guide["metric"] == metric]
+        return [guide for guide in self._guides if guide.metric == metric]
 
     def metric(self, name: str) -> Metric:
         """How a metric is called here.
@@ -157,6 +156,11 @@ class Section:
                 int(run.spec["seed"]): float(np.interp(self.end, *series)) for run, series in found if len(series[0])
             }
         return self._finals[agent, metric]
+
+    @cached_property
+    def _guides(self) -> list[Guide]:
+        recorded: list[dict[str, Any]] = next((g for run in self.runs if (g := run.manifest.get("guides"))), [])
+        return [Guide(**guide) for guide in recorded]
 
     @cached_property
     def _finals(self) -> dict[tuple[str, str], dict[int, float]]:
@@ -214,10 +218,11 @@ def _task(run: Run) -> dict[str, Any]:
 
 def _differing(settings: Sequence[dict[str, Any]]) -> list[str]:
     """For each of several settings those in which they differ, as a suffix: `` [batch=64]``."""
-    keys = sorted({key for one in settings for key in one})
-    keys = [key for key in keys if len({_canonical(one.get(key)) for one in settings}) > 1]
-    texts = [", ".join(f"{key}={_canonical(one.get(key))}" for key in keys) for one in settings]
-    return [f" [{text}]" if text else "" for text in texts]
+    different = {repr(one): one for one in settings}  # thousands of runs share a few settings
+    keys = sorted({key for one in different.values() for key in one})
+    keys = [key for key in keys if len({_canonical(one.get(key)) for one in different.values()}) > 1]
+    texts = {r: ", ".join(f"{key}={_canonical(one.get(key))}" for key in keys) for r, one in different.items()}
+    return [f" [{text}]" if text else "" for text in (texts[repr(one)] for one in settings)]
 
 
 def _section(title: str, env: str, runs: list[Run]) -> Section:

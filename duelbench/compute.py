@@ -60,7 +60,7 @@ def compute(section: Section, path: Path) -> Path | None:
         legend(figure, {agent: style for agent, style in looks.items() if agent in present})
         caption(figure, f"{section.name} · both axes: means over seeds; all agents used the same labels")
 
-    save_png(path, (5.1 * max(len(shown), 1.3), 4.1), draw)
+    save_png(path, (10.2 if len(shown) > 1 else 6.6, 4.2), draw)
     rows = [
         (cost, p.curve.agent, *values)
         for cost, found in shown.items()

@@ -51,21 +51,20 @@ class Grid:
     note: str
 
 
-def markdown(study: Study) -> str:
-    """Leaderboards and comparisons as Markdown tables."""
-    parts = [f"# {study.title}", f"{progress(study)}."]
-    for section in (None, *study.sections):
-        for grid in _overview(study) if section is None else _section(section, study.baseline):
-            cells = [grid.header, tuple("---" for _ in grid.header), *grid.rows]
-            lines = ["| " + " | ".join(_markdown_text(cell) for cell in row) + " |" for row in cells]
-            parts += [f"## {_markdown_text(grid.title)}", "\n".join(lines), _markdown_text(grid.note)]
+def markdown(study: Study, level: int = 1) -> str:
+    """Leaderboards and comparisons as Markdown tables, under headings from this level on."""
+    parts = [f"{'#' * level} {_markdown_text(study.title)}", f"{progress(study)}."]
+    for grid in _grids(study):
+        cells = [grid.header, ("---", *("---:" for _ in grid.header[1:])), *grid.rows]
+        lines = ["| " + " | ".join(_markdown_text(cell) for cell in row) + " |" for row in cells]
+        parts += [f"{'#' * (level + 1)} {_markdown_text(grid.title)}", "\n".join(lines), _markdown_text(grid.note)]
     return "\n\n".join(parts) + "\n"
 
 
 def latex(study: Study) -> str:
     r"""The same tables for LaTeX, as floats in the style of ``booktabs``: ``\usepackage{booktabs}``."""
     parts = [rf"% {study.title}: {progress(study)}. Needs \usepackage{{booktabs}}.".replace("\n", " ")]
-    for grid in [*_overview(study), *(grid for s in study.sections for grid in _section(s, study.baseline))]:
+    for grid in _grids(study):
         rows = [" & ".join(map(_latex_text, row)) + r" \\" for row in grid.rows]
         parts += [
             r"\begin{table}", r"\centering", rf"\caption{{{_latex_text(f'{grid.title}. {grid.note}')}}}", r"\small",
@@ -141,15 +140,14 @@ def standings(overview: Overview) -> Grid:
         f"bootstrap intervals from {BAND_MIN_RUNS} runs a task on. Failed: runs that score {LOW:g} or less. Ends "
         f"better: probability that a run scores above one of {overview.baseline}, averaged over tasks."
     )
-    return Grid("All tasks", header, tuple(rows), note)
+    return Grid(overview.title, header, tuple(rows), note)
 
 
-def _overview(study: Study) -> list[Grid]:
-    return [standings(study.overview)] if len(study.sections) > 1 and study.overview.tasks else []
-
-
-def _section(section: Section, baseline: str) -> list[Grid]:
-    found = [leaderboard(section) if section.runs else None, comparisons(section, baseline)]
+def _grids(study: Study) -> list[Grid]:
+    """All tables of a study, in the order of the page."""
+    found: list[Grid | None] = [standings(overview) for overview in study.overviews if overview.tasks]
+    for section in study.sections:
+        found += [leaderboard(section) if section.runs else None, comparisons(section, study.baseline)]
     return [grid for grid in found if grid is not None]
 
 

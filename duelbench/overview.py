@@ -15,6 +15,7 @@ from duelbench.comparison import LAST_AGENTS
 from duelbench.drawing import FAINT, MUTED, Style, caption, legend, save_csv, save_png, styles
 from duelbench.radar import save_radar
 from duelbench.scores import LOW, Overview, Standing
+from duelbench.section_page import picture
 from duelbench.stats import BAND_MIN_RUNS, Estimate, Floats
 from duelbench.streams import Streams
 from duelbench.suite import Score
@@ -25,13 +26,27 @@ _CROWD = 8  # agents beyond whom bands are fainter
 _LEVELS = np.linspace(0.0, 1.0, 201)
 
 
+def overview_page(overview: Overview, folder: Path) -> str:
+    """Everything about the tasks together, as HTML; pictures and their data are written into the folder."""
+    drawn = draw_overview(overview, folder / f"overview-{overview.name}.png")
+    radar = draw_radar(overview, folder / "radar.png")
+    parts = [
+        standings_table(overview), notes(overview), picture(drawn, "performance profiles of all agents"),
+        f"<h3>Mean score on each task</h3>\n{by_task_table(overview)}",
+        picture(radar, "scores on the behaviour suite", "narrow"),
+        f"<details><summary>Runs behind these numbers</summary>\n{runs_table(overview)}</details>",
+    ]  # fmt: skip
+    return "\n".join(part for part in parts if part)
+
+
 def standings_table(overview: Overview) -> str:
     """The aggregate leaderboard as HTML."""
-    head = ["agent", "runs", "IQM", "mean", "median", "optimality gap", "failed", "ends better with probability"]
+    beats = f"P(beats {escape(overview.baseline)})"
+    head = ["agent", "runs", "IQM", "mean", "median", "optimality gap", "failed", beats]
     rows = []
     for s in overview.standings:
-        name = f'<span id="overview-{overview.agents.index(s.agent)}">{_name(overview, s.agent)}</span>'
-        runs = f'<a href="#overview-runs-{overview.agents.index(s.agent)}">{s.n:,}</a>'
+        name = _name(overview, s.agent)
+        runs = f'<a href="#{_runs_anchor(overview, s.agent)}">{s.n:,}</a>'
         failed = f"{100 * s.failed:.1f} %"
         if (a := s.aggregate) is None:
             played = f"{len(s.strata)} of {len(overview.tasks)} tasks played"
@@ -63,12 +78,12 @@ def by_task_table(overview: Overview) -> str:
 def runs_table(overview: Overview) -> str:
     """Where the runs behind an agent's aggregate are listed."""
     rows = []
-    for i, agent in enumerate(overview.agents):
+    for agent in overview.agents:
         links = [
             f'<a href="#{anchor(t.section, agent)}">{escape(t.section.name)} ({len(t.values[agent]):,})</a>'
             for t in overview.tasks if t.values.get(agent)
         ]  # fmt: skip
-        rows.append([f'<span id="overview-runs-{i}">{_name(overview, agent)}</span>', " · ".join(links)])
+        rows.append([f'<span id="{_runs_anchor(overview, agent)}">{_name(overview, agent)}</span>', " · ".join(links)])
     return table(["agent", "runs by task"], rows, left=2, wrap=True)
 
 
@@ -120,6 +135,7 @@ def draw_radar(overview: Overview, path: Path) -> Path | None:
     """The behaviour suite's tasks as spokes, where at least three of them were played; None otherwise."""
     tasks = {t.section.name: t for t in overview.tasks if t.section.of_suite}
     agents = [s.agent for s in overview.standings if s.agent not in LAST_AGENTS]
+    agents = [agent for agent in agents if any(task.values.get(agent) for task in tasks.values())]
     if len(tasks) < _FEWEST_SPOKES or not agents:
         return None
     found = [
@@ -128,6 +144,8 @@ def draw_radar(overview: Overview, path: Path) -> Path | None:
         for agent in agents
     ]
     save_radar(path, list(tasks), found)
+    rows = [(s.task, s.agent, s.mean, s.interval.low, s.interval.high, len(s.values)) for s in found if s.values]
+    save_csv(path.with_suffix(".csv"), ("task", "agent", "score", "low", "high", "n"), rows)
     return path
 
 
@@ -135,7 +153,11 @@ def estimate_text(estimate: Estimate) -> str:
     """A score with its interval, if there is one, as HTML."""
     if not np.isfinite(estimate.low) or (estimate.low, estimate.high) == (0.0, 1.0):
         return f"{estimate.value:.3f}"
-    return f"{estimate.value:.3f} <small>[{estimate.low:.3f}, {estimate.high:.3f}]</small>"
+    return f"{estimate.value:.3f}<br><small>[{estimate.low:.3f}, {estimate.high:.3f}]</small>"
+
+
+def _runs_anchor(overview: Overview, agent: str) -> str:
+    return f"overview-{overview.name}-runs-{overview.agents.index(agent)}"
 
 
 def _name(overview: Overview, agent: str) -> str:

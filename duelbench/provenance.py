@@ -37,7 +37,7 @@ def progress(study: Study) -> str:
     extra = Counter(state(run) for run in study.unplanned for _ in range(_seeds_of(run)))
     total -= extra
     said = _count(total["finished"], "finished run")
-    if study.plan is not None:
+    if study.planned is not None:
         said = f"{total['finished']:,} of {_count(total.total(), 'planned run')} finished"
     said += "".join(f", {total[name]:,} {name}" for name in _STATES[1:] if total[name])
     if total.total() > total["finished"]:

@@ -14,9 +14,11 @@ import numpy as np
 from duelbench import overview, provenance
 from duelbench.comparison import Section, sections
 from duelbench.record import Run, write_atomic
-from duelbench.section_page import picture, section_page
+from duelbench.section_page import section_page
 from duelbench.stats import standard_error
 from duelbench.study import Study
+
+_FEW = 4  # tasks beyond which only the main metrics are drawn: pictures take most of the time, and of the page
 
 
 def write_report(
@@ -37,8 +39,9 @@ def write_report(
     """
     folder.mkdir(parents=True, exist_ok=True)
     study = Study.of(folder, runs, baseline=baseline, thresholds=thresholds, title=title)
-    body = [_overview(study, folder)] if len(study.sections) > 1 else [provenance.completeness(study)]
-    body += [section_page(section, folder, study.baseline, study.thresholds) for section in study.sections]
+    body = [_overview(study, folder)] if len(study.sections) > 1 else []
+    few = len(study.sections) <= _FEW
+    body += [section_page(s, folder, study.baseline, study.thresholds, further=few) for s in study.sections]
     page = Template(files("duelbench").joinpath("templates/report.html").read_text(encoding="utf-8")).substitute(
         title=escape(study.title), subtitle=escape(provenance.progress(study)),
         body="\n".join([*body, provenance.how_made(study)]),
@@ -49,21 +52,14 @@ def write_report(
 
 
 def _overview(study: Study, folder: Path) -> str:
-    """All tasks together, and the way to each of them."""
-    found, links = study.overview, [f'<a href="#{s.slug}">{escape(s.name)}</a>' for s in study.sections]
-    parts = [
-        f'<section id="overview">\n<h2>All {len(links)} tasks</h2>',
-        f'<nav>{" · ".join(links)} · <a href="#provenance">how this was made</a></nav>',
-    ]
-    if found.tasks:
-        parts += [
-            overview.standings_table(found), overview.notes(found),
-            picture(overview.draw_overview(found, folder / "overview.png"), "performance profiles of all agents"),
-            f"<h3>Mean score on each task</h3>\n{overview.by_task_table(found)}",
-            picture(overview.draw_radar(found, folder / "radar.png"), "scores on the behaviour suite", "narrow"),
-            f"<details><summary>Runs behind these numbers</summary>\n{overview.runs_table(found)}</details>",
-        ]  # fmt: skip
-    return "\n".join(part for part in [*parts, provenance.completeness(study), "</section>"] if part)
+    """Tasks of a kind together, and the way to each task."""
+    links = [f'<a href="#{s.slug}">{escape(s.name)}</a>' for s in study.sections]
+    parts = [f'<nav>{" · ".join(links)} · <a href="#provenance">how this was made</a></nav>']
+    for found in study.overviews:
+        if found.tasks:
+            parts += [f'<section id="overview-{found.name}">\n<h2>{escape(found.title)}</h2>']
+            parts += [overview.overview_page(found, folder), "</section>"]
+    return "\n".join(part for part in [*parts, provenance.completeness(study)] if part)
 
 
 def summary(runs: Sequence[Run]) -> dict[str, Any]:

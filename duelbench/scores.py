@@ -94,18 +94,20 @@ class Overview:
         tasks: the tasks that have scores.
         left_out: the others.
         asked: whom the others are to be compared with.
+        name: what the tasks have.
     """
 
     tasks: tuple[TaskScores, ...]
     left_out: tuple[TaskScores, ...]
     asked: str
+    name: str
 
     @classmethod
-    def of(cls, sections: Sequence[Section], baseline: str) -> Overview:
+    def of(cls, sections: Sequence[Section], baseline: str, name: str = "arms") -> Overview:
         """The tasks with their scores."""
         found = [task_scores(section) for section in sections]
         scored = tuple(task for task in found if not task.reason and task.values)
-        return cls(scored, tuple(task for task in found if task not in scored), baseline)
+        return cls(scored, tuple(task for task in found if task not in scored), baseline, name)
 
     @cached_property
     def agents(self) -> list[str]:
@@ -114,6 +116,11 @@ class Overview:
         names = [name for name in names if any(name in task.values for task in self.tasks)]
         known = {name: i for i, name in enumerate(AGENT_ORDER)} | dict.fromkeys(LAST_AGENTS, len(names) + 99)
         return sorted(names, key=lambda name: known.get(name.split(" [")[0], len(AGENT_ORDER)))
+
+    @property
+    def title(self) -> str:
+        """For a heading."""
+        return f"{len(self.tasks)} tasks with {self.name} together"
 
     @cached_property
     def baseline(self) -> str:

@@ -17,8 +17,15 @@ from duelbench.provenance import run_ids, unfinished
 from duelbench.record import Run
 from duelbench.stats import BAND_MIN_RUNS, IQM_MIN_SCORES
 
+FURTHER_METRICS = (
+    '<p class="quiet">With so many tasks further metrics are not drawn; all of them are in the output of '
+    "<code>duelbench report FOLDER --format csv</code>.</p>"
+)
 
-def section_page(section: Section, folder: Path, baseline: str, thresholds: Sequence[float]) -> str:
+
+def section_page(
+    section: Section, folder: Path, baseline: str, thresholds: Sequence[float], *, further: bool = True
+) -> str:
     """Everything about a task; its pictures and their data are written into the folder.
 
     Args:
@@ -26,6 +33,7 @@ def section_page(section: Section, folder: Path, baseline: str, thresholds: Sequ
         folder: where pictures go.
         baseline: whom the others are compared with, if it has a finished run.
         thresholds: win rates for the table of labels needed.
+        further: whether the metrics beyond the overview get a picture too.
     """
     slug, baseline = section.slug, baseline_name(section, baseline)
     comparisons = compare(section, baseline)
@@ -49,7 +57,7 @@ def section_page(section: Section, folder: Path, baseline: str, thresholds: Sequ
             parts += [f"<details><summary>Responses before and after</summary>\n{shown}</details>"]
         if settings := tables.hyper_parameters(section):
             parts += [f"<details><summary>Hyper-parameters</summary>\n{settings}</details>"]
-        parts += [_every_metric(section, folder)]
+        parts += [_further(section, folder) if further else FURTHER_METRICS]
     if section.unfinished:
         parts += [f'<h3 id="unfinished-{slug}">Unfinished runs</h3>', unfinished(section)]
     parts += [f'<h3 id="runs-{slug}">Runs</h3>', run_ids(section), "</section>"]
@@ -158,7 +166,8 @@ def _cost(section: Section, folder: Path) -> str:
     note = "Means over seeds, as measured."
     if section.numeric:
         note = "As measured. Seeds move in lock-step: the time of one is its share of the time of all."
-    shown = picture(compute(section, folder / f"{section.slug}-compute.png"), "results against compute")
+    kind = "" if any(t.get("generated_tokens") for run in section.runs for t in run.timing[-1:]) else "narrow"
+    shown = picture(compute(section, folder / f"{section.slug}-compute.png"), "results against compute", kind)
     return f'<h3>Cost</h3>\n<p class="quiet">{note}</p>\n{cost}\n{shown}'
 
 
@@ -195,13 +204,10 @@ def _efficiency(section: Section, folder: Path, baseline: str, thresholds: Seque
     return "\n".join(part for part in parts if part)
 
 
-def _every_metric(section: Section, folder: Path) -> str:
-    if section.numeric:
-        path = plots.overview(section, folder / f"{section.slug}-further.png", further_panels(section))
-        shown = picture(path, "further metrics of all agents")
-        return f"<details><summary>Further metrics</summary>\n{shown}</details>" if shown else ""
+def _further(section: Section, folder: Path) -> str:
     shown = {panel.metric for panel in default_panels(section)}
-    panels = [Panel(metric) for metric in section.metrics if metric not in shown]
+    rest = [Panel(metric) for metric in section.metrics if metric not in shown]
+    panels = further_panels(section) if section.numeric else rest
     path = plots.overview(section, folder / f"{section.slug}-further.png", panels)
     drawn = picture(path, "further metrics, and what the agents recorded of their own learning")
     return f"<details><summary>Further metrics</summary>\n{drawn}</details>" if drawn else ""

@@ -25,14 +25,14 @@ class Study:
         baseline: the agent that all others are compared with.
         thresholds: win rates for the table of labels needed.
         sections: the tasks, with the planned runs that nobody has begun among their unfinished ones.
-        plan: what was to be played; None for runs that no sweep planned.
+        planned: ids of the runs that were to be played; None for runs that no sweep planned.
     """
 
     title: str
     baseline: str
     thresholds: tuple[float, ...]
     sections: tuple[Section, ...]
-    plan: Plan | None
+    planned: frozenset[str] | None
 
     @classmethod
     def of(
@@ -50,20 +50,26 @@ class Study:
             title: heading; None for the plan's.
         """
         plan = Plan.load(folder)
+        planned = {p.spec.run_id: p.spec for p in plan.runs} if plan else {}
         begun = {run.folder_id for run in runs}
-        missing = [_not_begun(p.spec) for p in plan.runs if p.spec.run_id not in begun] if plan else []
+        missing = [_not_begun(run_id, spec) for run_id, spec in planned.items() if run_id not in begun]
         return cls(
             title=title or (plan.title if plan else "duelbench report"),
             baseline=baseline or (plan.baseline if plan else "online"),
             thresholds=tuple(thresholds or (plan and plan.thresholds) or THRESHOLDS),
             sections=tuple(sections([*runs, *missing])),
-            plan=plan,
+            planned=frozenset(planned) if plan else None,
         )
 
     @cached_property
-    def overview(self) -> Overview:
-        """All tasks together."""
-        return Overview.of(self.sections, self.baseline)
+    def overviews(self) -> list[Overview]:
+        """Tasks of a kind together, where there are several: those with responses to judge, and those with arms.
+
+        The two kinds have other agents and another scale, so one number for both would say nothing.
+        """
+        kinds = {"responses": False, "arms": True}
+        groups = {name: [s for s in self.sections if s.numeric == numeric] for name, numeric in kinds.items()}
+        return [Overview.of(found, self.baseline, name) for name, found in groups.items() if len(found) > 1]
 
     @cached_property
     def everyone(self) -> list[Run]:
@@ -73,10 +79,10 @@ class Study:
     @cached_property
     def unplanned(self) -> list[Run]:
         """Recorded runs that the plan does not have; none if there is no plan."""
-        planned = {p.spec.run_id for p in self.plan.runs} if self.plan else set()
-        return [run for run in self.everyone if run.folder_id not in planned] if self.plan else []
+        planned = self.planned
+        return [] if planned is None else [run for run in self.everyone if run.folder_id not in planned]
 
 
-def _not_begun(spec: RunSpec) -> Run:
+def _not_begun(run_id: str, spec: RunSpec) -> Run:
     """A planned run of which there is no record."""
-    return Run(spec.run_id, spec.to_json() | {"agent": spec.agent_label}, [], [], [], False, {})
+    return Run(run_id, spec.to_json() | {"agent": spec.agent_label}, [], [], [], False, {})

@@ -27,7 +27,7 @@ FINALS = {"online": [0.60, 0.62, 0.61, 0.63, 0.64], "a_b & |c|": [0.70, 0.74, 0.
 
 def runs() -> list[Run]:
     pool = [pool_run(agent, seed, w) for agent, finals in FINALS.items() for seed, w in enumerate(finals)]
-    arms = [suite_run("uniform", seed, 90.0 + seed) for seed in range(5)]
+    arms = [suite_run("uniform", seed, 90.0 + seed, task) for seed in range(5) for task in ("basic", "noise")]
     return pool + arms + [suite_run("online", seed, 20.0 + 2 * seed) for seed in range(5)]
 
 
@@ -48,17 +48,17 @@ def test_markdown_tables_hold_the_numbers_and_have_a_width(study: Study) -> None
         assert f"{np.mean(finals):.3f} [{low:.3f}, {high:.3f}]" in text
     low, high = t_interval([b - a for a, b in zip(*FINALS.values(), strict=True)])
     assert f"| ahead | +0.100 [+{low:.3f}, +{high:.3f}]" in text
-    assert "24.0 [20.1, 27.9]" in text and "## basic" in text and "## All tasks" in text
+    assert "24.0 [20.1, 27.9]" in text and "## basic" in text and "## 2 tasks with arms together" in text
     for block in (block for block in text.split("\n\n") if block.startswith("|")):
         widths = {line.replace(r"\|", "").count("|") for line in block.splitlines()}
         assert len(widths) == 1 and block.splitlines()[1].startswith("| ---")
-    assert r"a_b & \|c\|" in text and "20 finished runs" in text
+    assert r"a_b & \|c\|" in text and "25 finished runs" in text
 
 
 def test_latex_is_balanced_and_escaped(study: Study) -> None:
     text = latex(study)
-    assert text.count(r"\begin{table}") == text.count(r"\end{table}") == 5  # all, and two for each task
-    assert text.count(r"\toprule") == text.count(r"\midrule") == text.count(r"\bottomrule") == 5
+    assert text.count(r"\begin{table}") == text.count(r"\end{table}") == 6  # two kinds of tables
+    assert text.count(r"\toprule") == text.count(r"\midrule") == text.count(r"\bottomrule") == 6
     assert r"a\_b \& |c|" in text and "−" not in text and "½" not in text
     for table in text.split(r"\begin{table}")[1:]:
         columns = table.split(r"\begin{tabular}{")[1].split("}")[0]
@@ -79,7 +79,7 @@ def test_csv_has_one_line_for_each_point(study: Study) -> None:
     rows = list(csv.DictReader(io.StringIO(tidy_csv(study))))
     assert tuple(rows[0]) == COLUMNS
     keys = [(r["task"], r["agent"], r["metric"], r["labels"]) for r in rows]
-    assert len(set(keys)) == len(keys) == 2 * 3 + 2 * 3
+    assert len(set(keys)) == len(keys) == 2 * 3 + 3 * 3
     (row,) = (r for r in rows if r["agent"] == "a_b & |c|" and r["labels"] == "50")
     values = [0.5 + (w - 0.5) / 2 for w in FINALS["a_b & |c|"]]
     low, high = t_interval(values)

@@ -108,7 +108,7 @@ def test_the_page_of_several_tasks_leads_from_every_number_to_its_runs(tmp_path:
     page = Page(write_report(tmp_path, many_tasks()))
     assert {link[1:] for link in page.links} <= set(page.ids)
     assert len(page.ids) == len(set(page.ids))
-    assert "All 4 tasks" in page.text and "160 finished runs" in page.text
+    assert "3 tasks with arms together" in page.text and "160 finished runs" in page.text  # the pool is of another kind
     assert {"#basic", "#noise", "#delay", "#provenance"} <= page.links
     assert (tmp_path / "radar.png").exists() and "script" not in page.tags
     assert "What is finished" not in page.text
@@ -174,7 +174,7 @@ def test_missing_runs_are_in_no_number(sweep: list[RunSpec], tmp_path: Path) -> 
     for one, other in zip(whole.sections, without.sections, strict=True):
         assert one.agents == other.agents and one.end == other.end and one.metrics == other.metrics
         assert len(one.unfinished) == 2 and not other.unfinished
-    assert whole.overview.standings == without.overview.standings
+    assert whole.overviews[0].standings == without.overviews[0].standings
 
 
 def test_many_ids_are_folded_away_and_all_there(tmp_path: Path) -> None:
