@@ -1,71 +1,34 @@
-"""The study's records as one table: written from the run folders, read by everything that is shown."""
+"""The study's records: what each cell of it measured."""
 
 from __future__ import annotations
 
-import csv
-from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from duelbench.curves import Curves, align
-from duelbench.drawing import save_csv
+from duelbench.experiments.records import Columns, read_records
 from duelbench.experiments.sea_paper.sweep import Cell, Part, cells, spec_of
-from duelbench.record import Run
 
 METRICS = (
     "offline_win_rate", "online_win_rate", "offline_utility", "simple_regret", "cumulative_average_regret",
     "posterior_accuracy",
 )  # fmt: skip
-COSTS = ("wall_seconds", "generated_tokens")
-_COLUMNS = ("run_id", "seed", "labels", *METRICS, *COSTS)
 MOST_SEEDS = 100
 RECORDS = Path(__file__).with_name("records.csv")
-
-
-def recorded(path: Path) -> set[str]:
-    """Ids of the runs in a table of records; none if there is no table yet."""
-    return set(Records.read(path).runs) if path.exists() else set()
-
-
-def add_records(path: Path, runs: list[Run]) -> None:
-    """Add every row of every finished run that is not there yet: (run id, seed, labels, metrics, costs).
-
-    An unknown value is left empty. Runs already there stay as they are, so that a study can go on elsewhere.
-    """
-    known = recorded(path)
-    new = [run for run in runs if run.finished and run.run_id not in known]
-    rows = [
-        [run.run_id, str(run.spec["seed"]), str(int(row["labels"])), *(_short(row.get(name)) for name in METRICS),
-         *(_short(cost.get(name)) for name in COSTS)]
-        for run in new for row, cost in zip(run.rows, run.timing, strict=True)
-    ]  # fmt: skip
-    if path.exists():
-        with path.open(encoding="utf-8", newline="") as file:
-            rows += list(csv.reader(file))[1:]
-    save_csv(path, _COLUMNS, sorted(rows, key=lambda row: (int(row[1]), row[0], int(row[2]))))
-
-
-def _short(value: float | None) -> str:
-    return "" if value is None else f"{value:.6g}"
 
 
 @dataclass(frozen=True)
 class Records:
     """Rows of each run by run id: {column: values}."""
 
-    runs: dict[str, dict[str, list[float]]]
+    runs: dict[str, Columns]
 
     @classmethod
     def read(cls, path: Path) -> Records:
-        """Read what ``write_records`` wrote."""
-        runs: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-        with path.open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                for name in _COLUMNS[1:]:
-                    runs[row["run_id"]][name].append(float(row[name] or "nan"))
-        return cls(runs)
+        """Read a table of records."""
+        return cls(read_records(path))
 
     def curves(self, part: Part, cell: Cell, metric: str) -> dict[int, tuple[list[float], list[float]]]:
         """{seed: (labels, values)} of the finished runs of a cell, where the metric is known."""

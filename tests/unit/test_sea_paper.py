@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from duelbench.experiments.records import add_records, recorded
 from duelbench.experiments.sea_paper import analysis, sweep
-from duelbench.experiments.sea_paper.records import RECORDS, Records, add_records, recorded
+from duelbench.experiments.sea_paper.records import METRICS, RECORDS, Records
 from duelbench.record import Run
 
 
@@ -33,8 +34,8 @@ def test_records_grow_and_nothing_there_is_changed(tmp_path: Path) -> None:
     cell = ("tiny", "dpo", "online")
     specs = [sweep.spec_of(cell, ("online", {}), seed) for seed in range(2)]
     assert recorded(path) == set()
-    add_records(path, [finished_run(specs[1], 0.6)])
-    add_records(path, [finished_run(specs[1], 0.9), finished_run(specs[0], 0.7)])
+    add_records(path, [finished_run(specs[1], 0.6)], METRICS)
+    add_records(path, [finished_run(specs[1], 0.9), finished_run(specs[0], 0.7)], METRICS)
     assert recorded(path) == {spec.run_id for spec in specs}
     assert Records.read(path).final("scales", cell, "offline_win_rate") == {0: 0.7, 1: 0.6}
     assert Records.read(path).final("scales", cell, "online_win_rate") == {}
