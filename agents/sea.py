@@ -26,6 +26,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from duelbench import acquisition
 from duelbench.agents.base import LearningAgent, Setup
@@ -146,6 +147,14 @@ class SEA(LearningAgent):
             return super().respond(observation)
         candidates = self.policy.sample(observation, self.config.best_of, self.setup.evaluation_rng())
         return candidates.pick(self.posterior.rewards(candidates.features).mean(0).argmax(-1))
+
+    def predict(
+        self, observation: Observation, first: Responses, second: Responses
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """P(first preferred) by each member of the ensemble: their mean and standard deviation, (B,) each."""
+        gaps = self.posterior.rewards(first.features) - self.posterior.rewards(second.features)  # (K, B)
+        probability = expit(gaps.astype(np.float64))
+        return probability.mean(0), probability.std(0)
 
     def _rewards(self, candidates: Responses) -> NDArray[np.float32]:
         """R[e, b, m]; a duplicated response takes the reward of its first occurrence, so no rule prefers a copy."""

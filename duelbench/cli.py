@@ -29,10 +29,13 @@ console = Console(stderr=True)
 
 @dataclass
 class ReportCommand:
-    """Write the report of an output folder again: report.html, pictures and tables."""
+    """Write the report of an output folder again: report.html with its pictures, or tables as text."""
 
     folder: tyro.conf.Positional[Path]
     """Folder that `duelbench run` wrote."""
+    format: Literal["html", "md", "csv", "latex"] = "html"
+    """html: the page, in the folder. The others go to standard output: md and latex are tables to paste, csv has one
+    line for each task, agent, metric and number of labels."""
     json: bool = False
     """Print the summary as one JSON object."""
 
@@ -85,10 +88,15 @@ def parse(argv: list[str]) -> Any:
 
 
 def _report(command: ReportCommand, line: str) -> int:
+    from duelbench.exports import FORMATS
     from duelbench.record import load_runs
     from duelbench.report import summary, write_report
+    from duelbench.study import Study
 
     runs = load_runs(command.folder)
+    if command.format != "html":
+        print(FORMATS[command.format](Study.of(command.folder, runs)), end="")
+        return 0
     console.print(f"Report: {write_report(command.folder, runs)}", highlight=False)
     if command.json:
         print(json.dumps({"out": str(command.folder), **summary(runs)}))

@@ -6,9 +6,11 @@ task, and runs of one agent with other settings are another agent: neither is mi
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -18,12 +20,15 @@ from duelbench.curves import Curves, align
 from duelbench.limits import Guide
 from duelbench.record import Run, SeedRows
 from duelbench.stats import Floats
+from duelbench.suite import suite_task
 
 AGENT_ORDER = ("uniform", "greedy", "offline", "online", "apl", "xpo", "sea", "sea-ee")
 """Known agents, from baseline to newest; all tables and legends keep this order unless they sort by score."""
 
 LAST_AGENTS = ("oracle",)
 """Agents that are told the truth: rivals of nobody, shown after all others."""
+
+_LONGEST = 80  # characters of a part of a file name
 
 TASK_KEYS = ("env", "labels", "policy", "model")
 """Fields of a run's specification that make a task, beside ``env_kwargs``."""
@@ -66,15 +71,25 @@ class Section:
         title: the environment id, with its settings where several tasks share the id.
         env: the environment id.
         agents: for each agent name its finished runs, ascending in seed; an agent may have none.
-        unfinished: (agent name, run) of every run that failed or stopped early.
+        unfinished: (agent name, run) of every run that failed, stopped early or is missing.
+        name: the title, or the task's own name where it is one of the behaviour suite.
+        of_suite: whether it is.
     """
 
     title: str
     env: str
     agents: dict[str, tuple[Run, ...]]
     unfinished: tuple[tuple[str, Run], ...]
+    name: str = field(default="", kw_only=True)
+    of_suite: bool = field(default=False, kw_only=True)
 
-    @property
+    @cached_property
+    def slug(self) -> str:
+        """The name as a part of file names and anchors."""
+        slug = re.sub(r"[^A-Za-z0-9.]+", "-", self.name).strip("-")
+        return slug if len(slug) <= _LONGEST else f"{slug[:_LONGEST]}-{hashlib.sha256(slug.encode()).hexdigest()[:6]}"
+
+    @cached_property
     def runs(self) -> list[Run]:
         """The finished runs of all agents."""
         return [run for runs in self.agents.values() for run in runs]
@@ -99,8 +114,7 @@ class Section:
 
     def guides(self, metric: str) -> list[Guide]:
         """Lines to read a metric's curves against, as the first finished run that has any recorded them."""
-        recorded: list[dict[str, Any]] = next((g for run in self.runs if (g := run.manifest.get("guides"))), [])
-        return [Guide(**guide) for guide in recorded if guide["metric"] == metric]
+        return [guide for guide in self._guides if guide.metric == metric]
 
     def metric(self, name: str) -> Metric:
         """How a metric is called here.
@@ -144,6 +158,11 @@ class Section:
         return self._finals[agent, metric]
 
     @cached_property
+    def _guides(self) -> list[Guide]:
+        recorded: list[dict[str, Any]] = next((g for run in self.runs if (g := run.manifest.get("guides"))), [])
+        return [Guide(**guide) for guide in recorded]
+
+    @cached_property
     def _finals(self) -> dict[tuple[str, str], dict[int, float]]:
         return {}
 
@@ -173,7 +192,23 @@ def sections(runs: Sequence[Run]) -> list[Section]:
         groups.sort(key=lambda members: -float(members[0].spec.get("labels") or 0))
         for members, settings in zip(groups, _differing([_task(m[0]) for m in groups]), strict=True):
             found.append(_section(env + settings, env, members))
-    return found
+    return _named(found)
+
+
+def _named(found: list[Section]) -> list[Section]:
+    """Call each task of the behaviour suite by its name, as long as no two tasks go by it."""
+    known = [suite_task(s.env, _env_kwargs(s)) for s in found]
+    return [
+        replace(section, name=task.name, of_suite=True)
+        if task is not None and known.count(task) == 1
+        else replace(section, name=section.title)
+        for section, task in zip(found, known, strict=True)
+    ]
+
+
+def _env_kwargs(section: Section) -> dict[str, Any]:
+    everyone = [*section.runs, *(run for _, run in section.unfinished)]
+    return dict(everyone[0].spec.get("env_kwargs") or {})
 
 
 def _task(run: Run) -> dict[str, Any]:
@@ -183,10 +218,11 @@ def _task(run: Run) -> dict[str, Any]:
 
 def _differing(settings: Sequence[dict[str, Any]]) -> list[str]:
     """For each of several settings those in which they differ, as a suffix: `` [batch=64]``."""
-    keys = sorted({key for one in settings for key in one})
-    keys = [key for key in keys if len({_canonical(one.get(key)) for one in settings}) > 1]
-    texts = [", ".join(f"{key}={_canonical(one.get(key))}" for key in keys) for one in settings]
-    return [f" [{text}]" if text else "" for text in texts]
+    different = {repr(one): one for one in settings}  # thousands of runs share a few settings
+    keys = sorted({key for one in different.values() for key in one})
+    keys = [key for key in keys if len({_canonical(one.get(key)) for one in different.values()}) > 1]
+    texts = {r: ", ".join(f"{key}={_canonical(one.get(key))}" for key in keys) for r, one in different.items()}
+    return [f" [{text}]" if text else "" for text in (texts[repr(one)] for one in settings)]
 
 
 def _section(title: str, env: str, runs: list[Run]) -> Section:

@@ -12,10 +12,10 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from PIL import Image
 
 from duelbench.record import write_atomic
 
@@ -127,56 +127,23 @@ def caption(figure: Figure, text: str) -> None:
     figure.supxlabel("\n".join(wrapped), fontsize=8, color=MUTED)
 
 
-def end_labels(axes: Axes, ends: Mapping[str, tuple[float, float]], colors: Mapping[str, str]) -> None:
-    """Name each line at its right end, (x, y) in data units, pushed apart where names would overlap."""
-    low, high = axes.get_ylim()
-    gap = 0.058 * (high - low)
-    order = sorted(ends, key=lambda agent: ends[agent][1])
-    wanted = np.array([ends[agent][1] for agent in order])
-    placed = _spread(wanted, gap, low, high)
-    right = max(x for x, _ in ends.values())
-    for agent, y in zip(order, placed, strict=True):
-        axes.annotate(
-            agent,
-            xy=(right, y),
-            xytext=(7, 0),
-            textcoords="offset points",
-            va="center",
-            color=colors[agent],
-            fontweight="bold",
-            fontsize=9,
-            annotation_clip=False,
-        )
-
-
-def _spread(wanted: np.ndarray[Any, Any], gap: float, low: float, high: float) -> list[float]:
-    """Ascending positions at least ``gap`` apart inside [low, high], each group centred on what it wanted."""
-    groups: list[list[float]] = []  # [centre, size]
-    for y in wanted:
-        groups.append([float(y), 1.0])
-        while len(groups) > 1 and groups[-1][0] - groups[-2][0] < gap * (groups[-1][1] + groups[-2][1]) / 2:
-            (b, m), (a, n) = groups.pop(), groups.pop()
-            groups.append([(a * n + b * m) / (n + m), n + m])
-    placed: list[float] = []
-    for middle, size in groups:
-        half = gap * (size - 1) / 2
-        middle = min(max(middle, low + half), high - half)
-        placed += [middle - half + gap * i for i in range(int(size))]
-    return placed
-
-
 def save_png(path: Path, size: tuple[float, float], draw: Callable[[Figure], None]) -> None:
-    """Draw on a new figure of ``size`` inches in the house theme and write it; no global state is touched."""
+    """Draw on a new figure of ``size`` inches in the house theme and write it; no global state is touched.
+
+    A palette of 256 colours is enough for lines and bands, and makes files a third as large.
+    """
     with matplotlib.rc_context(_THEME):
         figure = Figure(figsize=size, dpi=DPI, layout="constrained", facecolor="white")
-        FigureCanvasAgg(figure)
+        canvas = FigureCanvasAgg(figure)
         draw(figure)
         layout: Any = figure.get_layout_engine()
         layout.set(w_pad=0.09, h_pad=0.09, wspace=0.03, hspace=0.04)
         layout.execute(figure)
-        figure.set_layout_engine("none")  # once is enough; saving would do it twice again
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", metadata={"Software": None})
+        figure.set_layout_engine("none")  # once is enough; drawing would do it again
+        canvas.draw()  # savefig would draw twice
+        pixels = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
+    buffer = io.BytesIO()
+    pixels.quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(buffer, "png", dpi=(DPI, DPI))
     write_atomic(path, buffer.getvalue())
 
 

@@ -21,7 +21,6 @@ from duelbench.drawing import (
     MUTED,
     Style,
     caption,
-    end_labels,
     legend,
     save_csv,
     save_png,
@@ -40,9 +39,11 @@ from duelbench.panels import (
 from duelbench.stats import BAND_MIN_RUNS, center_name
 from duelbench.streams import Streams
 
+_LARGE = 4  # panels; more of them are smaller, in three columns
+
 
 def overview(section: Section, path: Path, panels: Sequence[Panel] | None = None) -> Path | None:
-    """Panels in two columns under one legend, the task's own if None; writes ``path`` and the CSV beside it.
+    """Panels in two or three columns under one legend, the task's own if None; writes ``path`` and the CSV beside it.
 
     Returns:
         ``path``, or None (and nothing written) where no finished run recorded any of the metrics.
@@ -53,7 +54,9 @@ def overview(section: Section, path: Path, panels: Sequence[Panel] | None = None
     panels = [panel for panel in panels if panel.metric in shown]
     if not panels:
         return None
-    n_rows, n_columns = -(-len(panels) // 2), min(2, len(panels))
+    n_columns = min(len(panels), 2 if len(panels) <= _LARGE else 3)
+    n_rows = -(-len(panels) // n_columns)
+    width, height = (5.1, 3.4) if n_columns < 3 else (3.7, 2.8)
     everyone = [d for drawn in shown.values() for d in drawn]
     present = {d.agent: style for d in everyone for style in [styles(section.agents)[d.agent]]}
     guides = guide_styles(section, list(shown))
@@ -67,26 +70,8 @@ def overview(section: Section, path: Path, panels: Sequence[Panel] | None = None
         legend(figure, {a: present[a] for a in section.agents if a in present}, guides)
         caption(figure, f"{_task(section)} · {_averaged(everyone)}{_reference(section, list(shown))}")
 
-    save_png(path, (5.1 * n_columns, 3.4 * n_rows + 0.7 + 0.07 * max(0, len(present) - 8)), draw)
+    save_png(path, (width * n_columns, height * n_rows + 0.7 + 0.07 * max(0, len(present) - 8)), draw)
     save_csv(path.with_suffix(".csv"), COLUMNS, table_of(section, shown))
-    return path
-
-
-def single(section: Section, metric: str, path: Path) -> Path | None:
-    """One metric as a picture of its own; writes ``path`` and the CSV beside it, or None if nobody has it."""
-    drawn = drawn_curves(section, metric)
-    if not drawn:
-        return None
-
-    def draw(figure: Figure) -> None:
-        axes = figure.subplots()
-        draw_panel(axes, section, Panel(metric), drawn)
-        colors = {agent: color for agent, (color, _) in styles(section.agents).items()}
-        end_labels(axes, {d.agent: (d.curves.labels[-1], d.mean[-1]) for d in drawn}, colors)
-        caption(figure, f"{section.title} · {_averaged(drawn)}")
-
-    save_png(path, (6.6, 4.2), draw)
-    save_csv(path.with_suffix(".csv"), COLUMNS, table_of(section, {metric: drawn}))
     return path
 
 

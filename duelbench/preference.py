@@ -71,6 +71,15 @@ class Feedback:
         if self.corrupted < 0:
             raise ValueError(f"corrupted is a number of duels and must be at least 0, got {self.corrupted}")
 
+    def first_wins(self, probability: Array) -> Array:
+        """Probability that a verdict names the first, or half of it ties, of duels with these P; corruption is over.
+
+        >>> Feedback(flip=0.1).first_wins(np.array([0.5, 1.0])).tolist()
+        [0.5, 0.9]
+        """
+        named = probability if self.mode == "bernoulli" else 0.5 * (1.0 + np.sign(probability - 0.5))
+        return np.asarray(self.flip + (1.0 - 2.0 * self.flip) * named)
+
     def verdicts(self, probability: Array, uniforms: Array, duels: NDArray[np.int64] | None = None) -> NDArray[np.int8]:
         """Verdict codes of n duels.
 

@@ -38,6 +38,20 @@ class Agent(Protocol):
         ...
 
 
+@runtime_checkable
+class Predictor(Protocol):
+    """An agent with a posterior: it can say how a duel will end, and how sure it is of that."""
+
+    def predict(
+        self, observation: Observation, first: Responses, second: Responses
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """P(first preferred), the mean over the posterior's members, and their standard deviation, (B,) each.
+
+        Called after the last label, for the record alone: it must not draw from the agent's random stream.
+        """
+        ...
+
+
 class Policy(Protocol):
     """A distribution over responses that can be sampled, scored and trained, beside its frozen reference."""
 

@@ -33,6 +33,7 @@ _MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
     1: lambda manifest: manifest | {"machine": {}},  # not recorded then
 }
 """Schema -> what makes a manifest of it one of the next."""
+CALIBRATION_FILE = "calibration.json"
 PATIENCE_SECONDS = 20.0
 """How long to wait for a run that another process is playing."""
 _POLL_SECONDS = 0.25
@@ -76,6 +77,7 @@ class Run:
         finished: whether the run reached its last label.
         manifest: ``command``, ``versions``, ``git``, ``created``, ``comparator``, ``reference``, ``judge``.
         error: traceback of a failed run.
+        folder: where the record lies; None for a run that was never on disk.
     """
 
     run_id: str
@@ -86,6 +88,12 @@ class Run:
     finished: bool
     manifest: dict[str, Any]
     error: str | None = None
+    folder: Path | None = None
+
+    @property
+    def missing(self) -> bool:
+        """Whether it was planned, but nobody has begun to play it."""
+        return not self.manifest and not self.finished
 
     @property
     def folder_id(self) -> str:
@@ -114,6 +122,8 @@ class RunBusyError(RuntimeError):
 
 class RunFolder:
     """Files of one run: ``manifest.json``, ``metrics.jsonl``, ``timing.jsonl``, ``samples.json``, ``lock``, ``DONE``.
+
+    A run of an agent with a posterior has ``calibration.json`` too.
 
     Metrics are a function of the specification alone; wall times live in their own file, so that the metrics of a
     resumed run equal those of an uninterrupted one byte for byte.
@@ -219,8 +229,10 @@ class RunFolder:
             with (self.path / name).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(entry) + "\n")
 
-    def finish(self, samples: list[dict[str, Any]]) -> None:
-        """Mark the run as complete."""
+    def finish(self, samples: list[dict[str, Any]], calibration: dict[str, list[float]] | None = None) -> None:
+        """Mark the run as complete; ``calibration`` is what its agent predicted of held-out duels, if it does."""
+        if calibration is not None:
+            write_atomic(self.path / CALIBRATION_FILE, json.dumps(calibration))
         write_atomic(self.path / "samples.json", json.dumps(samples, ensure_ascii=False, indent=1))
         (self.path / "error.txt").unlink(missing_ok=True)
         write_atomic(self.path / "DONE", "")
@@ -295,7 +307,7 @@ def _load(path: Path) -> Run:
         run_id=manifest["run_id"], spec=spec, rows=rows[:shared], timing=timing[:shared],
         samples=json.loads(samples.read_text(encoding="utf-8")) if samples.exists() else [],
         finished=(folder / "DONE").exists(), manifest=manifest,
-        error=error.read_text(encoding="utf-8") if error.exists() else None,
+        error=error.read_text(encoding="utf-8") if error.exists() else None, folder=folder,
     )  # fmt: skip
 
 

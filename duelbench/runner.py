@@ -15,12 +15,15 @@ from duelbench import regret
 from duelbench.assemble import Parts, assemble
 from duelbench.checkpoint import load_checkpoint, save_checkpoint
 from duelbench.journal import Journal
+from duelbench.protocols import Predictor
 from duelbench.record import RunFolder
 from duelbench.spec import RunSpec
+from duelbench.streams import Streams
 from duelbench.types import Pair, Responses
 
 Progress = Callable[[int], None]
 _SAMPLES_SHOWN = 8
+_PREDICTED = 256  # held-out duels
 _FAILURES_IN_A_ROW = 8  # a judge may fail on a duel now and then; an oracle that only fails is down
 _ROUNDS_PER_BUDGET = 4  # an agent that keeps abstaining uses up no label: stop it some time
 
@@ -109,7 +112,7 @@ def _loop(spec: RunSpec, folder: RunFolder, parts: Parts, at: Progressed, progre
             progress(at.labels)
     if responses is None:  # killed after its last row
         responses = parts.agent.respond(parts.env.unwrapped.problem.observe(_judged_ids(spec, parts)))
-    folder.finish(_samples(parts, at, responses))
+    folder.finish(_samples(parts, at, responses), _calibration(spec, parts, responses))
 
 
 def _round(spec: RunSpec, parts: Parts, at: Progressed, observation: Any) -> Any:
@@ -255,6 +258,27 @@ def _samples(parts: Parts, at: Progressed, responses: Responses) -> list[dict[st
     after = env.problem.texts(ids, responses.actions[: len(ids)])
     prompts = env.problem.prompt_texts(ids)
     return [{"prompt": prompt, "before": b, "after": a} for prompt, b, a in zip(prompts, at.before, after, strict=True)]
+
+
+def _calibration(spec: RunSpec, parts: Parts, responses: Responses) -> dict[str, list[float]] | None:
+    """What an agent with a posterior predicts of held-out duels between two reference samples, and their truth.
+
+    All agents of a seed predict the same duels. None if the agent predicts nothing, or the oracle would have to be
+    asked for the truth.
+    """
+    env = parts.env.unwrapped
+    ids = np.resize(env.problem.heldout_ids(), _PREDICTED)
+    if not isinstance(parts.agent, Predictor) or env.truth(ids[:1], responses.actions[:1]) is None:
+        return None
+    observation, rng = env.problem.observe(ids), Streams(spec.seed).generator("calibration")
+    samples = parts.policy.sample(observation, 2, rng, reference=True)
+    column = np.zeros(len(ids), np.int64)
+    first, second = samples.pick(column), samples.pick(column + 1)
+    probability, spread = parts.agent.predict(observation, first, second)
+    truth = env.engine.feedback.first_wins(env.problem.preference(ids, first.actions, second.actions))
+    known = np.isfinite(truth) & (first.actions != second.actions)
+    columns = {"probability": probability, "spread": spread, "truth": truth}
+    return {name: np.round(values[known], 6).tolist() for name, values in columns.items()}
 
 
 def _judge_name(problem: Any) -> str:

@@ -129,11 +129,30 @@ def resample(values: ArrayLike, indices: NDArray[np.int64], statistic: Statistic
     ``statistic(array, axis=...)`` must be vectorised. Whatever follows the run axis stays together.
     """
     array = np.asarray(values, dtype=np.float64)
-    if statistic is np.mean and np.isfinite(array).all():  # one product instead of S copies of the runs
-        means = _counts(indices) @ array.reshape(len(array), -1) / indices.shape[1]
-        return np.asarray(means.reshape(len(indices), *array.shape[1:]))
+    quick = {np.mean: _resampled_means, center: _resampled_means if len(array) < IQM_MIN_SCORES else _resampled_iqms}
+    if statistic in quick and np.isfinite(array).all():  # counts of each run instead of S copies of the runs
+        found = quick[statistic](array.reshape(len(array), -1), _counts(indices))
+        return np.asarray(found.reshape(len(indices), *array.shape[1:]))
     blocks = np.array_split(indices, max(1, -(-indices.shape[0] * array.size // _BLOCK)))
     return np.concatenate([statistic(array[block], axis=1) for block in blocks])
+
+
+def _resampled_means(values: Floats, counts: Floats) -> Floats:
+    """Values (R, Q) with their counts in each resample (S, R) -> (S, Q)."""
+    return np.asarray(counts @ values / len(values))
+
+
+def _resampled_iqms(values: Floats, counts: Floats) -> Floats:
+    """The same for the interquartile mean: a sorted run counts as far as its copies lie between the cuts."""
+    runs, n_points = values.shape
+    cut = runs // 4
+    found = np.empty((len(counts), n_points))
+    for point in range(n_points):
+        order = np.argsort(values[:, point])
+        upto = counts[:, order].cumsum(axis=1).clip(cut, runs - cut)  # (S, R): copies up to this run
+        kept = np.diff(upto, axis=1, prepend=cut)
+        found[:, point] = kept @ values[order, point] / (runs - 2 * cut)
+    return found
 
 
 def percentiles(resampled: Floats, confidence: float = 0.95) -> tuple[Floats, Floats]:
@@ -200,12 +219,20 @@ def probability_of_improvement(
         confidence: coverage wanted.
         n_resamples: S.
     """
+    value, resampled = improvement_resamples(first, second, rng, n_resamples)
+    low, high = percentiles(resampled, confidence)
+    return Estimate(value, float(low), float(high))
+
+
+def improvement_resamples(
+    first: ArrayLike, second: ArrayLike, rng: np.random.Generator, n_resamples: int
+) -> tuple[float, Floats]:
+    """The Mann-Whitney statistic of scores (R1,) and (R2,), and the same in each resample, (S,)."""
     x, y = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     wins = (x[:, None] > y) + 0.5 * (x[:, None] == y)  # (R1, R2)
     counts_x = _counts(bootstrap_indices(len(x), n_resamples, rng))  # (S, R1)
     counts_y = _counts(bootstrap_indices(len(y), n_resamples, rng))  # (S, R2)
-    low, high = percentiles(((counts_x @ wins) * counts_y).sum(axis=1) / wins.size, confidence)
-    return Estimate(float(wins.mean()), float(low), float(high))
+    return float(wins.mean()), ((counts_x @ wins) * counts_y).sum(axis=1) / wins.size
 
 
 def _counts(indices: NDArray[np.int64]) -> Floats:

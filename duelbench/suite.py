@@ -108,6 +108,11 @@ def select(tags: Sequence[str] = (), *, smoke: bool = False) -> list[Task]:
     return found
 
 
+def suite_task(env: str, kwargs: Mapping[str, Any]) -> Task | None:
+    """The task that is played by an environment with these arguments, whatever its budget; None if none of them is."""
+    return next((task for task in TASKS if task.env == env and task.kwargs == kwargs), None)
+
+
 def why_not(task: Task, agent: type) -> str | None:
     """Why this class of agents cannot play the task; None if it can."""
     if task.late and not getattr(agent, "lockstep", False):

@@ -1,4 +1,4 @@
-"""Pieces of the report as HTML: tables of scores, labels and costs, responses, unfinished runs, provenance.
+"""Pieces of the report as HTML: tables of scores, labels and costs, responses before and after.
 
 Everything that came from outside (names, prompts, responses, tracebacks) passes through ``html.escape``.
 """
@@ -6,6 +6,7 @@ Everything that came from outside (names, prompts, responses, tracebacks) passes
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from html import escape
 
@@ -38,11 +39,20 @@ LEADERBOARD = (
 )
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:
-    """An HTML table that scrolls sideways on a narrow screen; the first ``left`` columns are flush left."""
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1, *, wrap: bool = False) -> str:
+    """An HTML table that scrolls sideways on a narrow screen.
+
+    Args:
+        header: names of the columns.
+        rows: their cells, as HTML.
+        left: columns from the first on that are flush left.
+        wrap: whether the last column breaks its lines.
+    """
 
     def line(cells: Sequence[str], tag: str) -> str:
         marks = [' class="left"' if i < left else "" for i in range(len(cells))]
+        if wrap and tag == "td":
+            marks[-1] = ' class="left wrap"'
         return "".join(f"<{tag}{m}>{cell}</{tag}>" for cell, m in zip(cells, marks, strict=True))
 
     body = "\n".join(f"<tr>{line(row, 'td')}</tr>" for row in rows)
@@ -55,16 +65,25 @@ def agent_name(section: Section, agent: str) -> str:
     return f'<span class="dot" style="background:{styles(section.agents)[agent][0]}"></span>{escape(agent)}'
 
 
-def leaderboard(section: Section, anchor: str) -> str:
-    """Final scores, mean and standard error over seeds, best agent first."""
+def anchor(section: Section, agent: str, what: str = "runs") -> str:
+    """Where on the page an agent's runs are listed: ``runs`` (finished) or ``unfinished``."""
+    return f"{what}-{section.slug}-{list(section.agents).index(agent)}"
+
+
+def leaderboard(section: Section) -> str:
+    """Final scores, mean and standard error over seeds, best agent first; seeds lead to the runs behind them."""
     metrics = [m for m in LEADERBOARD if m in section.metrics]
-    head = ["agent", f'<a href="#{anchor}">seeds</a>', *(escape(section.metric(m).title) for m in metrics)]
+    stopped = Counter(agent for agent, _ in section.unfinished)
     rows = []
-    for agent in _ranked(section):
+    for agent in ranked(section):
         runs = section.agents[agent]
+        seeds = f'<a href="#{anchor(section, agent)}">{len(runs)}</a>' if runs else "none finished"
+        if stopped[agent]:
+            link = f'<a href="#{anchor(section, agent, "unfinished")}">{stopped[agent]} unfinished</a>'
+            seeds += f" <small>{link}</small>"
         cells = [_score(list(section.final(agent, m).values())) for m in metrics]
-        rows.append([agent_name(section, agent), str(len(runs)) if runs else "none finished", *cells])
-    return table(head, rows)
+        rows.append([agent_name(section, agent), seeds, *cells])
+    return table(["agent", "seeds", *(escape(section.metric(m).title) for m in metrics)], rows)
 
 
 def comparisons_table(section: Section, found: Sequence[Comparison]) -> str:
@@ -95,16 +114,16 @@ def comparisons_table(section: Section, found: Sequence[Comparison]) -> str:
 def spread(section: Section) -> str:
     """Quantiles over seeds of the headline metric's final scores: a mean hides a heavy tail."""
     metric, failed = headline_metric(section), failures(section)
-    head = ["agent", "seeds", "median", "10 % quantile", "90 % quantile", "standard deviation", "failed"]
+    head = ["agent", "seeds", "median", "10 % quantile", "90 % quantile", "standard deviation"]
     rows = []
-    for agent in _ranked(section):
+    for agent in ranked(section):
         values = np.array(list(section.final(agent, metric or "").values()))
         if len(values) < BAND_MIN_RUNS:
             continue
         numbers = [*np.quantile(values, [0.5, 0.1, 0.9]).tolist(), float(values.std(ddof=1))]
-        share = f"{100 * failed[agent]:.1f} %" if agent in failed else NOTHING
-        rows.append([agent_name(section, agent), str(len(values)), *map(_plain, numbers), share])
-    return table(head, rows) if rows else ""
+        share = [f"{100 * failed[agent]:.1f} %"] if failed else []
+        rows.append([agent_name(section, agent), str(len(values)), *map(_plain, numbers), *share])
+    return table([*head, *(["failed"] if failed else [])], rows) if rows else ""
 
 
 def labels_needed(
@@ -113,7 +132,7 @@ def labels_needed(
     """Labels to reach each offline win rate, and below it the multiplier against the baseline."""
     metric = "offline_win_rate"
     rows = []
-    for agent in _ranked(section):
+    for agent in ranked(section):
         curves = section.curves(agent, metric)
         if curves is None:
             continue
@@ -175,48 +194,8 @@ def responses(section: Section) -> str:
     return note + "\n".join(_prompt(section, prompt, chosen) for prompt in prompts[:SHOWN_PROMPTS])
 
 
-def unfinished(section: Section) -> str:
-    """Runs that failed or stopped early, with how far they came and why."""
-    rows, traces = [], []
-    for agent, run in section.unfinished:
-        reached = run.rows[-1]["labels"] if run.rows else 0
-        reason = run.error.strip().splitlines()[-1] if run.error and run.error.strip() else "stopped early"
-        state = "failed" if run.error else "incomplete"
-        of = f" of {run.spec['labels']:,}" if isinstance(run.spec.get("labels"), int) else ""
-        seeds = _seeds(run)
-        cells = [escape(agent), state, seeds, f"{reached:,.0f}{of}"]
-        rows.append([*cells, f"<code>{escape(run.run_id)}</code>", escape(reason)])
-        if run.error:
-            traces.append(
-                f"<details><summary>traceback of {escape(agent)}, seed {seeds}</summary>"
-                f"<pre>{escape(run.error)}</pre></details>"
-            )
-    return table(["agent", "state", "seed", "labels", "run", "reason"], rows, left=6) + "".join(traces)
-
-
-def run_ids(section: Section) -> str:
-    """The runs behind the numbers; seeds that were recorded together share an id."""
-    rows = []
-    for agent, runs in section.agents.items():
-        together: dict[str, list[Run]] = {}
-        for run in runs:
-            together.setdefault(run.run_id.rpartition("/")[0] or f"{run.spec['seed']}: {run.run_id}", []).append(run)
-        texts = [name + (f" ({len(same)} seeds)" if len(same) > 1 else "") for name, same in together.items()]
-        ids = " ".join(f"<code>{escape(text)}</code>" for text in texts)
-        rows.append([agent_name(section, agent), f'<div class="ids">{ids or NOTHING}</div>'])
-    head = ["agent", "finished runs" if section.numeric else "finished runs, seed: id"]
-    return table(head, rows, left=2).replace(
-        '<td class="left"><div class="ids">', '<td class="left wrap"><div class="ids">'
-    )
-
-
-def _seeds(run: Run) -> str:
-    """A run's seed, or all seeds that were to move in lock-step."""
-    first, together = int(run.spec["seed"]), int(run.spec.get("lockstep") or 1)
-    return str(first) if together == 1 else f"{first} to {first + together - 1}"
-
-
-def _ranked(section: Section) -> list[str]:
+def ranked(section: Section) -> list[str]:
+    """All agents, best first by the mean of the headline metric, those without a score last."""
     metric = headline_metric(section)
     if metric is None:
         return list(section.agents)

@@ -16,9 +16,9 @@ import numpy as np
 import tyro
 
 from duelbench.curves import multipliers
+from duelbench.experiments.records import Records, add_records
 from duelbench.experiments.sea_paper.figures import draw_parts
-from duelbench.experiments.sea_paper.records import Records, add_records
-from duelbench.experiments.sea_paper.sweep import AGENTS, OPTIMIZERS, RULES, SCALES, VARIANTS, Part, run_ids
+from duelbench.experiments.sea_paper.sweep import AGENTS, METRICS, OPTIMIZERS, RULES, SCALES, VARIANTS, Part, run_ids
 from duelbench.findings import multiplier_text, signed
 from duelbench.record import load_runs, write_atomic
 from duelbench.stats import mean_interval, paired_differences, standard_error
@@ -43,7 +43,7 @@ def main() -> None:
     """Write RESULTS.md and its figures."""
     options = tyro.cli(Analysis)
     if options.runs is not None:
-        add_records(options.out / "records.csv", load_runs(options.runs))
+        add_records(options.out / "records.csv", load_runs(options.runs), METRICS)
     records = Records.read(options.out / "records.csv")
     write_atomic(options.out / "RESULTS.md", results(records))
     draw_parts(records, options.out)

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from duelbench.curves import curve_band
 from duelbench.drawing import FAINT, MUTED, Style, caption, legend, save_png, styles
-from duelbench.experiments.sea_paper.records import Ids, Records
+from duelbench.experiments.records import Ids, Records
 from duelbench.experiments.sea_paper.sweep import AGENTS, OPTIMIZERS, RULES, SCALES, VARIANTS, Part, run_ids
 from duelbench.stats import BAND_MIN_RUNS
 

@@ -18,8 +18,8 @@ import tyro
 from rich.console import Console
 
 from duelbench.execute import execute, say_failures
-from duelbench.experiments.sea_paper.records import RECORDS, recorded
-from duelbench.experiments.sea_paper.sweep import SCALES, Part, part_specs
+from duelbench.experiments.records import recorded
+from duelbench.experiments.sea_paper.sweep import RECORDS, SCALES, Part, part_specs
 from duelbench.model_source import resolve_model
 
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal
 
-from duelbench.experiments.sea_paper.records import MOST_SEEDS
+from duelbench.experiments.records import MOST_SEEDS
 from duelbench.spec import RunSpec
 
 AGENTS = ("offline", "online", "apl", "xpo", "sea")
 OPTIMIZERS = ("dpo", "ipo", "slic")
+METRICS = (
+    "offline_win_rate", "online_win_rate", "offline_utility", "simple_regret", "cumulative_average_regret",
+    "posterior_accuracy",
+)  # fmt: skip
+RECORDS = Path(__file__).with_name("records.csv")
 
 
 @dataclass(frozen=True)

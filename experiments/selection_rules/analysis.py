@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from rich.progress import track
 from scipy.stats import spearmanr
 
+from duelbench.experiments.records import MOST_SEEDS, Records, add_records, recorded
 from duelbench.experiments.sea_paper.analysis import Scores, comparison_table, seeds_text
-from duelbench.experiments.sea_paper.records import MOST_SEEDS, Records, add_records, recorded
 from duelbench.experiments.selection_rules.calibration import COMPARED, SCORES
 from duelbench.experiments.selection_rules.data import data_scores
 from duelbench.experiments.selection_rules.figures import draw_all

@@ -18,7 +18,7 @@ import tyro
 from rich.console import Console
 
 from duelbench.execute import execute, say_failures
-from duelbench.experiments.sea_paper.records import recorded
+from duelbench.experiments.records import recorded
 from duelbench.experiments.selection_rules.sweep import Part, part_specs
 
 RECORDS = Path(__file__).with_name("records.csv")

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any, Literal
 
 from duelbench.agents.selection import SELECTION_AGENTS
-from duelbench.experiments.sea_paper.records import MOST_SEEDS
+from duelbench.experiments.records import MOST_SEEDS
 from duelbench.prompt_selection import SCORES
 from duelbench.spec import RunSpec
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from duelbench import plots
 from duelbench.comparison import Section, sections
-from duelbench.drawing import STYLES, _spread, save_csv, styles
+from duelbench.drawing import STYLES, save_csv, styles
 from duelbench.panels import Panel, default_panels, draw_panel, drawn_curves, further_panels, guide_styles
 from duelbench.record import Run, SeedRows, write_atomic
 
@@ -66,7 +66,7 @@ def test_overview_writes_a_picture_and_exactly_what_it_shows(tmp_path: Path) -> 
 
 
 def test_five_seeds_are_drawn_as_a_band_around_the_mean(tmp_path: Path) -> None:
-    plots.single(section(5), "offline_win_rate", tmp_path / "one.png")
+    plots.overview(section(5), tmp_path / "one.png", [Panel("offline_win_rate")])
     rows = read(tmp_path / "one.csv")
     assert {r["series"] for r in rows} == {"mean", "low", "high"}
     low, mean, high = (
@@ -78,7 +78,7 @@ def test_five_seeds_are_drawn_as_a_band_around_the_mean(tmp_path: Path) -> None:
 def test_pictures_are_the_same_every_time_and_leave_no_trace(tmp_path: Path) -> None:
     before = dict(rcParams)
     for name in ("a.png", "b.png"):
-        plots.single(section(5), "offline_win_rate", tmp_path / name)
+        plots.overview(section(5), tmp_path / name, [Panel("offline_win_rate")])
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     assert dict(rcParams) == before
     assert {p.name for p in tmp_path.iterdir()} == {"a.png", "a.csv", "b.png", "b.csv"}
@@ -98,7 +98,6 @@ def test_multiplier_data_says_what_the_statistics_say(tmp_path: Path) -> None:
 
 def test_nothing_to_draw_writes_nothing(tmp_path: Path) -> None:
     empty = section(1, ("online",))
-    assert plots.single(empty, "loss", tmp_path / "loss.png") is None
     assert plots.overview(empty, tmp_path / "overview.png", [Panel("loss")]) is None
     assert plots.multiplier(empty, "online", [0.55, 0.6], tmp_path / "multiplier.png") is None
     assert list(tmp_path.iterdir()) == []
@@ -119,13 +118,6 @@ def test_known_agents_keep_their_style_and_others_get_different_ones() -> None:
 
 def test_an_agent_name_is_text_not_a_formula(tmp_path: Path) -> None:
     assert plots.overview(section(1, ("online", r"$\frac$ & co")), tmp_path / "overview.png") is not None
-
-
-def test_end_labels_are_pushed_apart_inside_the_axes() -> None:
-    wanted = np.array([0.0, 0.01, 0.02, 0.9, 1.0, 1.0])
-    placed = np.array(_spread(wanted, 0.1, 0.0, 1.0))
-    assert (np.diff(placed) >= 0.1 - 1e-9).all()
-    assert placed.min() >= 0 and placed.max() <= 1
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

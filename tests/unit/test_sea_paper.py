@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from duelbench.experiments.records import Records, add_records, recorded
 from duelbench.experiments.sea_paper import analysis, sweep
-from duelbench.experiments.sea_paper.records import RECORDS, Records, add_records, recorded
 from duelbench.record import Run
 
 
@@ -33,8 +33,8 @@ def test_records_grow_and_nothing_there_is_changed(tmp_path: Path) -> None:
     cell = ("tiny", "dpo", "online")
     specs = [sweep.spec_of(cell, ("online", {}), seed) for seed in range(2)]
     assert recorded(path) == set()
-    add_records(path, [finished_run(specs[1], 0.6)])
-    add_records(path, [finished_run(specs[1], 0.9), finished_run(specs[0], 0.7)])
+    add_records(path, [finished_run(specs[1], 0.6)], sweep.METRICS)
+    add_records(path, [finished_run(specs[1], 0.9), finished_run(specs[0], 0.7)], sweep.METRICS)
     assert recorded(path) == {spec.run_id for spec in specs}
     play = sweep.run_ids("scales", cell)
     assert Records.read(path).final(play, "offline_win_rate") == {0: 0.7, 1: 0.6}
@@ -42,6 +42,7 @@ def test_records_grow_and_nothing_there_is_changed(tmp_path: Path) -> None:
     assert "2 seeds" in analysis.results(Records.read(path))
 
 
-@pytest.mark.skipif(not RECORDS.exists(), reason="no records yet")
+@pytest.mark.skipif(not sweep.RECORDS.exists(), reason="no records yet")
 def test_the_committed_results_follow_from_the_committed_records() -> None:
-    assert (RECORDS.parent / "RESULTS.md").read_text(encoding="utf-8") == analysis.results(Records.read(RECORDS))
+    committed = (sweep.RECORDS.parent / "RESULTS.md").read_text(encoding="utf-8")
+    assert committed == analysis.results(Records.read(sweep.RECORDS))

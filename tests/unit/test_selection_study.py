@@ -11,7 +11,7 @@ import pytest
 from duelbench.agents.base import LearningAgent
 from duelbench.agents.selection import SELECTION_AGENTS
 from duelbench.assemble import assemble
-from duelbench.experiments.sea_paper.records import Records, add_records, recorded
+from duelbench.experiments.records import Records, add_records, recorded
 from duelbench.experiments.selection_rules import analysis, calibration, data, sweep
 from duelbench.experiments.selection_rules.run import RECORDS
 from duelbench.record import Run

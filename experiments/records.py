@@ -1,4 +1,4 @@
-"""A study's records as one table: written from the run folders, read by everything that is shown."""
+"""A study's runs as one table that can be committed: written from run folders, read by everything that is shown."""
 
 from __future__ import annotations
 
@@ -14,39 +14,54 @@ from duelbench.curves import Curves, align
 from duelbench.drawing import save_csv
 from duelbench.record import Run
 
-METRICS = (
-    "offline_win_rate", "online_win_rate", "offline_utility", "simple_regret", "cumulative_average_regret",
-    "posterior_accuracy",
-)  # fmt: skip
 COSTS = ("wall_seconds", "generated_tokens")
+_KEYS = ("run_id", "seed", "labels")
+
 MOST_SEEDS = 100
+
+Columns = dict[str, list[float]]
+
 Ids = Sequence[str]
 """Ids of the runs of something that is compared, with seeds 0, 1, …; most of them were never played."""
-RECORDS = Path(__file__).with_name("records.csv")
 
 
 def recorded(path: Path) -> set[str]:
     """Ids of the runs in a table of records; none if there is no table yet."""
-    return set(Records.read(path).runs) if path.exists() else set()
+    return set(read_records(path)) if path.exists() else set()
 
 
-def add_records(path: Path, runs: list[Run], metrics: tuple[str, ...] = METRICS) -> None:
-    """Add every row of every finished run that is not there yet: (run id, seed, labels, metrics, costs).
+def add_records(path: Path, runs: Sequence[Run], metrics: Sequence[str], *, last_only: bool = False) -> None:
+    """Add the rows of every finished run that is not there yet: (run id, seed, labels, metrics, costs).
 
     An unknown value is left empty. Runs already there stay as they are, so that a study can go on elsewhere.
+
+    Args:
+        path: the table; made if there is none.
+        runs: finished ones are added.
+        metrics: its columns.
+        last_only: leave out all evaluations but the last.
     """
     known = recorded(path)
     new = [run for run in runs if run.finished and run.run_id not in known]
     rows = [
         [run.run_id, str(run.spec["seed"]), str(int(row["labels"])), *(_short(row.get(name)) for name in metrics),
          *(_short(cost.get(name)) for name in COSTS)]
-        for run in new for row, cost in zip(run.rows, run.timing, strict=True)
+        for run in new for row, cost in list(zip(run.rows, run.timing, strict=True))[-1 if last_only else 0 :]
     ]  # fmt: skip
     if path.exists():
         with path.open(encoding="utf-8", newline="") as file:
             rows += list(csv.reader(file))[1:]
-    columns = ("run_id", "seed", "labels", *metrics, *COSTS)
-    save_csv(path, columns, sorted(rows, key=lambda row: (int(row[1]), row[0], int(row[2]))))
+    save_csv(path, (*_KEYS, *metrics, *COSTS), sorted(rows, key=lambda row: (int(row[1]), row[0], int(row[2]))))
+
+
+def read_records(path: Path) -> dict[str, Columns]:
+    """Rows of each run by run id: {column: values}, NaN where a value is unknown."""
+    runs: dict[str, Columns] = defaultdict(lambda: defaultdict(list))
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            for name in [name for name in row if name != "run_id"]:
+                runs[row["run_id"]][name].append(float(row[name] or "nan"))
+    return runs
 
 
 def _short(value: float | None) -> str:
@@ -57,18 +72,12 @@ def _short(value: float | None) -> str:
 class Records:
     """Rows of each run by run id: {column: values}."""
 
-    runs: dict[str, dict[str, list[float]]]
+    runs: dict[str, Columns]
 
     @classmethod
     def read(cls, path: Path) -> Records:
-        """Read what ``add_records`` wrote."""
-        runs: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-        with path.open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                for name, value in row.items():
-                    if name != "run_id":
-                        runs[row["run_id"]][name].append(float(value or "nan"))
-        return cls(runs)
+        """Read a table of records."""
+        return cls(read_records(path))
 
     def curves(self, ids: Ids, metric: str) -> dict[int, tuple[list[float], list[float]]]:
         """{seed: (labels, values)} of the finished runs, where the metric is known."""
