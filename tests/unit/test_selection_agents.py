@@ -243,6 +243,7 @@ def test_design_keeps_the_widest_duels_in_the_metric_of_those_before() -> None:
         z = p.candidates.features[rows, p.first] - p.candidates.features[rows, p.second]
         unit = unit or np.linalg.norm(z, axis=1).mean()
         assert np.flatnonzero(design.keep(p, 3)).tolist() == sorted(widest(z / unit, 3, v))
+        np.testing.assert_allclose(design.state_dict()["inverse"], np.linalg.inv(v), atol=1e-9)
 
 
 def test_design_does_not_ask_the_same_thing_twice_in_a_batch() -> None:
