@@ -9,6 +9,9 @@ imitated, which is retrieval only.
 The loop of retrieval, in-context generation and supervised fine-tuning is the paper's, by its abstract and summaries;
 likeness of prompts is shared words here. What it knows, stated plainly: for the first k duel prompts, the best stored
 response by the oracle's utility. No duel is asked, but the demonstrations are chosen by the oracle that judges.
+
+It needs a model that can follow examples. The embedded one cannot: reading any, it writes next to nothing, learns that,
+and ends far below its reference.
 """
 
 from __future__ import annotations
@@ -32,13 +35,13 @@ class ISARAConfig:
 
     Attributes:
         demonstrations: k, prompts with a good response that are given.
-        shots: demonstrations retrieved for each prompt.
+        shots: demonstrations retrieved for each prompt; the embedded model has room for one.
         rounds: of retrieval, generation and fine-tuning.
         candidates: samples of which the nearest to the demonstrations is imitated, on a pool.
     """
 
     demonstrations: int = 8
-    shots: int = 2
+    shots: int = 1
     rounds: int = 16
     candidates: int = 8
 
