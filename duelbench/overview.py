@@ -19,7 +19,7 @@ from duelbench.section_page import picture
 from duelbench.stats import BAND_MIN_RUNS, Estimate, Floats
 from duelbench.streams import Streams
 from duelbench.suite import Score
-from duelbench.tables import NOTHING, anchor, table
+from duelbench.tables import NOTHING, anchor, dotted, table
 
 _FEWEST_SPOKES = 3  # of a radar picture
 _CROWD = 8  # agents beyond whom bands are fainter
@@ -45,7 +45,7 @@ def standings_table(overview: Overview) -> str:
     head = ["agent", "runs", "IQM", "mean", "median", "optimality gap", "failed", beats]
     rows = []
     for s in overview.standings:
-        name = _name(overview, s.agent)
+        name = dotted(overview.agents, s.agent)
         runs = f'<a href="#{_runs_anchor(overview, s.agent)}">{s.n:,}</a>'
         failed = f"{100 * s.failed:.1f} %"
         if (a := s.aggregate) is None:
@@ -83,7 +83,9 @@ def runs_table(overview: Overview) -> str:
             f'<a href="#{anchor(t.section, agent)}">{escape(t.section.name)} ({len(t.values[agent]):,})</a>'
             for t in overview.tasks if t.values.get(agent)
         ]  # fmt: skip
-        rows.append([f'<span id="{_runs_anchor(overview, agent)}">{_name(overview, agent)}</span>', " · ".join(links)])
+        rows.append(
+            [f'<span id="{_runs_anchor(overview, agent)}">{dotted(overview.agents, agent)}</span>', " · ".join(links)]
+        )
     return table(["agent", "runs by task"], rows, left=2, wrap=True)
 
 
@@ -134,8 +136,8 @@ def draw_overview(overview: Overview, path: Path) -> Path | None:
 def draw_radar(overview: Overview, path: Path) -> Path | None:
     """The behaviour suite's tasks as spokes, where at least three of them were played; None otherwise."""
     tasks = {t.section.name: t for t in overview.tasks if t.section.of_suite}
-    agents = [s.agent for s in overview.standings if s.agent not in LAST_AGENTS]
-    agents = [agent for agent in agents if any(task.values.get(agent) for task in tasks.values())]
+    rivals = [agent for agent in overview.agents if agent not in LAST_AGENTS]
+    agents = [agent for agent in rivals if any(task.values.get(agent) for task in tasks.values())]
     if len(tasks) < _FEWEST_SPOKES or not agents:
         return None
     found = [
@@ -158,11 +160,6 @@ def estimate_text(estimate: Estimate) -> str:
 
 def _runs_anchor(overview: Overview, agent: str) -> str:
     return f"overview-{overview.name}-runs-{overview.agents.index(agent)}"
-
-
-def _name(overview: Overview, agent: str) -> str:
-    color = styles(overview.agents)[agent][0]
-    return f'<span class="dot" style="background:{color}"></span>{escape(agent)}'
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ class Agent(Protocol):
     """Proposes duels, learns from the answers, and says what it would deploy.
 
     ``state_dict`` / ``load_state_dict`` are optional: a run of an agent without them resumes by replaying its
-    journal from the first duel on.
+    journal from the first duel on. ``predict`` is optional too: see ``Predictor``.
 
     An agent that never asks says in an attribute ``unlabelled_rounds`` how many rounds it wants. Its run is judged when
     they are over, and the judgement is recorded at 0 labels and at the whole budget.

@@ -115,7 +115,7 @@ class Overview:
         names = list(dict.fromkeys(agent for task in self.tasks for agent in task.section.agents if task.values))
         names = [name for name in names if any(name in task.values for task in self.tasks)]
         known = {name: i for i, name in enumerate(AGENT_ORDER)} | dict.fromkeys(LAST_AGENTS, len(names) + 99)
-        return sorted(names, key=lambda name: known.get(name.split(" [")[0], len(AGENT_ORDER)))
+        return sorted(names, key=lambda name: (known.get(name.split(" [")[0], len(AGENT_ORDER)), name))
 
     @property
     def title(self) -> str:

@@ -102,7 +102,7 @@ def _warnings(section: Section) -> str:
     missing = sum(run.missing for _, run in section.unfinished)
     if n := len(section.unfinished):
         link = f'<a href="#unfinished-{section.slug}">{n:,} unfinished run{"s" if n > 1 else ""}</a>'
-        link += f", {missing:,} of them not begun," if missing else ""
+        link += f", {f'{missing:,} of them' if missing < n else 'all'} not begun," if missing else ""
         said.append(f"{link} left out of every number and picture.")
     longest = max((run.rows[-1]["labels"] for run in section.runs), default=0)
     if longest > 1.05 * section.end:

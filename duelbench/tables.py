@@ -62,7 +62,13 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1, *
 
 def agent_name(section: Section, agent: str) -> str:
     """An agent's name behind a dot in its colour."""
-    return f'<span class="dot" style="background:{styles(section.agents)[agent][0]}"></span>{escape(agent)}'
+    return dotted(section.agents, agent)
+
+
+def dotted(agents: Iterable[str], agent: str) -> str:
+    """The same where these agents are shown together."""
+    dot = f'<span class="dot" style="background:{styles(agents)[agent][0]}"></span>'
+    return f'<span class="name">{dot}<span>{escape(agent)}</span></span>'
 
 
 def anchor(section: Section, agent: str, what: str = "runs") -> str:

@@ -141,6 +141,15 @@ def test_a_run_of_an_agent_with_a_posterior_records_what_it_predicts(
     assert (again / "calibration.json").read_bytes() == (folder / "calibration.json").read_bytes()
 
 
+def test_a_trained_posterior_predicts_the_winner(task_file: str, oracles: str, tmp_path: Path) -> None:
+    spec = replace(spec_of("sea", task_file, f"{oracles}:Worth"), labels=400, evaluate_every=400)
+    run(spec, tmp_path)
+    (record,) = load_runs(tmp_path)
+    found = read_predictions(record)
+    assert found is not None and np.corrcoef(found.probability, found.truth)[0, 1] > 0.5
+    assert scores(found)["accuracy"] > 0.65
+
+
 def test_predicting_leaves_the_run_as_it_was(
     task_file: str, oracles: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
