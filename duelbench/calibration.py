@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from duelbench.record import CALIBRATION_FILE, Run
-from duelbench.stats import BAND_MIN_RUNS, Floats, bootstrap_indices, percentiles, resample
+from duelbench.statistics.estimates import BAND_MIN_RUNS, Floats, bootstrap_indices, percentiles, resample
 
 BINS = 10
 

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from duelbench.record import write_atomic
+from duelbench.files import write_atomic
 
 SCHEMA_VERSION = 1
 _ARRAY, _TENSOR = "__array__", "__tensor__"

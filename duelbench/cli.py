@@ -15,11 +15,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from duelbench.cli_export import ExportCommand, export
-from duelbench.cli_run import RunCommand, play_run
-from duelbench.cli_suite import SuiteCommand, play_suite
-from duelbench.cli_sweep import SweepCommand, play_sweep
-from duelbench.cli_tune import TuneCommand, tune
+from duelbench.commands.export import ExportCommand, export
+from duelbench.commands.run import RunCommand, play_run
+from duelbench.commands.suite import SuiteCommand, play_suite
+from duelbench.commands.sweep import SweepCommand, play_sweep
+from duelbench.commands.tune import TuneCommand, tune
 from duelbench.defaults import ENV_DEFAULTS
 from duelbench.envs.tasks.build import TaskCommand, write_task
 from duelbench.model_source import FETCHED
@@ -88,10 +88,10 @@ def parse(argv: list[str]) -> Any:
 
 
 def _report(command: ReportCommand, line: str) -> int:
-    from duelbench.exports import FORMATS
     from duelbench.record import load_runs
-    from duelbench.report import summary, write_report
-    from duelbench.study import Study
+    from duelbench.report.formats import FORMATS
+    from duelbench.report.page import summary, write_report
+    from duelbench.report.study import Study
 
     runs = load_runs(command.folder)
     if command.format != "html":

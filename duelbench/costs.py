@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from duelbench.record import RunFolder
+from duelbench.run_folder import RunFolder
 from duelbench.spec import RunSpec
 
 Kind = tuple[str, str, str]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from duelbench.limits import average_guides
 from duelbench.preference import REWARD_OF_VERDICT
-from duelbench.record import RunFolder
+from duelbench.run_folder import RunFolder
 from duelbench.spec import RunSpec
 from duelbench.streams import Streams
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from duelbench.record import write_atomic
+from duelbench.files import write_atomic
 from duelbench.spec import RunSpec
 
 SCHEMA_VERSION = 1

@@ -16,7 +16,7 @@ from duelbench.assemble import Parts, assemble
 from duelbench.checkpoint import load_checkpoint, save_checkpoint
 from duelbench.journal import Journal
 from duelbench.protocols import Predictor
-from duelbench.record import RunFolder
+from duelbench.run_folder import RunFolder
 from duelbench.spec import RunSpec
 from duelbench.streams import Streams
 from duelbench.types import Pair, Responses

@@ -18,7 +18,7 @@ import numpy as np
 from duelbench.defaults import ENV_DEFAULTS
 from duelbench.record import Run
 from duelbench.spec import RunSpec, seed_specs
-from duelbench.stats import Estimate, mean_interval, standard_error
+from duelbench.statistics.estimates import Estimate, mean_interval, standard_error
 
 UNIFORM = "uniform"
 """The agent at score 0."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from duelbench.engines.outcome import MOST_DEATHS, Outcome, Tell, play_one
 from duelbench.failures import OUT_OF_MEMORY
-from duelbench.record import RunFolder
+from duelbench.run_folder import RunFolder
 from duelbench.spec import RunSpec
 
 _NEWS_SECONDS = 0.1  # between two words of a worker to the progress bar

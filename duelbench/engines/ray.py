@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from duelbench.engines.outcome import MOST_DEATHS, Outcome, Tell, play_one
-from duelbench.ray_cluster import connect, ray
-from duelbench.record import RunFolder
+from duelbench.engines.ray_cluster import connect, ray
+from duelbench.run_folder import RunFolder
 from duelbench.spec import RunSpec
 
 _POLL_SECONDS = 1.0

@@ -63,7 +63,7 @@ class CausalLMPolicy:
             lora_alpha: adapters are scaled by alpha / rank; None means 2 · rank.
             checkpointing: recompute each block's activations in the backward pass, to save memory.
             sampler: who draws responses: "own" (this process), "vllm" (``duelbench.policies.vllm_sampler``), or "ray"
-                (another process, ``duelbench.ray_actors``).
+                (another process, ``duelbench.engines.ray_actors``).
             sampler_options: more arguments of the sampler.
 
         Attributes:
@@ -102,7 +102,7 @@ class CausalLMPolicy:
             source = Adapter(self._adapter.save_pretrained) if self._adapter else FullWeights(self._trained)
             return VLLMSampler(settings["model"], source, self._tokens.end, **arguments)
         if kind == "ray":
-            from duelbench.ray_actors import RemoteSampler
+            from duelbench.engines.ray_actors import RemoteSampler
 
             return RemoteSampler(self.state_dict, **arguments)
         raise ValueError(f"unknown sampler {kind!r}: expected own, vllm or ray")

@@ -14,9 +14,10 @@ import optuna
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from duelbench.record import load_run, write_atomic
+from duelbench.files import write_atomic
+from duelbench.record import load_run
 from duelbench.spec import RunSpec
-from duelbench.stats import standard_error
+from duelbench.statistics.estimates import standard_error
 from duelbench.tuning.llm import OUTCOMES, PROPOSAL
 from duelbench.tuning.space import Setting
 from duelbench.tuning.study import ERROR, METRIC, SCORES, SETTINGS, Objective

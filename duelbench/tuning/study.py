@@ -14,10 +14,10 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
-from duelbench.comparison import METRICS
-from duelbench.curves import align, area_under_curve
 from duelbench.record import Run, load_run
+from duelbench.report.comparison import METRICS
 from duelbench.spec import RunSpec
+from duelbench.statistics.curves import align, area_under_curve
 from duelbench.suggest import did_you_mean
 from duelbench.tuning.space import Setting, Space, suggest
 from duelbench.wheel_source import alone

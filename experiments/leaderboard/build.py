@@ -16,12 +16,13 @@ import numpy as np
 import tyro
 
 from duelbench.agents import registry
-from duelbench.cli_run import RunCommand, run_specs
+from duelbench.commands.run import RunCommand, run_specs
 from duelbench.experiments.records import COSTS, Columns, add_records, read_records
-from duelbench.exports import markdown
-from duelbench.record import Run, SeedRows, load_runs, write_atomic
+from duelbench.files import write_atomic
+from duelbench.record import Run, SeedRows, load_runs
+from duelbench.report.formats import markdown
+from duelbench.report.study import Study
 from duelbench.spec import RunSpec
-from duelbench.study import Study
 from duelbench.suite import UNIFORM, select, task_specs
 
 RECORDS = Path(__file__).with_name("records.csv")

@@ -27,7 +27,7 @@ from duelbench.engines import make_engine
 from duelbench.envs.tasks.task import load_task
 from duelbench.execute import execute
 from duelbench.journal import Answer, Journal
-from duelbench.record import RunFolder
+from duelbench.run_folder import RunFolder
 from duelbench.spec import RunSpec
 from duelbench.sweep import AgentSetting, EnvSetting, Sweep, load_sweep
 

@@ -26,8 +26,9 @@ from duelbench.experiments.selection_rules.calibration import COMPARED, SCORES
 from duelbench.experiments.selection_rules.data import data_scores
 from duelbench.experiments.selection_rules.figures import draw_all
 from duelbench.experiments.selection_rules.sweep import BASE, PLACES, PROMPTS, RULES, Part, part_specs, run_ids
-from duelbench.record import Run, load_runs, write_atomic
-from duelbench.stats import bootstrap_indices, percentiles
+from duelbench.files import write_atomic
+from duelbench.record import Run, load_runs
+from duelbench.statistics.estimates import bootstrap_indices, percentiles
 
 HERE = Path(__file__).parent
 METRICS = (

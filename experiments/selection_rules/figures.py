@@ -11,12 +11,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from duelbench.drawing import FAINT, MUTED, caption, legend, save_png, styles
 from duelbench.experiments.records import Records
 from duelbench.experiments.sea_paper.figures import curve, dress
 from duelbench.experiments.selection_rules.calibration import COMPARED
 from duelbench.experiments.selection_rules.sweep import BASE, PLACES, PROMPTS, RULES, run_ids
-from duelbench.stats import paired_differences, standard_error
+from duelbench.report.drawing import FAINT, MUTED, caption, legend, save_png, styles
+from duelbench.statistics.estimates import paired_differences, standard_error
 
 _AXES = {"rm_accuracy": "accuracy of a reward model trained on the pairs", "offline_win_rate": "offline win rate"}
 

@@ -20,7 +20,7 @@ import tyro
 
 from duelbench.plan import Plan, Planned
 from duelbench.record import CALIBRATION_FILE, SCHEMA_VERSION, load_runs
-from duelbench.report import write_report
+from duelbench.report.page import write_report
 from duelbench.spec import RunSpec
 
 LABELS, EVALUATIONS = 2048, 9
@@ -52,7 +52,7 @@ def planned(options: Options) -> list[RunSpec]:
 
 
 def write_record(folder: Path, spec: RunSpec) -> None:
-    """A finished run as ``duelbench.record.RunFolder`` writes it, without playing it or waiting for the disk."""
+    """A finished run as ``duelbench.run_folder.RunFolder`` writes it, without playing it or waiting for the disk."""
     rng = np.random.default_rng(int(spec.run_id, 16))
     speed = AGENTS.index(spec.agent) / len(AGENTS) * (1.0 if spec.agent != "uniform" else 0.0)
     labels = np.linspace(0, spec.labels, EVALUATIONS).astype(int)

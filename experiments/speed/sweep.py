@@ -24,7 +24,7 @@ from duelbench import checkpoint, runner
 from duelbench.engines import make_engine
 from duelbench.execute import execute
 from duelbench.journal import Journal
-from duelbench.record import RunFolder
+from duelbench.run_folder import RunFolder
 from duelbench.spec import RunSpec
 from duelbench.sweep import load_sweep
 

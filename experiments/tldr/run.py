@@ -21,7 +21,7 @@ from rich.console import Console
 from duelbench.execute import execute, say_failures
 from duelbench.experiments.tldr.card import OPTIONS, Setting, run_spec
 from duelbench.record import load_runs
-from duelbench.report import write_report
+from duelbench.report.page import write_report
 from duelbench.spec import RunSpec
 
 

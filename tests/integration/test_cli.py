@@ -11,7 +11,7 @@ import pytest
 from duelbench import ENV_IDS
 from duelbench.agents.registry import AGENTS
 from duelbench.cli import main
-from duelbench.cli_run import RunCommand, run_specs
+from duelbench.commands.run import RunCommand, run_specs
 from duelbench.execute import execute
 from duelbench.oracles import ORACLES
 from duelbench.record import load_runs

@@ -17,8 +17,9 @@ import pytest
 
 from duelbench.engines.outcome import play_one
 from duelbench.failures import explain
+from duelbench.files import write_atomic
 from duelbench.journal import RESERVE_BYTES
-from duelbench.record import SCHEMA_VERSION, load_runs, write_atomic
+from duelbench.record import SCHEMA_VERSION, load_runs
 from duelbench.runner import run
 from duelbench.spec import RunSpec
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from duelbench.cli import parse
-from duelbench.cli_run import run_specs
+from duelbench.commands.run import run_specs
 from duelbench.lockstep import run_lockstep
 from duelbench.record import load_runs
 from duelbench.runner import run

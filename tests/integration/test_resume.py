@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from duelbench.journal import Answer, Journal
-from duelbench.record import RunBusyError, RunFolder
+from duelbench.run_folder import RunBusyError, RunFolder
 from duelbench.runner import run
 from duelbench.spec import RunSpec
 from duelbench.types import Verdict
@@ -122,7 +122,7 @@ def test_a_run_that_does_not_repeat_itself_is_stopped(task_file: str, oracles: s
 def test_two_processes_never_play_one_run(
     task_file: str, oracles: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("duelbench.record.PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("duelbench.run_folder.PATIENCE_SECONDS", 0.0)
     log = tmp_path / "log.jsonl"
     spec = spec_of("online", task_file, oracles, log)
     folder = tmp_path / "runs" / spec.folder_name
@@ -153,7 +153,7 @@ def wait_until_held(folder: Path) -> None:
 def test_a_run_plays_where_files_cannot_be_locked(
     task_file: str, oracles: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("duelbench.record.fcntl", None)  # as on Windows
+    monkeypatch.setattr("duelbench.run_folder.fcntl", None)  # as on Windows
     spec = spec_of("uniform", task_file, oracles, tmp_path / "log.jsonl")
     assert (run(spec, tmp_path) / "DONE").exists()
 

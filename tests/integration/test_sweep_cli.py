@@ -16,7 +16,8 @@ from duelbench.cli import main
 from duelbench.engines import make_engine
 from duelbench.execute import execute
 from duelbench.journal import Answer, Journal
-from duelbench.record import RunFolder, load_runs
+from duelbench.record import load_runs
+from duelbench.run_folder import RunFolder
 from duelbench.spec import RunSpec
 from duelbench.sweep import load_sweep
 

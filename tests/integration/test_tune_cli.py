@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("optuna")
 
 from duelbench.cli import main, parse
-from duelbench.cli_run import run_specs
+from duelbench.commands.run import run_specs
 from duelbench.record import load_runs
 
 RATE = "learner.learning_rate=log:1e-3:1e-1"

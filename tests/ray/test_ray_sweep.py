@@ -18,7 +18,7 @@ from ray.cluster_utils import Cluster  # noqa: E402
 from duelbench.engines import make_engine  # noqa: E402
 from duelbench.execute import execute  # noqa: E402
 from duelbench.journal import Journal  # noqa: E402
-from duelbench.record import RunFolder  # noqa: E402
+from duelbench.run_folder import RunFolder  # noqa: E402
 from duelbench.spec import RunSpec  # noqa: E402
 from duelbench.sweep import AgentSetting, Sweep  # noqa: E402
 

@@ -279,7 +279,7 @@ def test_a_run_that_dies_between_its_last_row_and_its_end_repeats_nothing(
     spec = spec_of("online", task)
     whole = run(spec, tmp_path / "whole")
     with monkeypatch.context() as patch:
-        patch.setattr("duelbench.record.RunFolder.finish", lambda self, *_: 1 / 0)
+        patch.setattr("duelbench.run_folder.RunFolder.finish", lambda self, *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             run(spec, tmp_path / "cut")
     cut = run(spec, tmp_path / "cut")

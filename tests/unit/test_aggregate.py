@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from duelbench.aggregate import aggregate, average_improvement, optimality_gap, profile, profile_band
-from duelbench.stats import bootstrap_indices, center, iqm, probability_of_improvement, resample
+from duelbench.statistics.aggregate import aggregate, average_improvement, optimality_gap, profile, profile_band
+from duelbench.statistics.estimates import bootstrap_indices, center, iqm, probability_of_improvement, resample
 
 TASKS = (0.3, 0.5, 0.9)  # true means of three tasks whose runs are uniform around them
 

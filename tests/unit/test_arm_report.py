@@ -13,14 +13,14 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from duelbench import plots, tables
-from duelbench.comparison import Section, sections
-from duelbench.drawing import styles
-from duelbench.findings import baseline_name, compare, headline, headline_metric
 from duelbench.limits import matrix_guides
-from duelbench.panels import Panel, draw_panel, drawn_curves
 from duelbench.record import Run, SeedRows
-from duelbench.report import summary, write_report
+from duelbench.report import plots, tables
+from duelbench.report.comparison import Section, sections
+from duelbench.report.drawing import styles
+from duelbench.report.findings import baseline_name, compare, headline, headline_metric
+from duelbench.report.page import summary, write_report
+from duelbench.report.panels import Panel, draw_panel, drawn_curves
 
 LABELS = np.array([0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0])
 END = float(LABELS[-1])

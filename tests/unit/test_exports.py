@@ -14,13 +14,13 @@ from reports import pool_run, suite_run
 from scipy import stats as scipy_stats
 
 from duelbench.cli import main
-from duelbench.comparison import sections
-from duelbench.compute import compute, priced_curves
-from duelbench.exports import COLUMNS, FORMATS, latex, markdown, tidy_csv
 from duelbench.record import Run
+from duelbench.report.comparison import sections
+from duelbench.report.compute import compute, priced_curves
+from duelbench.report.formats import COLUMNS, FORMATS, latex, markdown, tidy_csv
+from duelbench.report.study import Study
 from duelbench.runner import run
 from duelbench.spec import RunSpec
-from duelbench.study import Study
 
 FINALS = {"online": [0.60, 0.62, 0.61, 0.63, 0.64], "a_b & |c|": [0.70, 0.74, 0.72, 0.71, 0.73]}
 

@@ -11,14 +11,14 @@ import pytest
 from reports import Page, pool_run, suite_run
 from scipy import stats as scipy_stats
 
-from duelbench import overview, provenance
-from duelbench.comparison import sections
 from duelbench.plan import Plan, Planned
 from duelbench.record import Run
-from duelbench.report import write_report
-from duelbench.scores import Overview, task_scores
+from duelbench.report import overview, provenance
+from duelbench.report.comparison import sections
+from duelbench.report.page import write_report
+from duelbench.report.scores import Overview, task_scores
+from duelbench.report.study import THRESHOLDS, Study
 from duelbench.spec import RunSpec
-from duelbench.study import THRESHOLDS, Study
 
 SEEDS = range(10)
 

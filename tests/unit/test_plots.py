@@ -11,11 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from duelbench import plots
-from duelbench.comparison import Section, sections
-from duelbench.drawing import STYLES, save_csv, styles
-from duelbench.panels import Panel, default_panels, draw_panel, drawn_curves, further_panels, guide_styles
-from duelbench.record import Run, SeedRows, write_atomic
+from duelbench.files import write_atomic
+from duelbench.record import Run, SeedRows
+from duelbench.report import plots
+from duelbench.report.comparison import Section, sections
+from duelbench.report.drawing import STYLES, save_csv, styles
+from duelbench.report.panels import Panel, default_panels, draw_panel, drawn_curves, further_panels, guide_styles
 
 
 def make_run(agent: str, seed: int, speed: float = 1.0, env: str = "LLMDuelPool-v0") -> Run:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from duelbench.exports.preferences import Preferences, collect, write
 from duelbench.lockstep import run_lockstep
-from duelbench.preferences import Preferences, collect, write
 from duelbench.record import load_runs
 from duelbench.runner import run
 from duelbench.spec import RunSpec

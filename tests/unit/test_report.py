@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from duelbench.comparison import sections
-from duelbench.curves import Multiplier
-from duelbench.drawing import _CYCLE, STYLES
-from duelbench.findings import (
+from duelbench.record import Run, SeedRows
+from duelbench.report.comparison import sections
+from duelbench.report.drawing import _CYCLE, STYLES
+from duelbench.report.findings import (
     baseline_name,
     compare,
     failures,
@@ -24,8 +24,8 @@ from duelbench.findings import (
     multiplier_text,
     sentence,
 )
-from duelbench.record import Run, SeedRows
-from duelbench.report import summary, write_report
+from duelbench.report.page import summary, write_report
+from duelbench.statistics.curves import Multiplier
 
 VOID = {"meta", "img", "br", "link", "hr", "input"}
 HOSTILE = '<script>alert("x")</script> & $title ${body}'

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from duelbench.cli import main
+from duelbench.exports.sinks import SINKS, run_name, table, to_csv, to_parquet, to_tensorboard, to_wandb
 from duelbench.lockstep import run_lockstep
 from duelbench.record import Run, load_runs
 from duelbench.runner import run
-from duelbench.sinks import SINKS, run_name, table, to_csv, to_parquet, to_tensorboard, to_wandb
 from duelbench.spec import RunSpec
 
 

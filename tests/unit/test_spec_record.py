@@ -13,7 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from duelbench.record import SCHEMA_VERSION, Run, RunFolder, load_runs, write_atomic
+from duelbench.files import write_atomic
+from duelbench.record import SCHEMA_VERSION, Run, load_runs
+from duelbench.run_folder import RunFolder
 from duelbench.spec import RunSpec
 
 SPEC = RunSpec("LLMDuelPool-v0", "sea", 3, 96, env_kwargs={"oracle": "reader", "flip": 0.1}, learner={"beta": 0.1})

@@ -8,8 +8,8 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from scipy import stats as scipy_stats
 
-from duelbench.curves import Curves, align, area_under_curve, curve_band, labels_to_threshold, multipliers
-from duelbench.stats import (
+from duelbench.statistics.curves import Curves, align, area_under_curve, curve_band, labels_to_threshold, multipliers
+from duelbench.statistics.estimates import (
     bootstrap_indices,
     bootstrap_interval,
     center,
@@ -119,7 +119,7 @@ def test_resampling_in_blocks_changes_nothing(monkeypatch: pytest.MonkeyPatch) -
     rng = np.random.default_rng(8)
     curves, indices = rng.random((5, 7)), bootstrap_indices(5, 101, rng)
     whole = resample(curves, indices)
-    monkeypatch.setattr("duelbench.stats._BLOCK", 200)
+    monkeypatch.setattr("duelbench.statistics.estimates._BLOCK", 200)
     np.testing.assert_array_equal(resample(curves, indices), whole)
     np.testing.assert_allclose(whole, curves[indices].mean(axis=1))
 

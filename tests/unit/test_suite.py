@@ -16,8 +16,8 @@ from duelbench.agents.baselines import OracleArms, UniformArms
 from duelbench.agents.online import Online
 from duelbench.envs.arms.kl import BudgetedArms
 from duelbench.lockstep import run_lockstep
-from duelbench.radar import save_radar
 from duelbench.record import load_runs
+from duelbench.report.radar import save_radar
 from duelbench.suite import TAGS, TASKS, Score, Task, final_regrets, seed_scores, select, task_specs, why_not
 
 every_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)

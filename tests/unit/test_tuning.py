@@ -20,7 +20,8 @@ from optuna.study import StudyDirection  # noqa: E402
 from optuna.trial import TrialState, create_trial  # noqa: E402
 
 from duelbench.execute import Outcome  # noqa: E402
-from duelbench.record import Run, RunFolder  # noqa: E402
+from duelbench.record import Run  # noqa: E402
+from duelbench.run_folder import RunFolder  # noqa: E402
 from duelbench.spec import RunSpec  # noqa: E402
 from duelbench.tuning.llm import LLMSampler, question, read_answer  # noqa: E402
 from duelbench.tuning.proposers import Endpoint, make_proposer  # noqa: E402
@@ -41,8 +42,8 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         connection.execute("PRAGMA synchronous=OFF")
 
     monkeypatch.setattr("os.fsync", lambda descriptor: None)
-    monkeypatch.setattr("duelbench.record.installed_versions", dict)
-    monkeypatch.setattr("duelbench.record.git_state", str)
+    monkeypatch.setattr("duelbench.provenance.installed_versions", dict)
+    monkeypatch.setattr("duelbench.provenance.git_state", str)
     sqlalchemy.event.listen(sqlalchemy.engine.Engine, "connect", loosen)
     yield
     sqlalchemy.event.remove(sqlalchemy.engine.Engine, "connect", loosen)

@@ -15,7 +15,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from duelbench.cli_run import RunCommand, run_specs
+from duelbench.commands.run import RunCommand, run_specs
 from duelbench.defaults import ENV_DEFAULTS
 from duelbench.request import UsageError
 
@@ -145,7 +145,7 @@ def _check_edges(command: TuneCommand, space: Space) -> None:
 
 
 def _objective(command: TuneCommand) -> Objective:
-    from duelbench.findings import REGRETS
+    from duelbench.report.findings import REGRETS
     from duelbench.tuning.study import Objective
 
     if command.metric is not None:

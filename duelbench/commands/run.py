@@ -66,7 +66,7 @@ def play_run(command: RunCommand, line: str) -> int:
     """Play what is missing, write the report, and return the exit status."""
     from duelbench.execute import execute, say_failures
     from duelbench.record import load_runs
-    from duelbench.report import summary, write_report
+    from duelbench.report.page import summary, write_report
 
     specs = run_specs(command)
     if "model" in specs[0].policy:

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from duelbench import overview, provenance
-from duelbench.comparison import Section, sections
-from duelbench.record import Run, write_atomic
-from duelbench.section_page import section_page
-from duelbench.stats import standard_error
-from duelbench.study import Study
+from duelbench.files import write_atomic
+from duelbench.record import Run
+from duelbench.report import overview, provenance
+from duelbench.report.comparison import Section, sections
+from duelbench.report.section import section_page
+from duelbench.report.study import Study
+from duelbench.statistics.estimates import standard_error
 
 _FEW = 4  # tasks beyond which only the main metrics are drawn: pictures take most of the time, and of the page
 
@@ -32,7 +33,7 @@ def write_report(
     """Write ``report.html`` with its pictures (PNG) and their data (CSV) into a folder.
 
     Title, baseline and thresholds are those of the folder's plan (``duelbench.plan``) if there is one and nothing else
-    is asked for; its runs that nobody has begun are shown as missing. Arguments as for ``duelbench.study.Study.of``.
+    is asked for; its runs that nobody has begun are shown as missing. Arguments as for ``Study.of``.
 
     Returns:
         Path of the page. Every file is replaced atomically.
@@ -42,7 +43,7 @@ def write_report(
     body = [_overview(study, folder)] if len(study.sections) > 1 else []
     few = len(study.sections) <= _FEW
     body += [section_page(s, folder, study.baseline, study.thresholds, further=few) for s in study.sections]
-    page = Template(files("duelbench").joinpath("templates/report.html").read_text(encoding="utf-8")).substitute(
+    page = Template(files("duelbench.report").joinpath("page.html").read_text(encoding="utf-8")).substitute(
         title=escape(study.title), subtitle=escape(provenance.progress(study)),
         body="\n".join([*body, provenance.how_made(study)]),
     )  # fmt: skip

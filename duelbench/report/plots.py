@@ -14,9 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
-from duelbench.comparison import Section
-from duelbench.curves import Multiplier, multipliers
-from duelbench.drawing import (
+from duelbench.report.comparison import Section
+from duelbench.report.drawing import (
     FAINT,
     MUTED,
     Style,
@@ -26,7 +25,7 @@ from duelbench.drawing import (
     save_png,
     styles,
 )
-from duelbench.panels import (
+from duelbench.report.panels import (
     COLUMNS,
     Drawn,
     Panel,
@@ -36,7 +35,8 @@ from duelbench.panels import (
     guide_styles,
     table_of,
 )
-from duelbench.stats import BAND_MIN_RUNS, center_name
+from duelbench.statistics.curves import Multiplier, multipliers
+from duelbench.statistics.estimates import BAND_MIN_RUNS, center_name
 from duelbench.streams import Streams
 
 _LARGE = 4  # panels; more of them are smaller, in three columns

@@ -21,7 +21,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from duelbench.record import Run, write_atomic
+from duelbench.files import write_atomic
+from duelbench.record import Run
 
 Row = dict[str, Any]
 

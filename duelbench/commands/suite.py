@@ -145,9 +145,9 @@ def write_suite(out: Path, tasks: Sequence[Task], scores: Sequence[Score]) -> No
 
     Several agents also get one picture together, ``radar.png``.
     """
-    from duelbench.drawing import save_csv
-    from duelbench.radar import save_radar
-    from duelbench.record import write_atomic
+    from duelbench.files import write_atomic
+    from duelbench.report.drawing import save_csv
+    from duelbench.report.radar import save_radar
 
     rows = _rows(scores)
     write_atomic(out / "scores.json", json.dumps(rows, indent=1))

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-from duelbench.comparison import Section
-from duelbench.curves import Curves
-from duelbench.findings import baseline_name, compare, headline, headline_metric, signed
-from duelbench.provenance import progress
-from duelbench.scores import LOW, Overview
-from duelbench.stats import BAND_MIN_RUNS, Estimate, Floats, mean_interval
-from duelbench.study import Study
-from duelbench.tables import ranked
+from duelbench.report.comparison import Section
+from duelbench.report.findings import baseline_name, compare, headline, headline_metric, signed
+from duelbench.report.provenance import progress
+from duelbench.report.scores import LOW, Overview
+from duelbench.report.study import Study
+from duelbench.report.tables import ranked
+from duelbench.statistics.curves import Curves
+from duelbench.statistics.estimates import BAND_MIN_RUNS, Estimate, Floats, mean_interval
 
 NOTHING = "–"
 COLUMNS = ("task", "agent", "metric", "labels", "mean", "low", "high", "n")

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from duelbench.comparison import LAST_AGENTS, Section
-from duelbench.curves import Multiplier, area_under_curve
-from duelbench.stats import (
+from duelbench.report.comparison import LAST_AGENTS, Section
+from duelbench.statistics.curves import Multiplier, area_under_curve
+from duelbench.statistics.estimates import (
     BAND_MIN_RUNS,
     Estimate,
     mean_interval,

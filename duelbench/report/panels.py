@@ -9,10 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from duelbench.comparison import Section
-from duelbench.curves import Curves, curve_band
-from duelbench.drawing import FAINT, GUIDE, MUTED, Style, styles
-from duelbench.stats import BAND_MIN_RUNS, Floats
+from duelbench.report.comparison import Section
+from duelbench.report.drawing import FAINT, GUIDE, MUTED, Style, styles
+from duelbench.statistics.curves import Curves, curve_band
+from duelbench.statistics.estimates import BAND_MIN_RUNS, Floats
 from duelbench.streams import Streams
 
 

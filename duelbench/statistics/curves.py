@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from duelbench.stats import Floats, bootstrap_indices, center, percentiles, resample
+from duelbench.statistics.estimates import Floats, bootstrap_indices, center, percentiles, resample
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from functools import cached_property
 
 import numpy as np
 
-from duelbench.aggregate import Aggregate, aggregate, average_improvement
-from duelbench.comparison import AGENT_ORDER, LAST_AGENTS, Section
-from duelbench.findings import FAILED, headline_metric
-from duelbench.stats import BAND_MIN_RUNS, Estimate
+from duelbench.report.comparison import AGENT_ORDER, LAST_AGENTS, Section
+from duelbench.report.findings import FAILED, headline_metric
+from duelbench.statistics.aggregate import Aggregate, aggregate, average_improvement
+from duelbench.statistics.estimates import BAND_MIN_RUNS, Estimate
 from duelbench.streams import Streams
 from duelbench.suite import UNIFORM
 

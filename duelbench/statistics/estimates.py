@@ -1,6 +1,6 @@
 """Statistics of a few noisy runs: means, intervals, paired differences, probability of improvement.
 
-Shapes: R runs, S bootstrap resamples. Statistics of whole learning curves are in ``duelbench.curves``.
+Shapes: R runs, S bootstrap resamples. Statistics of whole learning curves are in ``duelbench.statistics.curves``.
 
 References:
     Agarwal et al. 2021, "Deep reinforcement learning at the edge of the statistical precipice" (interquartile

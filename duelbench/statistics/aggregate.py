@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from duelbench.stats import (
+from duelbench.statistics.estimates import (
     Estimate,
     Floats,
     bootstrap_indices,
@@ -33,7 +33,7 @@ class Aggregate:
     """An agent over all tasks, each number with its stratified bootstrap interval.
 
     Attributes:
-        center: interquartile mean of all N scores together (``duelbench.stats.center``: the mean of few scores).
+        center: interquartile mean of all N scores together, or the mean of few (``estimates.center``).
         mean: of the tasks' means.
         median: of the tasks' means.
         gap: optimality gap, 1 − mean(min(score, 1)): how far from the top, without credit for going beyond it.

@@ -18,8 +18,8 @@ from rich.table import Table
 
 from duelbench.costs import Costs, Kind, kind
 from duelbench.plan import Plan, Planned
-from duelbench.record import RunFolder
 from duelbench.request import UsageError
+from duelbench.run_folder import RunFolder
 from duelbench.suggest import did_you_mean
 from duelbench.sweep import load_sweep
 
@@ -143,7 +143,7 @@ def _say(chosen: Sequence[Planned], outcomes: Sequence[Outcome], failed: Sequenc
 
 def _write_report(out: Path, as_json: bool) -> None:
     from duelbench.record import load_runs
-    from duelbench.report import summary, write_report
+    from duelbench.report.page import summary, write_report
 
     runs = load_runs(out)
     console.print(f"Report: {write_report(out, runs)}", markup=False, highlight=False, soft_wrap=True)

@@ -13,12 +13,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from duelbench.comparison import Section
-from duelbench.curves import align
-from duelbench.drawing import FAINT, MUTED, Style, caption, legend, save_csv, save_png, styles
-from duelbench.findings import headline_metric
-from duelbench.panels import Drawn, drawn_curves
-from duelbench.stats import Floats
+from duelbench.report.comparison import Section
+from duelbench.report.drawing import FAINT, MUTED, Style, caption, legend, save_csv, save_png, styles
+from duelbench.report.findings import headline_metric
+from duelbench.report.panels import Drawn, drawn_curves
+from duelbench.statistics.curves import align
+from duelbench.statistics.estimates import Floats
 
 _COSTS = {"wall_seconds": "wall seconds of a run", "generated_tokens": "generated tokens of a run"}
 

@@ -12,12 +12,12 @@ from html import escape
 
 import numpy as np
 
-from duelbench.comparison import Section
-from duelbench.curves import Multiplier, labels_to_threshold
-from duelbench.drawing import styles
-from duelbench.findings import Comparison, failures, headline_metric, multiplier_text, signed
 from duelbench.record import Run
-from duelbench.stats import BAND_MIN_RUNS, Estimate, center, standard_error
+from duelbench.report.comparison import Section
+from duelbench.report.drawing import styles
+from duelbench.report.findings import Comparison, failures, headline_metric, multiplier_text, signed
+from duelbench.statistics.curves import Multiplier, labels_to_threshold
+from duelbench.statistics.estimates import BAND_MIN_RUNS, Estimate, center, standard_error
 
 NOTHING = "–"
 SHOWN_PROMPTS = 6

@@ -10,16 +10,16 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from duelbench.aggregate import profile, profile_band
-from duelbench.comparison import LAST_AGENTS
-from duelbench.drawing import FAINT, MUTED, Style, caption, legend, save_csv, save_png, styles
-from duelbench.radar import save_radar
-from duelbench.scores import LOW, Overview, Standing
-from duelbench.section_page import picture
-from duelbench.stats import BAND_MIN_RUNS, Estimate, Floats
+from duelbench.report.comparison import LAST_AGENTS
+from duelbench.report.drawing import FAINT, MUTED, Style, caption, legend, save_csv, save_png, styles
+from duelbench.report.radar import save_radar
+from duelbench.report.scores import LOW, Overview, Standing
+from duelbench.report.section import picture
+from duelbench.report.tables import NOTHING, anchor, dotted, table
+from duelbench.statistics.aggregate import profile, profile_band
+from duelbench.statistics.estimates import BAND_MIN_RUNS, Estimate, Floats
 from duelbench.streams import Streams
 from duelbench.suite import Score
-from duelbench.tables import NOTHING, anchor, dotted, table
 
 _FEWEST_SPOKES = 3  # of a radar picture
 _CROWD = 8  # agents beyond whom bands are fainter

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from duelbench.defaults import ENV_DEFAULTS
+from duelbench.exports.sinks import write_parquet
 from duelbench.journal import Answer, Journal
 from duelbench.record import Run
-from duelbench.sinks import write_parquet
 from duelbench.spec import RunSpec
 from duelbench.types import Verdict
 

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from PIL import Image
 
-from duelbench.record import write_atomic
+from duelbench.files import write_atomic
 
 DPI = 160
 INK, MUTED, FAINT = "#1f2328", "#66707b", "#b6bdc6"

@@ -11,11 +11,11 @@ from matplotlib.ticker import FuncFormatter
 
 from duelbench import calibration
 from duelbench.calibration import Binned, Predictions
-from duelbench.comparison import Section
-from duelbench.drawing import FAINT, MUTED, Style, caption, legend, save_csv, save_png, styles
-from duelbench.stats import BAND_MIN_RUNS, mean_interval
+from duelbench.report.comparison import Section
+from duelbench.report.drawing import FAINT, MUTED, Style, caption, legend, save_csv, save_png, styles
+from duelbench.report.tables import agent_name, anchor, table
+from duelbench.statistics.estimates import BAND_MIN_RUNS, mean_interval
 from duelbench.streams import Streams
-from duelbench.tables import agent_name, anchor, table
 
 _COLUMNS = {
     "accuracy": "accuracy",

@@ -7,15 +7,24 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from duelbench import plots, tables
-from duelbench.calibration_page import NOTE, calibration_table, draw_calibration, predictions
-from duelbench.comparison import Section
-from duelbench.compute import compute
-from duelbench.findings import FAILED, Comparison, baseline_name, compare, failures, headline, headline_metric, sentence
-from duelbench.panels import Panel, default_panels, further_panels
-from duelbench.provenance import run_ids, unfinished
 from duelbench.record import Run
-from duelbench.stats import BAND_MIN_RUNS, IQM_MIN_SCORES
+from duelbench.report import plots, tables
+from duelbench.report.calibration import NOTE, calibration_table, draw_calibration, predictions
+from duelbench.report.comparison import Section
+from duelbench.report.compute import compute
+from duelbench.report.findings import (
+    FAILED,
+    Comparison,
+    baseline_name,
+    compare,
+    failures,
+    headline,
+    headline_metric,
+    sentence,
+)
+from duelbench.report.panels import Panel, default_panels, further_panels
+from duelbench.report.provenance import run_ids, unfinished
+from duelbench.statistics.estimates import BAND_MIN_RUNS, IQM_MIN_SCORES
 
 FURTHER_METRICS = (
     '<p class="quiet">With so many tasks further metrics are not drawn; all of them are in the output of '

@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from duelbench.curves import Curves, align
 from duelbench.limits import Guide
 from duelbench.record import Run, SeedRows
-from duelbench.stats import Floats
+from duelbench.statistics.curves import Curves, align
+from duelbench.statistics.estimates import Floats
 from duelbench.suite import suite_task
 
 AGENT_ORDER = ("uniform", "greedy", "offline", "online", "apl", "xpo", "sea", "sea-ee")

@@ -23,11 +23,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from duelbench.engines.ray_cluster import connect, ray
 from duelbench.oracles import make_oracle
 from duelbench.policies.causal_lm import CausalLMPolicy
 from duelbench.policies.sampling import Drawn
 from duelbench.protocols import UtilityOracle
-from duelbench.ray_cluster import connect, ray
 from duelbench.runner import run
 from duelbench.spec import RunSpec
 

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from duelbench.drawing import FAINT, INK, MUTED, Style, caption, legend, save_png, styles
+from duelbench.report.drawing import FAINT, INK, MUTED, Style, caption, legend, save_png, styles
 from duelbench.suite import Score
 
 Floats = NDArray[np.float64]

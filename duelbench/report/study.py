@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from duelbench.comparison import Section, sections
 from duelbench.plan import Plan
 from duelbench.record import Run
-from duelbench.scores import Overview
+from duelbench.report.comparison import Section, sections
+from duelbench.report.scores import Overview
 from duelbench.spec import RunSpec
 
 THRESHOLDS = (0.55, 0.6, 0.65, 0.7, 0.75, 0.8)

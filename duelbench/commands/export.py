@@ -38,9 +38,9 @@ def export(command: ExportCommand, line: str) -> int:
         FileNotFoundError: the folder holds no runs.
         ValueError: there is nothing to export, or a package is missing.
     """
-    from duelbench import preferences
+    from duelbench.exports import preferences
+    from duelbench.exports.sinks import SINKS
     from duelbench.record import load_runs
-    from duelbench.sinks import SINKS
 
     runs = load_runs(command.folder)
     out = command.out or command.folder / "export" / command.to

@@ -1,0 +1,1 @@
+"""The commands of ``duelbench``, one module each."""

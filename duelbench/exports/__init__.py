@@ -1,0 +1,1 @@
+"""What runs leave for other programs: tables, trackers, preference data sets."""

@@ -1,0 +1,1 @@
+"""One self-contained page about a folder of runs, its pictures, and its tables in other formats."""

@@ -1,0 +1,1 @@
+"""Estimates with honest intervals: of numbers, of learning curves, over several tasks."""
