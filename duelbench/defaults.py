@@ -59,6 +59,12 @@ _TASTES = {
 }
 
 _MATRICES = ("bt10", "arxiv6", "arithmetic8", "cyclic4", "mslr5", "sushi16", "tennis8", "hudry13")
+_PAYOFFS: dict[str, dict[str, Any]] = {
+    "bernoulli-easy": {"matrix": "bernoulli", "arms": 5, "options": {"gap": 0.5}},
+    "bernoulli-hard": {"matrix": "bernoulli", "arms": 20, "options": {"gap": 0.2}},
+    "gaussian-easy": {"matrix": "gaussian", "arms": 5, "options": {"noise": 1.0}},
+    "gaussian-hard": {"matrix": "gaussian", "arms": 20, "options": {"noise": 3.0}},
+}
 _FUNCTIONS = ("ackley", "branin", "eggholder", "hoelder", "matyas", "michalewicz", "rosenbrock")
 _HYPERCUBE = {"design": "hypercube", "dim": 5, "arms": 32, "sparsity": 2}
 
@@ -74,7 +80,8 @@ ENV_DEFAULTS: dict[str, EnvDefaults] = {
     "MatrixDuel-v0": EnvDefaults(
         labels=10_000, batch=1, evaluate_every=100, evaluation_repeats=1, seeds=100, agents=MATRIX_AGENTS, arms=True,
         presets={name: {"matrix": name} for name in _MATRICES}
-        | {name: {"matrix": name} for name in ("bt", "sst", "mallows", "urvoy", "condorcet")},
+        | {name: {"matrix": name} for name in ("bt", "sst", "mallows", "urvoy", "condorcet")}
+        | _PAYOFFS,
     ),
     "HeadlineDuel-v0": EnvDefaults(
         labels=10_000, batch=1, evaluate_every=100, evaluation_repeats=1, seeds=100, agents=HEADLINE_AGENTS, arms=True,
