@@ -57,6 +57,7 @@ ARM_AGENTS: dict[str, tuple[str, dict[str, Any]]] = {
     "lola_ucb": ("duelbench.agents.lola:LolaUCB", {}),
     "lola_ts": ("duelbench.agents.lola:LolaTS", {}),
     "lola_bai": ("duelbench.agents.lola:LolaBAI", {}),
+    "in_context": ("duelbench.agents.in_context:InContext", {}),
     "max_inp": ("duelbench.agents.contextual.max_inp:MaxInP", {}),
     "max_pair_ucb": ("duelbench.agents.contextual.max_pair_ucb:MaxPairUCB", {}),
     "colstim": ("duelbench.agents.contextual.colstim:CoLSTIM", {}),
