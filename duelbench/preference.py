@@ -87,7 +87,7 @@ class Feedback:
         if (np.abs(probability - 0.5) > 0.5).any():
             raise ValueError("an oracle gave a preference probability outside [0, 1]")
         first = uniforms[..., 0] < probability if self.mode == "bernoulli" else probability > 0.5
-        tied = np.zeros(probability.shape, bool)
+        tied = None
         if ties is not None and self.mode == "bernoulli":
             first = uniforms[..., 0] < probability - ties / 2.0
             tied = ~first & (uniforms[..., 0] < probability + ties / 2.0)
@@ -97,11 +97,12 @@ class Feedback:
             if duels is None:
                 raise ValueError("corrupted feedback needs the number of each duel in its episode")
             first = np.where(duels < self.corrupted, probability < 0.5, first)
-            tied &= duels >= self.corrupted
+            tied = None if tied is None else tied & (duels >= self.corrupted)
         verdicts: NDArray[np.int8] = first.astype(np.int8)  # Verdict.FIRST is 1, Verdict.SECOND is 0
         if self.mode == "deterministic":
             verdicts[probability == 0.5] = Verdict.TIE
-        verdicts[tied] = Verdict.TIE
+        if tied is not None:
+            verdicts[tied] = Verdict.TIE
         verdicts[np.isnan(probability)] = Verdict.INVALID
         return verdicts
 
