@@ -76,8 +76,8 @@ class Stella(ArmAgent):
         self.base = BASES[self.config.base](setup)
         self.shown, self.won, self._asked = np.zeros((3, setup.rows, setup.arms, setup.arms))
         self.bias = np.zeros(setup.rows)
-        self._probes: list[Duels] = []
         self._probed = 0
+        self._turned: Duels | None = None  # the last probe, as long as its other order is to be asked
 
     def propose(self, observation: Observation) -> Duels:
         """A probe, or the base agent's pair in the order that was asked less often."""
@@ -88,12 +88,12 @@ class Stella(ArmAgent):
     def _probe(self) -> Duels:
         """A random pair of different arms; every other time the last one turned round."""
         self._probed += 1
-        if self._probes:
-            firsts, seconds = self._probes.pop()
-            return seconds, firsts
+        if self._turned is not None:
+            again, self._turned = self._turned, None
+            return again
         firsts = self.rng.integers(self.setup.arms, size=self.setup.rows)
         seconds = (firsts + self.rng.integers(1, self.setup.arms, size=self.setup.rows)) % self.setup.arms
-        self._probes.append((firsts, seconds))
+        self._turned = seconds, firsts
         return firsts, seconds
 
     def _chosen(self, observation: Observation) -> Duels:
