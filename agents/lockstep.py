@@ -47,6 +47,9 @@ class ArmSetup:
 class ArmAgent:
     """S learners that each choose two of K arms a round. Subclasses write ``propose`` and ``update``.
 
+    An agent may have a method ``measures`` that says something of itself by name, (S,) each; it is recorded with the
+    curves.
+
     Attributes:
         Config: dataclass of the agent's hyper-parameters; the command line sets them with ``--set name=value``.
         needs_features: whether the agent can only play arms that have features.

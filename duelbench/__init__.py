@@ -20,6 +20,7 @@ ENV_IDS = {
     "LinearDuel-v0": "linear_duel:LinearDuel",
     "KernelDuel-v0": "kernel_duel:KernelDuel",
     "NeuralDuel-v0": "neural_duel:NeuralDuel",
+    "HeadlineDuel-v0": "headline_duel:HeadlineDuel",
 }
 
 for _id, _entry in ENV_IDS.items():

@@ -14,6 +14,7 @@ import numpy as np
 DEMO_AGENTS = ("uniform", "offline", "online", "apl", "xpo", "sea", "sea-ee")
 MATRIX_AGENTS = ("uniform", "greedy", "rucb", "double_ts", "oracle")
 CONTEXTUAL_AGENTS = ("uniform", "greedy", "max_pair_ucb", "oracle")
+HEADLINE_AGENTS = ("uniform", "double_ts", "lola_ucb", "lola_ts", "lola_bai", "oracle")
 KERNEL_AGENTS = ("uniform", "greedy", "laplace_ts", "maxminlcb", "neural_ts", "oracle")
 
 
@@ -58,6 +59,12 @@ _TASTES = {
 }
 
 _MATRICES = ("bt10", "arxiv6", "arithmetic8", "cyclic4", "mslr5", "sushi16", "tennis8", "hudry13")
+_PAYOFFS: dict[str, dict[str, Any]] = {
+    "bernoulli-easy": {"matrix": "bernoulli", "arms": 5, "options": {"gap": 0.5}},
+    "bernoulli-hard": {"matrix": "bernoulli", "arms": 20, "options": {"gap": 0.2}},
+    "gaussian-easy": {"matrix": "gaussian", "arms": 5, "options": {"noise": 1.0}},
+    "gaussian-hard": {"matrix": "gaussian", "arms": 20, "options": {"noise": 3.0}},
+}
 _FUNCTIONS = ("ackley", "branin", "eggholder", "hoelder", "matyas", "michalewicz", "rosenbrock")
 _HYPERCUBE = {"design": "hypercube", "dim": 5, "arms": 32, "sparsity": 2}
 
@@ -73,7 +80,12 @@ ENV_DEFAULTS: dict[str, EnvDefaults] = {
     "MatrixDuel-v0": EnvDefaults(
         labels=10_000, batch=1, evaluate_every=100, evaluation_repeats=1, seeds=100, agents=MATRIX_AGENTS, arms=True,
         presets={name: {"matrix": name} for name in _MATRICES}
-        | {name: {"matrix": name} for name in ("bt", "sst", "mallows", "urvoy", "condorcet")},
+        | {name: {"matrix": name} for name in ("bt", "sst", "mallows", "urvoy", "condorcet")}
+        | _PAYOFFS,
+    ),
+    "HeadlineDuel-v0": EnvDefaults(
+        labels=10_000, batch=1, evaluate_every=100, evaluation_repeats=1, seeds=100, agents=HEADLINE_AGENTS, arms=True,
+        presets={"perfect": {"predictor_noise": 0.0}, "blind": {"predictor_noise": 4.0}},
     ),
     "KernelDuel-v0": EnvDefaults(
         labels=2000, batch=1, evaluate_every=20, evaluation_repeats=1, seeds=20, agents=KERNEL_AGENTS, arms=True,

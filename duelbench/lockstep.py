@@ -175,6 +175,8 @@ class _Lockstep:
         row |= {"simple_regret": losses.mean(1), "best_arm_rate": (losses < 1e-12).mean(1)}
         if self.parameters is not None:
             row["parameter_error"] = ((self.agent.theta - self.parameters) ** 2).sum(-1)
+        if hasattr(self.agent, "measures"):
+            row |= {name: values.copy() for name, values in self.agent.measures().items()}
         for name, values in row.items():
             self.curves.setdefault(name, []).append(values)
 

@@ -80,27 +80,38 @@ class Feedback:
         named = probability if self.mode == "bernoulli" else 0.5 * (1.0 + np.sign(probability - 0.5))
         return np.asarray(self.flip + (1.0 - 2.0 * self.flip) * named)
 
-    def verdicts(self, probability: Array, uniforms: Array, duels: NDArray[np.int64] | None = None) -> NDArray[np.int8]:
+    def verdicts(
+        self, probability: Array, uniforms: Array, duels: NDArray[np.int64] | None = None, ties: Array | None = None
+    ) -> NDArray[np.int8]:
         """Verdict codes of n duels.
 
         Args:
             probability: P(first preferred), (n,); NaN where the oracle failed, which becomes ``INVALID``.
             uniforms: two uniforms in [0, 1) a duel, (n, 2): for the draw and for the flip.
             duels: number of the duel in its episode, (n,); needed if some are corrupted.
+            ties: chance of a tie, (n,), half of which ``probability`` counts as won; None where nothing ties. Only
+                drawn verdicts tie: a likelier winner is named, and an adversary is never undecided.
         """
         probability = np.asarray(probability, np.float64)
         if (np.abs(probability - 0.5) > 0.5).any():
             raise ValueError("an oracle gave a preference probability outside [0, 1]")
         first = uniforms[..., 0] < probability if self.mode == "bernoulli" else probability > 0.5
+        tied = None
+        if ties is not None and self.mode == "bernoulli":
+            first = uniforms[..., 0] < probability - ties / 2.0
+            tied = ~first & (uniforms[..., 0] < probability + ties / 2.0)
         if self.flip:
             first = first ^ (uniforms[..., 1] < self.flip)
         if self.corrupted:
             if duels is None:
                 raise ValueError("corrupted feedback needs the number of each duel in its episode")
             first = np.where(duels < self.corrupted, probability < 0.5, first)
+            tied = None if tied is None else tied & (duels >= self.corrupted)
         verdicts: NDArray[np.int8] = first.astype(np.int8)  # Verdict.FIRST is 1, Verdict.SECOND is 0
         if self.mode == "deterministic":
             verdicts[probability == 0.5] = Verdict.TIE
+        if tied is not None:
+            verdicts[tied] = Verdict.TIE
         verdicts[np.isnan(probability)] = Verdict.INVALID
         return verdicts
 

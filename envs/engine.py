@@ -168,11 +168,13 @@ class Engine:
         ids, noise, duels = self.prompt_ids[rows], self._noise[rows, self._position[rows]], self._duels[rows]
         if self.identical != "tie":
             probability = self.problem.preference(ids, firsts, seconds)
-            return probability, self.feedback.verdicts(probability, noise, duels)
+            return probability, self.feedback.verdicts(
+                probability, noise, duels, self.problem.ties(ids, firsts, seconds)
+            )
         tied = np.asarray(firsts == seconds, bool)
         probability = np.full(len(rows), 0.5)
         if not tied.all():
             probability[~tied] = self.problem.preference(ids[~tied], firsts[~tied], seconds[~tied])
-        verdicts = self.feedback.verdicts(probability, noise, duels)
+        verdicts = self.feedback.verdicts(probability, noise, duels, self.problem.ties(ids, firsts, seconds))
         verdicts[tied] = Verdict.TIE
         return probability, verdicts

@@ -156,6 +156,10 @@ class Problem(ABC):
     def preference(self, ids: Ids, firsts: NDArray[Any], seconds: NDArray[Any]) -> Array:
         """The oracle's P(first preferred), (n,); NaN where it failed."""
 
+    def ties(self, ids: Ids, firsts: NDArray[Any], seconds: NDArray[Any]) -> Array | None:
+        """Chance that the oracle is undecided, (n,), half of which P(first preferred) counts; None: it never is."""
+        return None
+
     @abstractmethod
     def truth(self, ids: Ids, responses: NDArray[Any]) -> Truth | None:
         """Utilities, for the recorder only; None if the oracle has none."""

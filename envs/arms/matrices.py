@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit
+from scipy.special import expit, ndtr
 
 from duelbench.suggest import did_you_mean
 from duelbench.tournament import PreferenceMatrixError, check_preferences
@@ -227,6 +227,49 @@ def mallows(arms: int, phi: float = 0.8) -> Array:
     return _from_triangle(ahead[np.maximum(distance - 1, 0)])
 
 
+def bernoulli_arms(arms: int, gap: float = 0.2) -> Array:
+    """Duels of arms that pay 1 or 0: the one that pays more wins, ties split, (K, K).
+
+    The first arm pays with probability ½ + Δ/2, all others with ½ − Δ/2, each arm of a duel on its own. Then
+    P[i, j] = ½ (1 + μ_i − μ_j), so the best arm wins with probability ½ + Δ/2 and all others are equal. The means are
+    those of EVOLvE's Bernoulli tasks (arXiv 2410.06238), with Δ = 0.2 (hard) or 0.5 (easy).
+
+    Args:
+        arms: K.
+        gap: Δ, in (0, 1].
+
+    Raises:
+        ValueError: fewer than two arms, or a gap outside (0, 1].
+    """
+    _check_arms(arms)
+    if not 0.0 < gap <= 1.0:
+        raise ValueError(f"expected a gap of the means in (0, 1], got {gap}: 0.2 is hard, 0.5 is easy")
+    means = 0.5 + gap * np.where(np.arange(arms) == 0, 0.5, -0.5)
+    return check_preferences(0.5 * (1.0 + means[:, None] - means[None, :]))
+
+
+def random_gaussian_arms(rng: np.random.Generator, arms: int, noise: float = 1.0, spread: float = 1.0) -> Array:
+    """Duels of arms that pay N(μ, σ²): the one that pays more wins, arms in no order, (K, K).
+
+    P[i, j] = Φ((μ_i − μ_j) / (√2 σ)) with μ ~ N(0, spread²): only σ / spread counts. EVOLvE's Gaussian tasks have one
+    σ for all arms (arXiv 2410.06238), 3 where they are hard and 1 where they are easy.
+
+    Args:
+        rng: draws the means.
+        arms: K.
+        noise: σ.
+        spread: standard deviation of the means.
+
+    Raises:
+        ValueError: fewer than two arms, or a standard deviation that is not positive and finite.
+    """
+    _check_arms(arms)
+    if not (0.0 < noise < np.inf and 0.0 < spread < np.inf):
+        raise ValueError(f"expected positive finite noise and spread, got {noise} and {spread}")
+    means = rng.normal(0.0, spread, arms)
+    return check_preferences(ndtr((means[:, None] - means[None, :]) / (np.sqrt(2.0) * noise)))
+
+
 def _check_arms(arms: int) -> None:
     if arms < 2:
         raise ValueError(f"expected at least 2 arms to compare, got {arms}")
@@ -241,7 +284,9 @@ FAMILIES: dict[str, Callable[..., Array]] = {
     "bt": random_bradley_terry,
     "sst": random_sst,
     "condorcet": random_condorcet,
+    "gaussian": random_gaussian_arms,
     "mallows": lambda rng, arms, phi=0.8: mallows(arms, phi),
     "urvoy": lambda rng, arms: urvoy(arms),
+    "bernoulli": lambda rng, arms, gap=0.2: bernoulli_arms(arms, gap),
 }
-"""Name -> family, called as ``family(rng, arms, **options)``; the last two are not random and leave rng alone."""
+"""Name -> family, called as ``family(rng, arms, **options)``; the last three are not random and leave rng alone."""

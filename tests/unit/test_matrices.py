@@ -221,7 +221,7 @@ def test_a_family_is_valid_and_repeats_under_its_seed(name: str) -> None:
 
 def test_the_families_are_these_and_take_their_options() -> None:
     rng = np.random.default_rng(0)
-    assert set(matrices.FAMILIES) == {"bt", "sst", "mallows", "urvoy", "condorcet"}
+    assert set(matrices.FAMILIES) == {"bt", "sst", "mallows", "urvoy", "condorcet", "bernoulli", "gaussian"}
     assert abs(matrices.FAMILIES["bt"](rng, 5, scale=1e-9) - 0.5).max() < 1e-6
     assert matrices.FAMILIES["sst"](rng, 5, gap=0.5)[0, 1] == 1.0
     assert tournament.condorcet_winner(matrices.FAMILIES["condorcet"](rng, 5, gap=0.5)) is not None
