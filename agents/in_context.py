@@ -15,11 +15,10 @@ none. It plays arms with scalar rewards; texts, duels and the choice by likeliho
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations_with_replacement
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 from scipy.special import softmax
@@ -27,15 +26,8 @@ from scipy.special import softmax
 from duelbench.agents.duel_text import NAMES, History, Told, answer, demonstrate, question, read, tell
 from duelbench.agents.lockstep import ArmSetup, Duels, Floats, Ids, draw
 from duelbench.agents.matrix.base import MatrixAgent
+from duelbench.chat import Chat, is_endpoint, make_chat
 from duelbench.types import Observation
-
-
-class Chat(Protocol):
-    """Texts in, texts out."""
-
-    def complete(self, prompts: Sequence[str], rng: np.random.Generator) -> list[str]:
-        """An answer to each prompt."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -43,8 +35,8 @@ class InContextConfig:
     """Hyper-parameters.
 
     Attributes:
-        model: packaged name, folder or hub id (``duelbench.model_source.resolve_model``), or the endpoint's name of it.
-        endpoint: URL of an OpenAI-compatible endpoint, as in ``http://localhost:8000/v1``; empty for a model run here.
+        model: packaged name, folder or hub id, or ``URL#MODEL`` of an OpenAI-compatible endpoint
+            (``duelbench.chat.make_chat``).
         history: how duels are told.
         window: most recent duels that a raw history tells.
         choice: read the pair from the reply, or take the likeliest pair; an endpoint gives no likelihoods.
@@ -54,7 +46,6 @@ class InContextConfig:
     """
 
     model: str = "smollm2-135m"
-    endpoint: str = ""
     history: History = "summary"
     window: int = 20
     choice: Literal["reply", "likelihood"] = "reply"
@@ -63,7 +54,7 @@ class InContextConfig:
     demonstrations: int = 0
 
     def __post_init__(self) -> None:
-        if self.endpoint and self.choice == "likelihood":
+        if is_endpoint(self.model) and self.choice == "likelihood":
             raise ValueError("an endpoint gives no likelihoods: take choice='reply', or a model without an endpoint")
         if self.window < 1 or self.max_new_tokens < 1 or self.demonstrations < 0 or not self.temperature >= 0:
             raise ValueError(
@@ -95,14 +86,8 @@ class InContext(MatrixAgent):
     @cached_property
     def chat(self) -> Chat:
         """The model, loaded when it is first asked."""
-        options = {"max_new_tokens": self.config.max_new_tokens, "temperature": self.config.temperature}
-        if self.config.endpoint:
-            from duelbench.endpoint import ChatEndpoint
-
-            return ChatEndpoint(self.config.endpoint, self.config.model, **options)
-        from duelbench.policies.chat import LocalChat  # takes torch
-
-        return LocalChat(self.config.model, **options)
+        c = self.config
+        return make_chat(c.model, max_new_tokens=c.max_new_tokens, temperature=c.temperature)
 
     def propose(self, observation: Observation) -> Duels:
         """The pair that the model names, or finds likeliest."""

@@ -19,12 +19,14 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from duelbench.wheel_source import UnavailableError
+
 _TOO_MANY_REQUESTS = 429
 _SERVER_ERRORS = 500  # and above
 _SHOWN = 200  # characters of a refusal
 
 
-class EndpointError(RuntimeError):
+class EndpointError(UnavailableError):
     """The endpoint refused, cannot be reached, or answered with something that is no answer."""
 
 
@@ -50,6 +52,7 @@ class ChatEndpoint:
         self.url = url.rstrip("/") + "/chat/completions"
         self.model, self.max_new_tokens, self.temperature = model, max_new_tokens, temperature
         self.timeout, self.attempts, self.pause = timeout, attempts, pause
+        self.generated_tokens = 0
 
     def complete(self, prompts: Sequence[str], rng: np.random.Generator) -> list[str]:
         """An answer to each prompt; sampled ones are asked for with a seed from the generator.
@@ -68,7 +71,9 @@ class ChatEndpoint:
             asked["seed"] = int(rng.integers(2**31))
         answer = self._post(json.dumps(asked).encode())
         try:
-            content = json.loads(answer)["choices"][0]["message"]["content"]
+            reply = json.loads(answer)
+            content = reply["choices"][0]["message"]["content"]
+            self.generated_tokens += int((reply.get("usage") or {}).get("completion_tokens", 0))
         except (ValueError, KeyError, IndexError, TypeError) as error:
             raise EndpointError(f"{self.url} answered no chat completion: {_shown(answer)}") from error
         if not isinstance(content, str):

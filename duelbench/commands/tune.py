@@ -102,7 +102,7 @@ def tune(command: TuneCommand, line: str) -> int:
 
 def _tuning(command: TuneCommand) -> Tuning:
     """The study that a command asks for, checked as far as that goes without playing."""
-    from duelbench.tuning.proposers import make_proposer
+    from duelbench.tuning.llm import make_proposer
     from duelbench.tuning.samplers import sampler_factory
     from duelbench.tuning.space import grid, parse_space
     from duelbench.tuning.study import FIRST_SEED, Tuning

@@ -28,6 +28,7 @@ class LocalChat:
         loaded = load(
             resolve_model(model), dtype="auto", device="auto", lora_rank=0, lora_alpha=None, checkpointing=False
         )
+        self.generated_tokens = 0
         self._network, self._greedy = loaded.reference, temperature == 0
         self._tokens = Tokens(loaded.tokenizer, loaded.model, None, max_new_tokens)
         self._sampler = OwnSampler(
@@ -42,6 +43,7 @@ class LocalChat:
         """An answer to each prompt."""
         tokens, lengths = self._tokens.prompts(prompts)
         drawn = self._sampler.draw(tokens, lengths, 1, rng, reference=True, greedy=self._greedy)
+        self.generated_tokens += int(drawn.lengths.sum())
         return self._tokens.texts(drawn.tokens, drawn.lengths)
 
     def log_likelihoods(self, prompts: Sequence[str], answers: Sequence[str]) -> NDArray[np.float64]:

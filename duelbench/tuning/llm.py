@@ -14,7 +14,7 @@ SLLMBO's adaptive ranges, which its model may change, are not taken over: the sp
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -23,8 +23,9 @@ from optuna.samplers import BaseSampler, TPESampler
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from duelbench.tuning.proposers import Proposer
+from duelbench.chat import make_chat
 from duelbench.tuning.space import Setting, Space, holds, words
+from duelbench.wheel_source import Say
 
 PROPOSAL = "proposal"
 """User attribute of a trial that the model was asked about: ``outcome``, ``answer``, ``tokens``."""
@@ -33,6 +34,23 @@ Outcome = Literal["used", "unreadable", "outside", "repeated"]
 
 _SHOWN = 20  # settings, best first
 _KEPT = 600  # characters of an answer that are kept
+
+_MAX_NEW_TOKENS, _TEMPERATURE = 128, 0.7
+
+Proposer = Callable[[str, np.random.Generator], tuple[str, int]]
+"""Answers a question; says how many tokens it took."""
+
+
+def make_proposer(name: str, say: Say = lambda text: None) -> Proposer:
+    """The model of a name as ``duelbench.chat.make_chat`` takes it."""
+    chat = make_chat(name, max_new_tokens=_MAX_NEW_TOKENS, temperature=_TEMPERATURE, say=say)
+
+    def propose(text: str, rng: np.random.Generator) -> tuple[str, int]:
+        before = chat.generated_tokens
+        (answer,) = chat.complete([text], rng)
+        return answer, chat.generated_tokens - before
+
+    return propose
 
 
 class LLMSampler(BaseSampler):

@@ -16,8 +16,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from duelbench.streams import Streams
-from duelbench.tuning.llm import LLMSampler
-from duelbench.tuning.proposers import Proposer
+from duelbench.tuning.llm import LLMSampler, Proposer
 from duelbench.tuning.space import Setting, Space, grid
 
 

@@ -224,7 +224,7 @@ def test_a_model_behind_an_endpoint_plays_a_run_and_its_failures_are_recorded(tm
         return 200, completion("hm" if number % 4 == 3 else named)
 
     with chat_server(follow_the_guide) as server:
-        curves = run(tmp_path, labels=40, endpoint=server.url, model="any", history="guided")
+        curves = run(tmp_path, labels=40, model=f"{server.url}#any", history="guided")
     assert len(server.bodies) == 80 and server.bodies[0]["model"] == "any"
     assert curves["parse_failures"][:, -1].mean() == 0.25
     uniform = 40 * 0.5 * 3 / 4
@@ -234,7 +234,7 @@ def test_a_model_behind_an_endpoint_plays_a_run_and_its_failures_are_recorded(tm
 
 def test_what_does_not_fit_together_is_refused():
     with pytest.raises(ValueError, match="no likelihoods"):
-        InContextConfig(endpoint="http://localhost/v1", choice="likelihood")
+        InContextConfig(model="http://localhost/v1#any", choice="likelihood")
     with pytest.raises(ValueError, match="expected window"):
         InContextConfig(window=0)
     with pytest.raises(ValueError, match="names for 20 arms"):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +13,20 @@ import pytest
 optuna = pytest.importorskip("optuna")
 sqlalchemy = pytest.importorskip("sqlalchemy")  # which Optuna brings
 
+from chat_server import chat_server  # noqa: E402
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution  # noqa: E402
 from optuna.study import StudyDirection  # noqa: E402
 from optuna.trial import TrialState, create_trial  # noqa: E402
 
-from duelbench.execute import Outcome  # noqa: E402
+from duelbench.engines.outcome import Outcome  # noqa: E402
 from duelbench.record import Run  # noqa: E402
 from duelbench.run_folder import RunFolder  # noqa: E402
 from duelbench.spec import RunSpec  # noqa: E402
-from duelbench.tuning.llm import LLMSampler, question, read_answer  # noqa: E402
-from duelbench.tuning.proposers import Endpoint, make_proposer  # noqa: E402
+from duelbench.tuning.llm import LLMSampler, make_proposer, question, read_answer  # noqa: E402
 from duelbench.tuning.record import Budget, best_trial, document, markdown, proposals  # noqa: E402
 from duelbench.tuning.samplers import sampler_factory  # noqa: E402
 from duelbench.tuning.space import Setting, grid, holds, parse_space  # noqa: E402
 from duelbench.tuning.study import Objective, Tuning  # noqa: E402
-from duelbench.wheel_source import UnavailableError  # noqa: E402
 
 SEEDS = (1000, 1001)
 
@@ -345,47 +342,13 @@ def test_the_sampler_works_in_a_study_of_ones_own() -> None:
     assert ["proposal" in trial.user_attrs for trial in study.trials] == [True, False, True, False]
 
 
-class Handler(BaseHTTPRequestHandler):
-    seen: list[dict[str, Any]] = []  # noqa: RUF012
-    broken = False
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.seen.append(body | {"path": self.path, "key": self.headers["Authorization"]})
-        reply = {"choices": [{"message": {"content": '{"x": 0.5}'}}], "usage": {"completion_tokens": 9}}
-        data = b"oops" if self.broken else json.dumps(reply).encode()
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-@pytest.fixture
-def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setattr(Handler, "seen", [])
-    monkeypatch.setattr(Handler, "broken", False)
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/v1/#small"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def test_an_endpoint_is_asked_in_the_openai_form(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "secret")
-    model = make_proposer(endpoint)
-    assert isinstance(model, Endpoint)
-    assert model("what?", np.random.default_rng(0)) == ('{"x": 0.5}', 9)
-    (seen,) = Handler.seen
-    assert seen["path"] == "/v1/chat/completions" and seen["key"] == "Bearer secret" and seen["model"] == "small"
-    assert seen["messages"] == [{"role": "user", "content": "what?"}] and isinstance(seen["seed"], int)
-    monkeypatch.setattr(Handler, "broken", True)
-    with pytest.raises(UnavailableError, match="the same command goes on"):
-        model("what?", np.random.default_rng(0))
+def test_an_endpoint_proposes_and_its_tokens_are_counted() -> None:
+    reply = {"choices": [{"message": {"content": '{"x": 0.5}'}}], "usage": {"completion_tokens": 9}}
+    with chat_server(lambda number, asked: (200, json.dumps(reply).encode())) as server:
+        propose = make_proposer(f"{server.url}#small")
+        assert propose("what?", np.random.default_rng(0)) == ('{"x": 0.5}', 9)
+        assert propose("what?", np.random.default_rng(0)) == ('{"x": 0.5}', 9)
+    assert server.prompts == ["what?"] * 2 and server.bodies[0]["model"] == "small"
 
 
 def test_a_proposer_that_cannot_be_is_named() -> None:
