@@ -86,10 +86,10 @@ def _place(records: Records, place: str) -> str:
     found = policy_against_data(records, place)
     if found is None:
         return table
-    value, low, high = found
+    value, low, high = (f"{number:+.2f}".replace("-", "−") for number in found)
     return (
         f"{table}\n\nRank correlation of the rules' mean offline win rate with the mean accuracy of the reward model "
-        f"trained on their data: {value:+.2f} [{low:+.2f}, {high:+.2f}] over {len(RULES)} rules.".replace("-", "−")
+        f"trained on their data: {value} [{low}, {high}] over {len(RULES)} rules."
     )
 
 
