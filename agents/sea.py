@@ -5,6 +5,8 @@ sampling, for best-arm identification (``bai``) or to explore and exploit (``ee`
 duels, and the ensemble labels the others itself (mixed preference learning); then the ensemble learns from the real
 labels and the policy takes one step on all of them.
 
+That is the default. Any other rule for pairs, posterior and selection of prompts can be named in their place.
+
 Where the paper and the authors' code differ, a switch is named here and the paper is the default:
 
 | switch           | paper          | code         |

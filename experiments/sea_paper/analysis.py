@@ -118,7 +118,8 @@ def _mean(scores: dict[int, float], digits: int) -> str:
         return "–"
     values = np.array(list(scores.values()))
     error = standard_error(values)
-    return f"{values.mean():.{digits}f}" + ("" if error is None else f" ± {error:.{digits}f}")
+    text = f"{values.mean():.{digits}f}" + ("" if error is None else f" ± {error:.{digits}f}")
+    return text.replace("-", "−")
 
 
 def _against(scores: Scores, name: str, base: str, digits: int) -> str:

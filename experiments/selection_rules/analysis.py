@@ -28,13 +28,15 @@ from duelbench.experiments.selection_rules.figures import draw_all
 from duelbench.experiments.selection_rules.sweep import BASE, PLACES, PROMPTS, RULES, Part, part_specs, run_ids
 from duelbench.files import write_atomic
 from duelbench.record import Run, load_runs
-from duelbench.statistics.estimates import bootstrap_indices, percentiles
+from duelbench.statistics.estimates import bootstrap_indices, mean_interval, paired_differences, percentiles
 
 HERE = Path(__file__).parent
 METRICS = (
     "offline_win_rate", "online_win_rate", "simple_regret", "cumulative_average_regret", "posterior_accuracy", "pairs",
     "rm_accuracy", "rm_log_loss", "linear_accuracy", "linear_log_loss",
 )  # fmt: skip
+CONTRASTS = (("infomax", "uncertainty"), ("drts", "infomax"), ("drts", "rm_double_ts"), ("drts", "best_worst"))
+"""Rules that differ in one thing: the scale, what is sought, the sign of the second, and exploration."""
 _RESAMPLES = 2000
 _FEWEST = 5  # seeds; with fewer a bootstrap says too little
 
@@ -87,11 +89,25 @@ def _place(records: Records, place: str) -> str:
     found = policy_against_data(records, place)
     if found is None:
         return table
-    value, low, high = found
-    return (
-        f"{table}\n\nRank correlation of the rules' mean offline win rate with the mean accuracy of the reward model "
-        f"trained on their data: {value:+.2f} [{low:+.2f}, {high:+.2f}] over {len(RULES)} rules.".replace("-", "−")
+    value, low, high = (f"{number:+.2f}".replace("-", "−") for number in found)
+    told = (
+        "Rank correlation of the rules' mean offline win rate with the mean accuracy of the reward model trained on "
+        f"their data: {value} [{low}, {high}] over {len(RULES)} rules."
     )
+    return "\n\n".join([table, _contrasts(records, place), told])
+
+
+def _contrasts(records: Records, place: str) -> str:
+    """Differences between two rules, offline win rate and then reward model accuracy."""
+    lines = []
+    for one, other in CONTRASTS:
+        found = []
+        for metric in ("offline_win_rate", "rm_accuracy"):
+            scores = scores_of(records, "rules", place, metric)
+            gap = mean_interval(paired_differences(scores(one), scores(other)))
+            found.append(f"{gap.value:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}]".replace("-", "−"))
+        lines.append(f"* `{one}` less `{other}`: {found[0]} in offline win rate, {found[1]} in reward model accuracy")
+    return "\n".join(lines)
 
 
 def _compared(records: Records, part: Part, place: str, base: str, names: list[str], title: str) -> str:

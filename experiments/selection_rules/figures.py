@@ -19,6 +19,7 @@ from duelbench.report.drawing import FAINT, MUTED, caption, legend, save_png, st
 from duelbench.statistics.estimates import paired_differences, standard_error
 
 _AXES = {"rm_accuracy": "accuracy of a reward model trained on the pairs", "offline_win_rate": "offline win rate"}
+_FEWEST = 50  # duels of a bin that is shown
 
 
 def draw_all(records: Records, out: Path) -> None:
@@ -81,7 +82,7 @@ def _reliability(out: Path, figure: Figure) -> None:
         places: dict[int, list[dict[str, float]]] = defaultdict(list)
         for row in bins[name]:
             places[int(min(row["said"], 0.9999) * 10)].append(row)
-        points = [_pooled(rows) for _, rows in sorted(places.items())]
+        points = [_pooled(rows) for _, rows in sorted(places.items()) if sum(r["duels"] for r in rows) >= _FEWEST]
         if points:
             said.plot(*zip(*points, strict=True), color=color, linestyle=dashes, marker="o", markersize=3)
         x, y = ([row[kind] for row in scores[name]] for kind in ("spread", "rms_error"))
