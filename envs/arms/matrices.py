@@ -252,7 +252,8 @@ def random_gaussian_arms(rng: np.random.Generator, arms: int, noise: float = 1.0
     """Duels of arms that pay N(μ, σ²): the one that pays more wins, arms in no order, (K, K).
 
     P[i, j] = Φ((μ_i − μ_j) / (√2 σ)) with μ ~ N(0, spread²): only σ / spread counts. EVOLvE's Gaussian tasks have one
-    σ for all arms (arXiv 2410.06238), 3 where they are hard and 1 where they are easy.
+    σ for all arms (arXiv 2410.06238), 3 where they are hard and 1 where they are easy; how far its means lie apart was
+    not verified, and a spread of 1 is our own choice.
 
     Args:
         rng: draws the means.
