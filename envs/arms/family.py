@@ -31,6 +31,7 @@ class Instance:
         features: of the arms, (K, d); None for a bare preference matrix.
         parameter: the θ behind linear utilities, (d,).
         reference_log_probs: log π_ref of the arms, (K,), where a reference policy is part of the problem.
+        link: from the utilities to the preferences, a name in ``duelbench.preference.LINKS``.
     """
 
     preferences: Floats
@@ -38,6 +39,7 @@ class Instance:
     features: Floats | None = None
     parameter: Floats | None = None
     reference_log_probs: Floats | None = None
+    link: str = "bradley-terry"
 
 
 class Family(ABC):

@@ -35,7 +35,7 @@ from scipy.special import expit, logit
 
 from duelbench.envs.arms.family import Family, Floats, Instance
 from duelbench.envs.arms.problem import FixedArms
-from duelbench.envs.problem import Array, Ids, Truth
+from duelbench.envs.problem import Array, Ids
 from duelbench.limits import Guide, trivial_guides
 from duelbench.preference import LINKS
 from duelbench.suggest import did_you_mean
@@ -166,7 +166,8 @@ class HeadlineFamily(Family):
             rates, predicted = rng.beta(*CLICK_PRIOR, self.arms), np.full(self.arms, np.nan)
         if np.isnan(predicted).any():
             predicted = expit(logit(rates) + self.predictor_noise * rng.standard_normal(self.arms))
-        return HeadlineInstance(LINKS["linear"](rates[:, None] - rates), rates, predicted_rates=predicted)
+        preferences = LINKS["linear"](rates[:, None] - rates)
+        return HeadlineInstance(preferences, rates, link="linear", predicted_rates=predicted)
 
     def guides(self, instance: Instance) -> list[Guide]:
         """Uniform pairs and the best arm against a uniform one."""
@@ -209,7 +210,3 @@ class HeadlineArms(FixedArms):
         """Both clicked or none, where position does not decide."""
         first, second = self._rates[ids, firsts], self._rates[ids, seconds]
         return (1.0 - self.position_bias) * (first * second + (1.0 - first) * (1.0 - second))
-
-    def truth(self, ids: Ids, responses: NDArray[Any]) -> Truth:
-        """Click rates, and the link that they have."""
-        return Truth.among(self._rates[ids], responses, "linear")

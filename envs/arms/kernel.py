@@ -114,7 +114,7 @@ class GridFamily(Family):
         order = rng.permutation(self.arms)
         utilities = self._utilities[order]
         preferences = LINKS[self.link](utilities[:, None] - utilities)
-        return Instance(preferences, utilities, self._features[order])
+        return Instance(preferences, utilities, self._features[order], link=self.link)
 
     def guides(self, instance: Instance) -> list[Guide]:
         """Uniform pairs and the best arm against a uniform one."""

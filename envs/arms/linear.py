@@ -105,7 +105,7 @@ class FixedLinear(Family):
         theta = self.law.parameter(again if self.law.design == "hypercube" else rng)
         utilities = points @ theta
         preferences = LINKS[self.link](utilities[:, None] - utilities)
-        return Instance(preferences, utilities, self.law.seen(points), self.law.seen(theta))
+        return Instance(preferences, utilities, self.law.seen(points), self.law.seen(theta), link=self.link)
 
     def guides(self, instance: Instance) -> list[Guide]:
         """Rates, uniform pairs and the estimation floor."""

@@ -107,7 +107,7 @@ class FixedNeural(Family):
         network = Network(self.law, rng)
         points = self.law.points(rng, 1)[0]
         utilities = network.utilities(points)
-        return Instance(LINKS[self.link](utilities[:, None] - utilities), utilities, points)
+        return Instance(LINKS[self.link](utilities[:, None] - utilities), utilities, points, link=self.link)
 
     def guides(self, instance: Instance) -> list[Guide]:
         """Uniform pairs and the best arm against a uniform one."""

@@ -176,10 +176,12 @@ class FixedArms(ArmProblem):
 
     def truth(self, ids: Ids, responses: NDArray[Any]) -> Truth | None:
         """Utilities, where there are any."""
-        utilities = [self.instances[row].utilities for row in ids.tolist()]  # type: ignore[union-attr]
+        instances = [self.instances[row] for row in ids.tolist()]
+        utilities = [instance.utilities for instance in instances if instance is not None]
         if any(u is None for u in utilities):
             return None
-        return Truth.among(np.stack(utilities), responses)  # type: ignore[arg-type]
+        (link,) = {instance.link for instance in instances if instance is not None}  # of one family
+        return Truth.among(np.stack(utilities), responses, link)  # type: ignore[arg-type]
 
     def heldout_ids(self) -> Ids:
         """The first row's arms: there is nothing else to deploy on."""

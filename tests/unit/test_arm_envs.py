@@ -294,3 +294,23 @@ def test_negative_regret_is_minus_the_regret_and_says_so():
         bad.step([0, 1])
     with pytest.raises(TypeError, match="numeric families"):
         NegativeRegret(gym.make("LLMDuelPool-v0"))
+
+
+@pytest.mark.parametrize(
+    ("env_id", "kwargs"),
+    [
+        ("LinearDuel-v0", {"link": "thurstone"}),
+        ("KernelDuel-v0", {"link": "thurstone"}),
+        ("NeuralDuel-v0", {"fresh": False, "link": "thurstone"}),
+        ("HeadlineDuel-v0", {}),
+        ("LinearDuel-v0", {}),
+    ],
+)
+def test_the_truth_of_fixed_arms_has_the_link_of_their_preferences(env_id, kwargs):
+    """P(arm beats the uniform reference) is a row's mean of the preference matrix, whatever the link."""
+    env = gym.make_vec(env_id, num_envs=3, **kwargs)
+    env.reset(seed=[4, 5, 6])
+    problem = env.unwrapped.problem
+    truth = env.unwrapped.truth(np.arange(3), np.array([0, 1, 2]))
+    for row in range(3):
+        assert truth.win_probability()[row] == pytest.approx(problem.instances[row].preferences[row].mean())
