@@ -17,7 +17,7 @@ VOID = {"meta", "img", "br", "link", "hr", "input"}
 
 
 class Page(HTMLParser):
-    """Checks that tags nest, and keeps text, links and targets."""
+    """Checks that tags nest, and keeps text, links, targets and images."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -26,6 +26,7 @@ class Page(HTMLParser):
         self.text = ""
         self.links: set[str] = set()
         self.ids: list[str] = []
+        self.images: list[str] = []
         self.feed(path.read_text(encoding="utf-8"))
         assert self.open == []
         self.text = re.sub(r"\s+", " ", self.text)
@@ -35,6 +36,7 @@ class Page(HTMLParser):
         self.tags.append(tag)
         self.links |= {found["href"] or ""} if "href" in found else set()
         self.ids += [found["id"] or ""] if "id" in found else []
+        self.images += [found["src"] or ""] if tag == "img" else []
         if tag not in VOID:
             self.open.append(tag)
 

@@ -2,25 +2,20 @@
 
     python -m duelbench.experiments.sea_paper.run --out results/sea_paper
 
-The same command again goes on where it stopped; ``--part``, ``--scale`` and ``--seeds`` choose a piece of it. Runs that
-are in records.csv already are not played again, nor is a run twice that two parts share.
+The same command again goes on where it stopped; ``--part``, ``--scale``, ``--optimizer`` and ``--seeds`` choose a piece
+of it. Runs that are in records.csv already are not played again, nor is a run twice that two parts share.
 """
 
 from __future__ import annotations
 
 import os
-import shlex
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
-from rich.console import Console
 
-from duelbench.execute import execute, say_failures
-from duelbench.experiments.records import recorded
-from duelbench.experiments.sea_paper.sweep import RECORDS, SCALES, Part, part_specs
-from duelbench.model_source import resolve_model
+from duelbench.experiments.sea_paper.sweep import OPTIMIZERS, RECORDS, SCALES, Part, part_specs
+from duelbench.experiments.studies import play_missing
 
 
 @dataclass
@@ -31,6 +26,8 @@ class Study:
     """Which parts."""
     scale: tuple[str, ...] = tuple(SCALES)
     """Which model sizes."""
+    optimizer: tuple[str, ...] = OPTIMIZERS
+    """Which direct optimizers."""
     seeds: int = 5
     """Seeds 0, 1, …"""
     workers: int = os.cpu_count() or 1
@@ -44,17 +41,12 @@ class Study:
 def main() -> None:
     """Play what is missing."""
     options = tyro.cli(Study)
-    console = Console(stderr=True)
-    wanted = {spec.run_id: spec for part in options.part for spec in part_specs(part, options.seeds)}
-    known = recorded(options.records)
-    specs = [spec for spec in wanted.values() if spec.policy["model"] in options.scale and spec.run_id not in known]
-    console.print(f"{len(wanted)} runs in all, {len(specs)} of them to be played here")
-    if not specs:
-        return
-    for model in dict.fromkeys(spec.policy["model"] for spec in specs):
-        resolve_model(model, console.print)  # fetched once, before several workers ask for it
-    outcomes = execute(specs, options.out, workers=options.workers, command=shlex.join(sys.argv), console=console)
-    raise SystemExit(1 if say_failures(outcomes, console) else 0)
+    wanted = [spec for part in options.part for spec in part_specs(part, options.seeds)]
+    chosen = [
+        spec for spec in wanted
+        if spec.policy["model"] in options.scale and spec.learner["loss"] in options.optimizer
+    ]  # fmt: skip
+    raise SystemExit(play_missing(chosen, options.records, options.out, options.workers))
 
 
 if __name__ == "__main__":

@@ -9,17 +9,13 @@ are in records.csv already are not played again, nor is a run twice that two par
 from __future__ import annotations
 
 import os
-import shlex
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
-from rich.console import Console
 
-from duelbench.execute import execute, say_failures
-from duelbench.experiments.records import recorded
 from duelbench.experiments.selection_rules.sweep import Part, part_specs
+from duelbench.experiments.studies import play_missing
 
 RECORDS = Path(__file__).with_name("records.csv")
 
@@ -45,15 +41,8 @@ class Study:
 def main() -> None:
     """Play what is missing."""
     options = tyro.cli(Study)
-    console = Console(stderr=True)
-    wanted = {spec.run_id: spec for part in options.part for spec in part_specs(part, options.place, options.seeds)}
-    known = recorded(options.records)
-    specs = [spec for spec in wanted.values() if spec.run_id not in known]
-    console.print(f"{len(wanted)} runs in all, {len(specs)} of them to be played here")
-    if not specs:
-        return
-    outcomes = execute(specs, options.out, workers=options.workers, command=shlex.join(sys.argv), console=console)
-    raise SystemExit(1 if say_failures(outcomes, console) else 0)
+    wanted = [spec for part in options.part for spec in part_specs(part, options.place, options.seeds)]
+    raise SystemExit(play_missing(wanted, options.records, options.out, options.workers))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,36 @@
+"""What every study does first: play what its committed records lack."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from rich.console import Console
+
+from duelbench.execute import execute, say_failures
+from duelbench.experiments.records import recorded
+from duelbench.model_source import resolve_model
+from duelbench.spec import RunSpec
+
+
+def play_missing(wanted: Iterable[RunSpec], records: Path, out: Path, workers: int) -> int:
+    """Play the runs that are not in a table of records, each once; returns the exit status.
+
+    Args:
+        wanted: the runs of the study; parts of it may share some.
+        records: its table.
+        out: output folder.
+        workers: processes.
+    """
+    console = Console(stderr=True)
+    runs, known = {spec.run_id: spec for spec in wanted}, recorded(records)
+    specs = [spec for run_id, spec in runs.items() if run_id not in known]
+    console.print(f"{len(runs)} runs in all, {len(specs)} of them to be played here")
+    if not specs:
+        return 0
+    for model in dict.fromkeys(spec.policy["model"] for spec in specs if "model" in spec.policy):
+        resolve_model(model, console.print)  # fetched once, before several workers ask for it
+    outcomes = execute(specs, out, workers=workers, command=shlex.join(sys.argv), console=console)
+    return 1 if say_failures(outcomes, console) else 0
