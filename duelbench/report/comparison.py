@@ -7,7 +7,6 @@ task, and runs of one agent with other settings are another agent: neither is mi
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -18,6 +17,7 @@ import numpy as np
 
 from duelbench.limits import Guide
 from duelbench.record import Run, SeedRows
+from duelbench.report.naming import canonical, differing
 from duelbench.statistics.curves import Curves, align
 from duelbench.statistics.estimates import Floats
 from duelbench.suite import suite_task
@@ -183,14 +183,14 @@ def sections(runs: Sequence[Run]) -> list[Section]:
     """The tasks among the runs, in order of environment id, longest runs first."""
     tasks: dict[str, list[Run]] = {}
     for run in {run.run_id: run for run in runs}.values():
-        tasks.setdefault(_canonical(_task(run)), []).append(run)
+        tasks.setdefault(canonical(_task(run)), []).append(run)
     by_env: dict[str, list[list[Run]]] = {}
     for _, members in sorted(tasks.items()):
         by_env.setdefault(str(members[0].spec["env"]), []).append(members)
     found = []
     for env, groups in sorted(by_env.items()):
         groups.sort(key=lambda members: -float(members[0].spec.get("labels") or 0))
-        for members, settings in zip(groups, _differing([_task(m[0]) for m in groups]), strict=True):
+        for members, settings in zip(groups, differing([_task(m[0]) for m in groups]), strict=True):
             found.append(_section(env + settings, env, members))
     return _named(found)
 
@@ -214,15 +214,6 @@ def _env_kwargs(section: Section) -> dict[str, Any]:
 def _task(run: Run) -> dict[str, Any]:
     """What must be equal for runs to be compared: the environment, the label budget and the model."""
     return {key: run.spec.get(key) for key in TASK_KEYS} | dict(run.spec.get("env_kwargs") or {})
-
-
-def _differing(settings: Sequence[dict[str, Any]]) -> list[str]:
-    """For each of several settings those in which they differ, as a suffix: `` [batch=64]``."""
-    different = {repr(one): one for one in settings}  # thousands of runs share a few settings
-    keys = sorted({key for one in different.values() for key in one})
-    keys = [key for key in keys if len({_canonical(one.get(key)) for one in different.values()}) > 1]
-    texts = {r: ", ".join(f"{key}={_canonical(one.get(key))}" for key in keys) for r, one in different.items()}
-    return [f" [{text}]" if text else "" for text in (texts[repr(one)] for one in settings)]
 
 
 def _section(title: str, env: str, runs: list[Run]) -> Section:
@@ -263,7 +254,7 @@ def _agent_names(runs: list[Run]) -> dict[str, str]:
     for agent, members in by_agent.items():
         free = {"agent", "seed", "lockstep", "env_kwargs", *TASK_KEYS}
         settings = [{k: v for k, v in run.spec.items() if k not in free} for run in members]
-        for run, suffix in zip(members, _differing(settings), strict=True):
+        for run, suffix in zip(members, differing(settings), strict=True):
             names[run.run_id] = agent + suffix
     return names
 
@@ -287,7 +278,3 @@ def _series(run: Run, metric: str) -> tuple[Floats, Floats]:
         )
     rows = [row for row in run.rows if metric in row and np.isfinite(row[metric])]
     return np.array([float(row["labels"]) for row in rows]), np.array([float(row[metric]) for row in rows])
-
-
-def _canonical(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, default=str)
