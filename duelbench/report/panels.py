@@ -156,7 +156,8 @@ def _draw_curve(axes: Axes, d: Drawn, style: Style, crowd: bool) -> None:
         axes.fill_between(d.curves.labels, *d.band, color=color, alpha=alpha, linewidth=0, zorder=2)
     elif len(d.curves) > 1:
         axes.plot(d.curves.labels, d.curves.values.T, color=color, linewidth=0.7, alpha=0.35, zorder=2)
-    axes.plot(d.curves.labels, d.mean, color=color, linestyle=line, linewidth=width, zorder=3)
+    alone = "o" if len(d.curves.labels) == 1 else None  # one point makes no line
+    axes.plot(d.curves.labels, d.mean, color=color, linestyle=line, linewidth=width, marker=alone, zorder=3)
 
 
 def _draw_guides(axes: Axes, section: Section, metric: str, end: float) -> None:
