@@ -1,0 +1,66 @@
+"""Small runs on the small pool, and what its oracle would say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from duelbench.agents.registry import (
+    AGENTS,
+)
+from duelbench.agents.selection import SELECTION_AGENTS
+from duelbench.assemble import Parts
+from duelbench.spec import RunSpec
+from duelbench.types import Pair
+
+POOL = "LLMDuelPool-v0"
+FAST = {"ensemble.members": 4, "ensemble.hidden": 12, "ensemble.min_pairs": 8}
+SILENT = {"isara"}  # asks nothing: tests/unit/test_isara.py
+FROZEN = {"uniform", "mex", "linvit"}  # leave the policy as it is
+WRITTEN = AGENTS.keys() - SELECTION_AGENTS.keys()  # the others are sea with another rule
+
+
+def spec_of(agent: str, env_kwargs: dict[str, Any], **changes: Any) -> RunSpec:
+    options = FAST if agent.startswith("sea") or agent == "linvit" else {}
+    fields: dict[str, Any] = {
+        "seed": 0, "labels": 70, "batch": 16, "evaluate_every": 32,
+        "agent_options": options | changes.pop("agent_options", {}), "learner": {"learning_rate": 3e-3},
+    }  # fmt: skip
+    return RunSpec(POOL, agent, env_kwargs=env_kwargs, **(fields | changes))
+
+
+def worths(parts: Parts, ids: NDArray[np.int64], actions: NDArray[np.int64]) -> NDArray[np.float64]:
+    references = parts.env.unwrapped.problem.task.references[ids, actions]
+    return np.array([float(text.split()[-1]) for text in references])
+
+
+def rounds(
+    parts: Parts, n: int, seed: int = 0, rows: int | None = None
+) -> Iterator[tuple[Any, Pair, NDArray[np.float64]]]:
+    """Propose, answer by worth, update, n times; yields observation, pair and feedback before the update."""
+    problem = parts.env.unwrapped.problem
+    rng = np.random.default_rng(seed)
+    for _ in range(n):
+        observation = problem.observe(rng.integers(problem.n_prompts, size=rows or parts.env.num_envs))
+        ids = observation["prompt_id"]
+        pair = parts.agent.propose(observation)
+        wins = worths(parts, ids, pair.first.actions) > worths(parts, ids, pair.second.actions)
+        feedback = np.where(pair.ask, np.where(pair.identical, 0.5, wins.astype(float)), np.nan)
+        yield observation, pair, feedback
+        parts.agent.update(observation, pair, feedback)
+
+
+def everything(parts: Parts, rows: int = 40) -> Any:
+    """An observation of the first prompts."""
+    return parts.env.unwrapped.problem.observe(np.arange(rows))
+
+
+def probabilities(parts: Parts) -> NDArray[np.float32]:
+    """The policy's whole distribution on all duel prompts."""
+    seen = everything(parts)
+    with torch.no_grad():
+        return parts.policy._all_log_probs(seen["features"], seen["reference_log_probs"]).exp().numpy()  # type: ignore[attr-defined]
