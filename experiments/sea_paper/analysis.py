@@ -65,10 +65,10 @@ def _scale(records: Records, scale: str) -> str:
     for optimizer in OPTIMIZERS:
         found = _compared(records, "scales", (scale, optimizer), "online", list(AGENTS))
         if found is None:
-            blocks.append(f"**{optimizer.upper()}**: not run yet.")
+            blocks.append(f"**{OPTIMIZERS[optimizer]}**: not run yet.")
             continue
         seeds, table = found
-        blocks += [f"**{optimizer.upper()}**, {seeds}; differences to `online`.", table]
+        blocks += [f"**{OPTIMIZERS[optimizer]}**, {seeds}; differences to `online`.", table]
         blocks += filter(None, [_saving(records, scale, optimizer)])
     return "\n\n".join(blocks)
 

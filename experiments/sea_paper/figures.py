@@ -33,7 +33,7 @@ def _scales(records: Records, figure: Figure) -> None:
         for optimizer, axes in zip(OPTIMIZERS, axes_of, strict=True):
             for name, style in shown.items():
                 curve(axes, records, run_ids("scales", (scale, optimizer, name)), "offline_win_rate", style)
-            dress(axes, f"{scale}, {optimizer.upper()}", "labels" if row == len(SCALES) - 1 else "")
+            dress(axes, f"{scale}, {OPTIMIZERS[optimizer]}", "labels" if row == len(SCALES) - 1 else "")
         axes_of[0].set_ylabel("offline win rate")
     legend(figure, shown)
     caption(figure, f"{_BANDS} Deployed policy on held-out prompts, against the model's own first answers.")

@@ -26,7 +26,7 @@ class Study:
     """Which parts."""
     scale: tuple[str, ...] = tuple(SCALES)
     """Which model sizes."""
-    optimizer: tuple[str, ...] = OPTIMIZERS
+    optimizer: tuple[str, ...] = tuple(OPTIMIZERS)
     """Which direct optimizers."""
     seeds: int = 5
     """Seeds 0, 1, …"""

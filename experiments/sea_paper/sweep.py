@@ -11,7 +11,8 @@ from duelbench.experiments.records import MOST_SEEDS
 from duelbench.spec import RunSpec
 
 AGENTS = ("offline", "online", "apl", "xpo", "sea")
-OPTIMIZERS = ("dpo", "ipo", "slic")
+OPTIMIZERS = {"dpo": "DPO", "ipo": "IPO", "slic": "SLiC"}
+"""Losses and what the papers call them."""
 METRICS = (
     "offline_win_rate", "online_win_rate", "offline_utility", "simple_regret", "cumulative_average_regret",
     "posterior_accuracy",

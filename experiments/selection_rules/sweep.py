@@ -26,6 +26,7 @@ class Place:
         learning_rate: of the policy.
         policy: arguments of the policy.
         env_kwargs: of the environment.
+        judgements: how often a run is judged, but for the beginning.
     """
 
     env: str
@@ -34,12 +35,13 @@ class Place:
     learning_rate: float
     policy: dict[str, Any]
     env_kwargs: dict[str, Any] = field(default_factory=dict)
+    judgements: int = 8
 
 
 PLACES = {
     "pool": Place("LLMDuelPool-v0", 512, 4, 1e-2, {"hidden": 256}),
     "neural": Place("NeuralDuel-v0", 512, 4, 1e-2, {"hidden": 64}, {"heldout": 128}),
-    "tiny": Place("LLMDuel-v0", 512, 2, 5e-4, {"model": "tiny"}, {"task": "short-writing"}),
+    "tiny": Place("LLMDuel-v0", 256, 2, 5e-4, {"model": "tiny"}, {"task": "short-writing"}, judgements=4),
 }
 RULES = tuple(name for name in SELECTION_AGENTS if name != "ee4llm")
 PROMPTS: dict[str, dict[str, Any]] = {"all prompts": {}} | {
@@ -64,9 +66,9 @@ def specs_of(part: Part, cell: Cell) -> Callable[[int], RunSpec]:
     agent, options = cells(part)[cell]
     place = PLACES[cell[0]]
     return lambda seed: RunSpec(
-        env=place.env, agent=agent, seed=seed, labels=place.labels, batch=32, evaluate_every=place.labels // 8,
-        evaluation_repeats=place.repeats, env_kwargs=place.env_kwargs, agent_options=options, policy=place.policy,
-        learner={"learning_rate": place.learning_rate},
+        env=place.env, agent=agent, seed=seed, labels=place.labels, batch=32,
+        evaluate_every=place.labels // place.judgements, evaluation_repeats=place.repeats, env_kwargs=place.env_kwargs,
+        agent_options=options, policy=place.policy, learner={"learning_rate": place.learning_rate},
     )  # fmt: skip
 
 
