@@ -40,7 +40,7 @@ _OF_A_TARGET = {
     "reward-model": "oracles.reward_model:RewardModelOracle",
     "pairrm": "oracles.pairrm:PairRMOracle",
     "judge": "oracles.judge:JudgeOracle",
-    "ray": "ray_actors:remote_oracle",
+    "ray": "engines.ray_actors:remote_oracle",
 }
 """Kind of oracle -> what makes it of what follows the colon."""
 

@@ -9,6 +9,7 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -189,3 +190,18 @@ def test_envs_and_core_types_load_without_torch() -> None:
         names = {a.name for n in tops if isinstance(n, ast.Import) for a in n.names}
         names |= {str(n.module) for n in tops if isinstance(n, ast.ImportFrom)}
         assert not {name.split(".")[0] for name in names} & {"torch", "transformers"}, path
+
+
+def test_tables_of_places_lead_to_modules() -> None:
+    """What is imported only when it is wanted must be where its table says."""
+    from duelbench.agents.registry import AGENTS, ARM_AGENTS
+    from duelbench.engines import ENGINES
+    from duelbench.oracles.registry import _OF_A_TARGET
+
+    places = [f"duelbench.{place}" for place in _OF_A_TARGET.values()] + list(ENGINES.values())
+    places += [place for place, _ in (*AGENTS.values(), *ARM_AGENTS.values())]
+    for place in places:
+        module, _, name = place.partition(":")
+        spec = find_spec(module)
+        assert spec is not None and spec.origin is not None, place
+        assert name in {node.name for node in ast.parse(Path(spec.origin).read_text()).body if hasattr(node, "name")}
