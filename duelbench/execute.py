@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,7 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from duelbench.engines import Engine, make_engine
 from duelbench.engines.outcome import Outcome, Tell
+from duelbench.model_source import resolve_model
 from duelbench.spec import RunSpec
+from duelbench.wheel_source import Say
 
 
 def execute(
@@ -44,6 +46,16 @@ def execute(
             tell(outcome.spec.folder_name, outcome.spec.total_labels)
             ended[outcome.spec.run_id] = outcome
     return [ended[spec.run_id] for spec in specs]
+
+
+def fetch_models(specs: Iterable[RunSpec], say: Say) -> None:
+    """Fetch each language model of the runs once, before several workers ask for it; ``say`` is told what takes long.
+
+    Raises:
+        ModelUnavailableError: one cannot be had.
+    """
+    for model in dict.fromkeys(spec.policy["model"] for spec in specs if "model" in spec.policy):
+        resolve_model(model, say)
 
 
 def say_failures(outcomes: Sequence[Outcome], console: Console) -> list[Outcome]:

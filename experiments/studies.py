@@ -9,9 +9,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from duelbench.execute import execute, say_failures
+from duelbench.execute import execute, fetch_models, say_failures
 from duelbench.experiments.records import recorded
-from duelbench.model_source import resolve_model
 from duelbench.spec import RunSpec
 
 
@@ -30,7 +29,6 @@ def play_missing(wanted: Iterable[RunSpec], records: Path, out: Path, workers: i
     console.print(f"{len(runs)} runs in all, {len(specs)} of them to be played here")
     if not specs:
         return 0
-    for model in dict.fromkeys(spec.policy["model"] for spec in specs if "model" in spec.policy):
-        resolve_model(model, console.print)  # fetched once, before several workers ask for it
+    fetch_models(specs, console.print)
     outcomes = execute(specs, out, workers=workers, command=shlex.join(sys.argv), console=console)
     return 1 if say_failures(outcomes, console) else 0

@@ -12,7 +12,6 @@ import tyro
 from rich.console import Console
 
 from duelbench.defaults import ENV_DEFAULTS
-from duelbench.model_source import resolve_model
 from duelbench.request import Request, read_settings
 from duelbench.spec import RunSpec
 
@@ -64,13 +63,12 @@ class RunCommand:
 
 def play_run(command: RunCommand, line: str) -> int:
     """Play what is missing, write the report, and return the exit status."""
-    from duelbench.execute import execute, say_failures
+    from duelbench.execute import execute, fetch_models, say_failures
     from duelbench.record import load_runs
     from duelbench.report.page import summary, write_report
 
     specs = run_specs(command)
-    if "model" in specs[0].policy:
-        resolve_model(specs[0].policy["model"], console.print)  # fetched once, before several workers ask for it
+    fetch_models(specs, console.print)
     out = command.out or Path("results") / command.env
     workers = command.workers or min(len(specs), os.cpu_count() or 1)
     outcomes = execute(specs, out, workers=workers, command=line, console=console)

@@ -120,13 +120,11 @@ def _engine(command: SweepCommand) -> Engine:
 
 
 def _play(specs: Sequence[RunSpec], out: Path, engine: Engine, workers: int | None, line: str) -> list[Outcome]:
-    from duelbench.execute import execute
-    from duelbench.model_source import resolve_model
+    from duelbench.execute import execute, fetch_models
 
     if not specs:
         return []
-    for model in dict.fromkeys(spec.policy["model"] for spec in specs if "model" in spec.policy):
-        resolve_model(model, console.print)  # fetched once, before several workers ask for it
+    fetch_models(specs, console.print)
     return execute(specs, out, workers=workers, command=line, console=console, engine=engine)
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
+from command_line import call, last_json
 
 from duelbench import ENV_IDS
 from duelbench.agents.registry import AGENTS
-from duelbench.cli import main
 from duelbench.commands.run import RunCommand, run_specs
 from duelbench.execute import execute
 from duelbench.oracles import ORACLES
@@ -24,17 +22,6 @@ FAST = ["--set", "sea.candidates=6", "--set", "sea.ensemble.members=3", "--set",
 @pytest.fixture
 def small(task_file: str, oracles: str) -> list[str]:
     return ["--set", f"env.task={task_file}", "--set", f"env.oracle={oracles}:Worth"]
-
-
-def call(*argv: str) -> int:
-    with pytest.raises(SystemExit) as ended:
-        main(list(argv))
-    return ended.value.code  # type: ignore[return-value]
-
-
-def last_json(text: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(text.strip().splitlines()[-1])
-    return found
 
 
 def test_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:

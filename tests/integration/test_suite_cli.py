@@ -7,15 +7,9 @@ import json
 from pathlib import Path
 
 import pytest
+from command_line import call
 
-from duelbench.cli import main
 from duelbench.suite import TASKS, select
-
-
-def call(*argv: str) -> int:
-    with pytest.raises(SystemExit) as ended:
-        main(list(argv))
-    return ended.value.code  # type: ignore[return-value]
 
 
 def test_the_smoke_subset_is_played_scored_and_drawn_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,28 +6,17 @@ import json
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
+from command_line import call, last_json
 
 pytest.importorskip("optuna")
 
-from duelbench.cli import main, parse
+from duelbench.cli import parse
 from duelbench.commands.run import run_specs
 from duelbench.record import load_runs
 
 RATE = "learner.learning_rate=log:1e-3:1e-1"
-
-
-def call(*argv: str) -> int:
-    with pytest.raises(SystemExit) as ended:
-        main(list(argv))
-    return ended.value.code  # type: ignore[return-value]
-
-
-def last_json(text: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(text.strip().splitlines()[-1])
-    return found
 
 
 @pytest.mark.parametrize(
