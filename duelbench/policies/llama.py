@@ -24,8 +24,9 @@ from duelbench.policies.packing import Packing
 
 Cache = list[tuple[Tensor, Tensor]]
 
-#: Response tokens whose whole vocabulary is looked at together where no gradient is wanted: few, since fresh memory is
-#: slower than the products that fill it.
+#: Response tokens that are read together where no gradient is wanted, and those whose whole vocabulary is looked at
+#: together: few, since fresh memory is slower than the products that fill it.
+_READ_TOKENS = 1024
 _SCORED_TOKENS = 512
 
 
@@ -131,6 +132,14 @@ class LlamaNetwork:
     def score(self, batch: TokenBatch, *, features: bool) -> tuple[Tensor, Tensor | None]:
         """One parallel pass over prompts and responses; see ``Network.score``."""
         weights = self.weights()
+        if torch.is_grad_enabled():
+            return self._score(weights, batch, features)
+        portions = batch.portions(_READ_TOKENS)
+        log_probs, seen = zip(*(self._score(weights, batch.rows(rows), features) for rows in portions), strict=True)
+        back = torch.cat(portions).argsort()
+        return torch.cat(log_probs)[back], torch.cat(seen)[back] if features else None
+
+    def _score(self, weights: Weights, batch: TokenBatch, features: bool) -> tuple[Tensor, Tensor | None]:
         order = batch.lengths.argsort(descending=True, stable=True)
         back = order.argsort()
         batch = replace(batch, owner=batch.owner[order], tokens=batch.tokens[order], lengths=batch.lengths[order])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
+import torch
 from torch import Tensor
 
 
@@ -25,6 +26,19 @@ class TokenBatch:
     owner: Tensor
     tokens: Tensor
     lengths: Tensor
+
+    def rows(self, rows: Tensor) -> TokenBatch:
+        """Some responses, by integer index, with the prompts that they answer."""
+        prompts, owner = self.owner[rows].unique(return_inverse=True)
+        return TokenBatch(
+            self.prompts[prompts], self.prompt_lengths[prompts], owner, self.tokens[rows], self.lengths[rows]
+        )
+
+    def portions(self, most: int) -> list[Tensor]:
+        """Responses in portions of about this many tokens, by integer index; those of one prompt stay together."""
+        tokens = torch.zeros_like(self.prompt_lengths).index_add_(0, self.owner, self.lengths)  # of each prompt, (U,)
+        portion = ((tokens.cumsum(0) - tokens) // most)[self.owner]  # (N,)
+        return [(portion == index).nonzero().squeeze(1) for index in portion.unique()]
 
 
 class Decoder(Protocol):

@@ -87,6 +87,30 @@ def test_a_response_scores_alone_as_in_a_batch(any_model: Path) -> None:
         assert ours.log_probs(alone).item() == pytest.approx(together[row].item(), abs=1e-4)
 
 
+@pytest.mark.parametrize("most", [1, 20, 10**6])
+def test_reading_in_portions_changes_nothing(llama: Path, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    ours = policy(llama)
+    drawn = sample(ours, PROMPTS, 5)
+    order = np.random.default_rng(1).permutation(20)  # responses to one prompt are no neighbours
+    mixed = concatenate([drawn.pick(np.full(4, column)) for column in range(5)]).rows(order)
+    at_once = ours.log_probs(mixed)  # with gradient
+    monkeypatch.setattr("duelbench.policies.llama._READ_TOKENS", most)
+    with torch.no_grad():
+        torch.testing.assert_close(ours.log_probs(mixed), at_once.detach(), atol=1e-4, rtol=0)
+    again = sample(ours, PROMPTS, 5)
+    np.testing.assert_allclose(again.features, drawn.features, atol=1e-5)
+    np.testing.assert_allclose(again.reference_log_probs, drawn.reference_log_probs, atol=1e-4)
+
+
+def test_portions_keep_prompts_whole_and_lose_no_response() -> None:
+    owner, lengths = torch.tensor([2, 0, 2, 1, 0, 3]), torch.tensor([4, 3, 5, 9, 2, 1])
+    batch = TokenBatch(torch.zeros(4, 1), torch.ones(4, dtype=torch.int64), owner, torch.arange(6)[:, None], lengths)
+    portions = batch.portions(10)  # prompts hold 5, 9, 9 and 1 tokens
+    assert [part.tolist() for part in portions] == [[1, 3, 4], [0, 2], [5]]
+    part = batch.rows(portions[0])
+    assert part.owner.tolist() == [0, 1, 0] and part.tokens[:, 0].tolist() == [1, 3, 4]
+
+
 def test_a_prompt_answers_alone_as_in_a_batch(any_model: Path) -> None:
     ours, rng = policy(any_model), np.random.default_rng(0)
     together = sample(ours, PROMPTS, 3)
