@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 
@@ -14,14 +14,18 @@ from duelbench.protocols import Agent, Policy
 from duelbench.spec import RUN_SETS, RunSpec
 from duelbench.streams import Streams
 
+if TYPE_CHECKING:
+    from duelbench.learner import PreferenceLearner
+
 
 @dataclass(frozen=True)
 class Parts:
-    """What the run loop needs: a vector environment, the agent, its policy, and the rows' seeds."""
+    """What the run loop needs: a vector environment, the agent, its policy and who trains it, and the rows' seeds."""
 
     env: Any
     agent: Agent
     policy: Policy
+    learner: PreferenceLearner
     seeds: list[int]
 
 
@@ -57,7 +61,7 @@ def assemble(spec: RunSpec) -> Parts:
         env = _make_env(spec, rows)
     if not len(env.unwrapped.problem.heldout_ids()):
         raise ValueError("the task has no held-out prompts, so the deployed policy cannot be judged")
-    return Parts(env, agent, policy, streams.integers("environment", rows))
+    return Parts(env, agent, policy, setup.learner, streams.integers("environment", rows))
 
 
 def _make_env(spec: RunSpec, rows: int) -> Any:

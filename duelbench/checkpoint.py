@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from duelbench.files import write_atomic
@@ -24,13 +26,16 @@ def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
 
     Args:
         folder: the checkpoint's folder; a sibling ``….new`` is used while writing.
+
+    Raises:
+        OSError: it cannot be written; the old one is as it was.
     """
     new, old = folder.with_suffix(".new"), folder.with_suffix(".old")
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
     arrays: dict[str, NDArray[Any]] = {}
     tree = _split(state, "", arrays)
-    save_file(arrays, new / "arrays.safetensors")
+    _save(arrays, new / "arrays.safetensors")
     with (new / "arrays.safetensors").open("rb+") as file:
         os.fsync(file.fileno())
     write_atomic(new / "state.json", json.dumps({"schema": SCHEMA_VERSION, "state": tree}))
@@ -52,6 +57,18 @@ def load_checkpoint(folder: Path) -> dict[str, Any] | None:
         raise RuntimeError(f"{folder} has checkpoint schema {document['schema']}; this version reads {SCHEMA_VERSION}")
     state: dict[str, Any] = _join(document["state"], load_file(folder / "arrays.safetensors"))
     return state
+
+
+def _save(arrays: dict[str, NDArray[Any]], path: Path) -> None:
+    """``save_file``, whose errors do not say by their type that the system refused to write."""
+    try:
+        save_file(arrays, path)
+    except SafetensorError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        if number is None:
+            raise
+        path.unlink(missing_ok=True)
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
 
 
 def _split(node: Any, path: str, arrays: dict[str, NDArray[Any]]) -> Any:

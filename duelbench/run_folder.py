@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +22,8 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+CHECKPOINT, POLICY = "checkpoint", "policy"
+"""Where a run that is played keeps its state, and a finished one what it trained."""
 PATIENCE_SECONDS = 20.0
 """How long to wait for a run that another process is playing."""
 _POLL_SECONDS = 0.25
@@ -33,7 +36,8 @@ class RunBusyError(RuntimeError):
 class RunFolder:
     """Files of one run: ``manifest.json``, ``metrics.jsonl``, ``timing.jsonl``, ``samples.json``, ``lock``, ``DONE``.
 
-    A run of an agent with a posterior has ``calibration.json`` too.
+    A run of an agent with a posterior has ``calibration.json`` too; one that trains has ``checkpoint`` while it is
+    played, and at its end ``policy``, the trained weights without the optimizer's state.
 
     Metrics are a function of the specification alone; wall times live in their own file, so that the metrics of a
     resumed run equal those of an uninterrupted one byte for byte.
@@ -146,6 +150,7 @@ class RunFolder:
         write_atomic(self.path / "samples.json", json.dumps(samples, ensure_ascii=False, indent=1))
         (self.path / "error.txt").unlink(missing_ok=True)
         write_atomic(self.path / "DONE", "")
+        shutil.rmtree(self.path / CHECKPOINT, ignore_errors=True)
 
     def finish_lockstep(self, curves: bytes, timing: Sequence[tuple[int, float]]) -> None:
         """Mark a run of many seeds as complete: ``curves.npz`` holds a (seeds, evaluations) array for each metric."""

@@ -16,7 +16,7 @@ from duelbench.assemble import Parts, assemble
 from duelbench.checkpoint import load_checkpoint, save_checkpoint
 from duelbench.journal import Journal
 from duelbench.protocols import Predictor
-from duelbench.run_folder import RunFolder
+from duelbench.run_folder import CHECKPOINT, POLICY, RunFolder
 from duelbench.spec import RunSpec
 from duelbench.streams import Streams
 from duelbench.types import Pair, Responses
@@ -112,6 +112,8 @@ def _loop(spec: RunSpec, folder: RunFolder, parts: Parts, at: Progressed, progre
             progress(at.labels)
     if responses is None:  # killed after its last row
         responses = parts.agent.respond(parts.env.unwrapped.problem.observe(_judged_ids(spec, parts)))
+    if parts.learner.steps:
+        save_checkpoint(folder.path / POLICY, parts.policy.state_dict())
     folder.finish(_samples(parts, at, responses), _calibration(spec, parts, responses))
 
 
@@ -236,12 +238,12 @@ def _write(folder: RunFolder, parts: Parts, at: Progressed, places: list[int]) -
     at.rows += len(places)
     at.metrics = {}
     if hasattr(parts.agent, "state_dict"):
-        save_checkpoint(folder.path / "checkpoint", {"at": vars(at), "agent": parts.agent.state_dict()})
+        save_checkpoint(folder.path / CHECKPOINT, {"at": vars(at), "agent": parts.agent.state_dict()})
 
 
 def _restore(folder: RunFolder, parts: Parts) -> Progressed:
     """Where the run stands: at its last checkpoint, or at the beginning (its journal replays what was bought)."""
-    state = load_checkpoint(folder.path / "checkpoint") if hasattr(parts.agent, "load_state_dict") else None
+    state = load_checkpoint(folder.path / CHECKPOINT) if hasattr(parts.agent, "load_state_dict") else None
     if state is None:
         folder.rewind(0)
         return Progressed()

@@ -28,8 +28,8 @@ class Study:
     """Which model sizes."""
     optimizer: tuple[str, ...] = tuple(OPTIMIZERS)
     """Which direct optimizers."""
-    seeds: int = 5
-    """Seeds 0, 1, …"""
+    seeds: int | None = None
+    """How many: 0, 1, …; by default as many as make the study complete, which takes fewer of the largest model."""
     workers: int = os.cpu_count() or 1
     """Processes."""
     out: Path = Path("results/sea_paper")

@@ -32,6 +32,7 @@ class Scale:
         policy: more arguments of the policy.
         judgements: how often a run is judged, but for the beginning.
         repeats: responses judged for each held-out prompt.
+        seeds: how many make the grid complete.
     """
 
     task: str
@@ -41,17 +42,27 @@ class Scale:
     policy: dict[str, Any] = field(default_factory=dict)
     judgements: int = 8
     repeats: int = 2
+    seeds: int = 5
 
 
 SCALES = {
     "mini": Scale("short-writing-mini", 1024, 32, {"dpo": 5e-4, "ipo": 5e-4, "slic": 5e-4}),
     "tiny": Scale("short-writing", 1024, 32, {"dpo": 5e-4, "ipo": 5e-4, "slic": 5e-4}),
     "smollm2-135m": Scale(
-        "short-writing-smollm2-135m", 128, 16, {"dpo": 1e-4, "ipo": 1e-4, "slic": 1e-4}, {"temperature": 0.7}, 4, 1
+        "short-writing-smollm2-135m",
+        128,
+        16,
+        {"dpo": 1e-4, "ipo": 1e-4, "slic": 1e-4},
+        {"temperature": 0.7},
+        judgements=4,
+        repeats=1,
+        seeds=2,
     ),
 }
-BETAS = {"dpo": 0.1, "ipo": 0.3, "slic": 0.2}
-"""The paper's (appendix D), and for IPO one of the four that it tried."""
+LOSSES: dict[str, dict[str, Any]] = {
+    "dpo": {"beta": 0.1}, "ipo": {"beta": 0.3, "length_average": True}, "slic": {"beta": 0.2},
+}  # fmt: skip
+"""The paper's β (appendix D). IPO: the best of its four, with log-probabilities per token, as in the authors' code."""
 
 _NO_MIX: dict[str, Any] = {"real_share": 1.0}
 _BEST_OF: dict[str, Any] = {"best_of": 8}
@@ -93,7 +104,7 @@ def spec_of(cell: Cell, setting: tuple[str, dict[str, Any]], seed: int) -> RunSp
         env="LLMDuel-v0", agent=agent, seed=seed, labels=scale.labels, batch=scale.batch,
         evaluate_every=scale.labels // scale.judgements, evaluation_repeats=scale.repeats,
         env_kwargs={"task": scale.task}, agent_options=options, policy={"model": model} | scale.policy,
-        learner={"loss": optimizer, "beta": BETAS[optimizer], "learning_rate": scale.learning_rate[optimizer]},
+        learner={"loss": optimizer, "learning_rate": scale.learning_rate[optimizer]} | LOSSES[optimizer],
     )  # fmt: skip
 
 
@@ -104,7 +115,11 @@ def run_ids(part: Part, cell: Cell) -> tuple[str, ...]:
     return tuple(spec_of(cell, setting, seed).run_id for seed in range(MOST_SEEDS))
 
 
-def part_specs(part: Part, seeds: int) -> list[RunSpec]:
-    """The runs of one part, all of a seed before the next seed's."""
-    compared = cells(part).items()
-    return [spec_of(cell, setting, seed) for seed in range(seeds) for cell, setting in compared]
+def part_specs(part: Part, seeds: int | None = None) -> list[RunSpec]:
+    """The runs of one part, all of a seed before the next seed's; by default as many seeds as make it complete."""
+    return [
+        spec_of(cell, setting, seed)
+        for seed in range(MOST_SEEDS)
+        for cell, setting in cells(part).items()
+        if seed < (SCALES[cell[0]].seeds if seeds is None else seeds)
+    ]

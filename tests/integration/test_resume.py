@@ -107,9 +107,6 @@ def test_a_run_that_does_not_repeat_itself_is_stopped(task_file: str, oracles: s
     folder = run(spec, tmp_path)
     n_ties = ties(journaled(folder, spec))
     (folder / "DONE").unlink()
-    for path in (folder / "checkpoint").iterdir():
-        path.unlink()
-    (folder / "checkpoint").rmdir()
     journal = Journal(folder / "journal.sqlite", spec.run_id)
     journal._db.execute("UPDATE answers SET first = 'something else' WHERE duel = (SELECT max(duel) FROM answers)")
     journal.close()
@@ -158,12 +155,22 @@ def test_a_run_plays_where_files_cannot_be_locked(
     assert (run(spec, tmp_path) / "DONE").exists()
 
 
-def test_a_changed_checkpoint_row_count_is_measured_again(task_file: str, oracles: str, tmp_path: Path) -> None:
+def test_a_changed_checkpoint_row_count_is_measured_again(
+    task_file: str, oracles: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Rows that were written after the last checkpoint are dropped and come back the same."""
     spec: Any = spec_of("online", task_file, oracles, tmp_path / "log.jsonl")
-    folder = run(spec, tmp_path)
-    metrics = (folder / "metrics.jsonl").read_bytes()
-    (folder / "DONE").unlink()
+    metrics = (run(spec, tmp_path / "whole") / "metrics.jsonl").read_bytes()
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "finish", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(spec, tmp_path)
+    folder = tmp_path / "runs" / spec.folder_name
+    assert (folder / "checkpoint").exists() and not (folder / "DONE").exists()
     with (folder / "metrics.jsonl").open("ab") as file:
         file.write(b'{"labels": 999}\n{"lab')
     run(spec, tmp_path)

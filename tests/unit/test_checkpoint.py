@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pickle
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +103,30 @@ def test_a_newer_checkpoint_replaces_the_older_and_leaves_no_scraps(tmp_path: Pa
         save_checkpoint(folder, {"k": k, "array": np.full(k, k)})
         assert same(load_checkpoint(folder), {"k": k, "array": np.full(k, k)})
         assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
+
+
+LIMITED = """
+import resource, signal, sys
+from pathlib import Path
+import numpy as np
+from duelbench.checkpoint import save_checkpoint
+from duelbench.failures import explain
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write beyond the limit is then an error
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    save_checkpoint(Path(sys.argv[1]), {"k": 1, "weights": np.ones(100_000)})
+except OSError as error:
+    print(explain(error))
+"""
+
+
+def test_a_checkpoint_that_cannot_be_written_is_one_clear_line_and_the_old_one_stays(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "checkpoint", {"k": 0})
+    command = [sys.executable, "-c", LIMITED, str(tmp_path / "checkpoint")]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert said.startswith("The run could not write its records: [Errno 27] File too large") and said.count("\n") == 1
+    assert load_checkpoint(tmp_path / "checkpoint") == {"k": 0}
+    assert not list(tmp_path.rglob("*.safetensors.*")) and len(list(tmp_path.rglob("*.safetensors"))) == 1
 
 
 class Killed(BaseException):
