@@ -48,4 +48,4 @@ def task_file(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="session")
 def oracles() -> str:
     """Path of the file with the tests' oracles; name one as ``f"{oracles}:Worth"``."""
-    return str(Path(__file__).with_name("oracles.py"))
+    return str(Path(__file__).parent / "helpers" / "oracles.py")

@@ -13,7 +13,7 @@ from duelbench.record import load_runs
 from duelbench.spec import RunSpec
 from duelbench.streams import Streams
 
-AGENTS = Path(__file__).parents[1] / "lockstep_agents.py"
+AGENTS = Path(__file__).parents[1] / "helpers" / "lockstep_agents.py"
 
 
 def spec_of(agent="uniform", env="MatrixDuel-v0", labels=150, seeds=4, seed=0, every=50, **kwargs):
