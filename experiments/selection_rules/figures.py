@@ -10,55 +10,66 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from duelbench.experiments.records import Records
 from duelbench.experiments.sea_paper.figures import curve, dress
 from duelbench.experiments.selection_rules.calibration import COMPARED
 from duelbench.experiments.selection_rules.sweep import BASE, PLACES, PROMPTS, RULES, run_ids
 from duelbench.report.drawing import FAINT, MUTED, caption, legend, save_png, styles
-from duelbench.statistics.estimates import paired_differences, standard_error
+from duelbench.statistics.estimates import mean_interval, paired_differences
 
-_AXES = {"rm_accuracy": "accuracy of a reward model trained on the pairs", "offline_win_rate": "offline win rate"}
+_AXES = {"offline_win_rate": "policy", "rm_accuracy": "data"}
+_CLEAREST = "neural"  # where rules are apart
 _FEWEST = 50  # duels of a bin that is shown
 
 
 def draw_all(records: Records, out: Path) -> None:
     """Write rules.png, prompts.png and, where there are data, reliability.png."""
-    save_png(out / "rules.png", (5 * len(PLACES), 5.4), partial(_rules, records))
+    save_png(out / "rules.png", (11, 4.6), partial(_rules, records))
     save_png(out / "prompts.png", (11, 4.2), partial(_prompts, records))
     if (out / "reliability.csv").exists():
         save_png(out / "reliability.png", (11, 4.6), partial(_reliability, out))
 
 
 def _rules(records: Records, figure: Figure) -> None:
-    """One panel a place, one point a rule: what its data are worth against what its policy is worth."""
-    shown = styles(RULES)
-    for place, axes in zip(PLACES, figure.subplots(1, len(PLACES)), strict=True):
-        for rule, (color, _) in shown.items():
-            _point(axes, records, place, rule, color)
-        axes.set_title(place)
-        if not axes.texts:
-            axes.set_axis_off()
-            axes.text(0.5, 0.5, "not run yet", color=MUTED, ha="center", transform=axes.transAxes)
-            continue
-        axes.axhline(0.0, color=FAINT, linestyle=":", linewidth=1)
+    """Two panels a place, what policies and what data are worth; one line a rule, the best policy on top."""
+    order = sorted(RULES, key=lambda rule: _mean(_differences(records, _CLEAREST, rule, "offline_win_rate")))
+    grid = figure.subplots(1, len(PLACES) * len(_AXES), sharey=True)
+    panels = [(place, metric) for place in PLACES for metric in _AXES]
+    for axes, (place, metric) in zip(grid, panels, strict=True):
+        found = [_differences(records, place, rule, metric) for rule in order]
         axes.axvline(0.0, color=FAINT, linestyle=":", linewidth=1)
-        axes.set_xlabel(_AXES["rm_accuracy"], color=MUTED)
-    figure.axes[0].set_ylabel(_AXES["offline_win_rate"], color=MUTED)
-    caption(figure, f"Differences to {BASE}, paired by seed, after all labels: means and standard errors.")
+        for row, values in enumerate(found):
+            _interval(axes, row, values)
+        axes.set_title(place if metric == panels[0][1] else "")
+        axes.set_xlabel(_AXES[metric], color=MUTED)
+        axes.tick_params(axis="x", labelsize=8)
+    grid[0].set_yticks(range(len(order)), order)
+    caption(
+        figure,
+        f"Differences to {BASE}, paired by seed, after all labels: means, 95 % intervals; filled where 0 is outside. "
+        "Policy: offline win rate. Data: held-out accuracy of a reward model trained on the pairs.",
+    )
 
 
-def _point(axes: Axes, records: Records, place: str, rule: str, color: str) -> None:
-    found = []
-    for metric in _AXES:
-        scores, base = (records.final(run_ids("rules", (place, name)), metric) for name in (rule, BASE))
-        found.append(paired_differences(scores, base))
-    if not all(len(values) for values in found):
+def _interval(axes: Axes, row: int, values: NDArray[np.float64]) -> None:
+    if not len(values):
         return
-    x, y = (values.mean() for values in found)
-    errors = [standard_error(values) or 0.0 for values in found]
-    axes.errorbar(x, y, xerr=errors[0], yerr=errors[1], color=color, marker="o", markersize=4, linewidth=0.8, alpha=0.8)
-    axes.annotate(rule, (x, y), xytext=(4, 3), textcoords="offset points", fontsize=7.5, color=color)
+    found = mean_interval(values)
+    apart = found.separated
+    color = FAINT if not apart else "#0072B2" if found.value > 0 else "#CC3311"
+    axes.plot([found.low, found.high], [row, row], color=color, linewidth=1.4)
+    axes.plot(found.value, row, marker="o", markersize=5, color=color, markerfacecolor=color if apart else "white")
+
+
+def _differences(records: Records, place: str, rule: str, metric: str) -> NDArray[np.float64]:
+    scores, base = (records.final(run_ids("rules", (place, name)), metric) for name in (rule, BASE))
+    return paired_differences(scores, base)
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    return float(values.mean()) if len(values) else 0.0
 
 
 def _prompts(records: Records, figure: Figure) -> None:

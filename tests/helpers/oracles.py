@@ -1,4 +1,4 @@
-"""Small oracles that tests name by path, ``tests/helpers/oracles.py:Class``. They read a response's worth from its text."""
+"""Small oracles that tests name by path, ``FILE:Class``. They read a response's worth from its text."""
 
 from __future__ import annotations
 
