@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
@@ -16,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from duelbench.commands.export import ExportCommand, export
+from duelbench.commands.report import ReportCommand, report
 from duelbench.commands.run import RunCommand, play_run
 from duelbench.commands.suite import SuiteCommand, play_suite
 from duelbench.commands.sweep import SweepCommand, play_sweep
@@ -25,19 +24,6 @@ from duelbench.envs.tasks.build import TaskCommand, write_task
 from duelbench.model_source import FETCHED
 
 console = Console(stderr=True)
-
-
-@dataclass
-class ReportCommand:
-    """Write the report of an output folder again: report.html with its pictures, or tables as text."""
-
-    folder: tyro.conf.Positional[Path]
-    """Folder that `duelbench run` wrote."""
-    format: Literal["html", "md", "csv", "latex"] = "html"
-    """html: the page, in the folder. The others go to standard output: md and latex are tables to paste, csv has one
-    line for each task, agent, metric and number of labels."""
-    json: bool = False
-    """Print the summary as one JSON object."""
 
 
 @dataclass
@@ -66,7 +52,7 @@ def main(argv: list[str] | None = None) -> None:
     command = parse(argv)
     actions: dict[type, Callable[[Any, str], int]] = {
         RunCommand: play_run, SweepCommand: play_sweep, SuiteCommand: play_suite, TuneCommand: tune,
-        TaskCommand: write_task, ExportCommand: export, ReportCommand: _report, ListCommand: _list,
+        TaskCommand: write_task, ExportCommand: export, ReportCommand: report, ListCommand: _list,
     }  # fmt: skip
     try:
         raise SystemExit(actions[type(command)](command, shlex.join(["duelbench", *argv])))
@@ -85,22 +71,6 @@ def parse(argv: list[str]) -> Any:
         args=argv, prog="duelbench", description="LLM alignment as a contextual dueling bandit.",
         config=(tyro.conf.UseAppendAction, tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes),
     )  # fmt: skip
-
-
-def _report(command: ReportCommand, line: str) -> int:
-    from duelbench.record import load_runs
-    from duelbench.report.formats import FORMATS
-    from duelbench.report.page import summary, write_report
-    from duelbench.report.study import Study
-
-    runs = load_runs(command.folder)
-    if command.format != "html":
-        print(FORMATS[command.format](Study.of(command.folder, runs)), end="")
-        return 0
-    console.print(f"Report: {write_report(command.folder, runs)}", highlight=False)
-    if command.json:
-        print(json.dumps({"out": str(command.folder), **summary(runs)}))
-    return 0
 
 
 def _list(command: ListCommand, line: str) -> int:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,55 @@ class Cost:
     seconds: float
     tokens: float
     own: bool = True
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What is left to play of one kind of run.
+
+    Attributes:
+        kind: environment, language model, agent.
+        runs: how many were asked for.
+        to_play: how many of them are to be played.
+        labels: what these will ask.
+        cost: of a label; None if nothing is known, or nothing is to be played.
+    """
+
+    kind: Kind
+    runs: int
+    to_play: int
+    labels: int
+    cost: Cost | None
+
+    @property
+    def seconds(self) -> float:
+        """Of one core; 0 if unknown."""
+        return self.cost.seconds * self.labels if self.cost else 0.0
+
+    @property
+    def tokens(self) -> float:
+        """To be generated; 0 if unknown."""
+        return self.cost.tokens * self.labels if self.cost else 0.0
+
+    @property
+    def known(self) -> bool:
+        """Whether the cost is known or nothing."""
+        return self.cost is not None or not self.labels
+
+
+def forecast(asked: Sequence[RunSpec], missing: Sequence[RunSpec], costs: Costs) -> list[Forecast]:
+    """What is left to play of each kind of run, in the order asked for."""
+    runs = Counter(map(kind, asked))
+    left = defaultdict[Kind, list[RunSpec]](list)
+    for spec in missing:
+        left[kind(spec)].append(spec)
+    return [
+        Forecast(
+            key, n, len(left[key]), sum(spec.total_labels for spec in left[key]),
+            costs.of(left[key][0]) if left[key] else None,
+        )
+        for key, n in runs.items()
+    ]  # fmt: skip
 
 
 def kind(spec: RunSpec) -> Kind:

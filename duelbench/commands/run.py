@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Annotated, Literal
 import tyro
 from rich.console import Console
 
+from duelbench.commands.report import write_report
 from duelbench.defaults import ENV_DEFAULTS
 from duelbench.request import Request, read_settings
 from duelbench.spec import RunSpec
@@ -65,23 +65,18 @@ def play_run(command: RunCommand, line: str) -> int:
     """Play what is missing, write the report, and return the exit status."""
     from duelbench.execute import execute, fetch_models, say_failures
     from duelbench.record import load_runs
-    from duelbench.report.page import summary, write_report
 
     specs = run_specs(command)
     fetch_models(specs, console.print)
     out = command.out or Path("results") / command.env
     workers = command.workers or min(len(specs), os.cpu_count() or 1)
     outcomes = execute(specs, out, workers=workers, command=line, console=console)
-    ids = {spec.run_id for spec in specs}
     failed = say_failures(outcomes, console)
     try:
         runs = load_runs(out)
     except FileNotFoundError:  # every run failed before it had anything to record
         return 1
-    console.print(f"Report: {write_report(out, runs)}", markup=False, highlight=False, soft_wrap=True)
-    if command.json:
-        mine = [run for run in runs if run.folder_id in ids]
-        print(json.dumps({"out": str(out), **summary(mine)}))  # the one thing that goes to standard output
+    write_report(out, runs, as_json=command.json, ids={spec.run_id for spec in specs})
     return 1 if failed else 0
 
 

@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from duelbench.agents import registry
+from duelbench.commands.printing import table_printer
 
 if TYPE_CHECKING:
     from duelbench.engines.outcome import Outcome
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 Played = dict[tuple[str, str], list["RunSpec"]]  # runs by task and agent
 
 _FEWEST_SPOKES = 3  # of a radar picture
-_PAGE = 160  # characters of a line in a file or pipe
 _RIVALS = ("greedy", "double_ts", "max_pair_ucb")  # who plays when nobody is named
 
 
@@ -68,9 +68,7 @@ def play_suite(command: SuiteCommand, line: str) -> int:
     from duelbench.suite import select
 
     tasks = select(command.tag, smoke=command.smoke)
-    printer = Console(stderr=command.json)
-    if not printer.is_terminal:
-        printer.width = _PAGE
+    printer = table_printer(stderr=command.json)
     if command.list:
         printer.print(_listing(tasks))
         return 0

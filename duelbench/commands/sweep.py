@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 import tyro
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
-from duelbench.costs import Costs, Kind, kind
+from duelbench.commands.forecast import table
+from duelbench.commands.report import write_report
+from duelbench.costs import Costs, forecast
 from duelbench.plan import Plan, Planned
 from duelbench.request import UsageError
 from duelbench.run_folder import RunFolder
@@ -66,6 +63,8 @@ def play_sweep(command: SweepCommand, line: str) -> int:
     Raises:
         UsageError: for an unknown sweep or tag, or a sweep that does not fit together.
     """
+    from duelbench.record import load_runs
+
     name, sweep = load_sweep(command.sweep)
     plan = sweep.plan(name)
     out = command.out or Path("results") / name
@@ -73,7 +72,8 @@ def play_sweep(command: SweepCommand, line: str) -> int:
     runs = _Runs(chosen, out)
     missing = runs.missing + (runs.failed if command.retry_failed else [])
     if command.dry_run:
-        Console().print(_forecast(plan, chosen, missing, out, command.workers or os.cpu_count() or 1))
+        lines = forecast([run.spec for run in chosen], missing, Costs([run.spec for run in plan.runs], out))
+        Console().print(table(plan.title, lines, command.workers or os.cpu_count() or 1))
         return 0
     engine = _engine(command)
     if plan != Plan.load(out):
@@ -85,7 +85,7 @@ def play_sweep(command: SweepCommand, line: str) -> int:
     failed = _Runs(chosen, out).failed
     _say(chosen, outcomes, failed, retried=command.retry_failed)
     if outcomes or changed:
-        _write_report(out, command.json)
+        write_report(out, load_runs(out), as_json=command.json)
     return 1 if failed else 0
 
 
@@ -137,49 +137,3 @@ def _say(chosen: Sequence[Planned], outcomes: Sequence[Outcome], failed: Sequenc
         again = "" if retried else "; --retry-failed plays them again"
         text += f". {len(failed)} failed: tracebacks in the report{again}"
     console.print(text, highlight=False)
-
-
-def _write_report(out: Path, as_json: bool) -> None:
-    from duelbench.record import load_runs
-    from duelbench.report.page import summary, write_report
-
-    runs = load_runs(out)
-    console.print(f"Report: {write_report(out, runs)}", markup=False, highlight=False, soft_wrap=True)
-    if as_json:
-        print(json.dumps({"out": str(out), **summary(runs)}))
-
-
-def _forecast(plan: Plan, chosen: Sequence[Planned], missing: Sequence[RunSpec], out: Path, workers: int) -> Table:
-    """What is to be played by environment, model and agent, with costs as far as any were measured."""
-    costs = Costs([run.spec for run in plan.runs], out)
-    planned, left = defaultdict[Kind, int](int), defaultdict[Kind, list["RunSpec"]](list)
-    for run in chosen:
-        planned[kind(run.spec)] += 1
-    for spec in missing:
-        left[kind(spec)].append(spec)
-    table = Table("environment", "agent", box=box.SIMPLE_HEAD, title=plan.title, title_justify="left")
-    for column in ("runs", "to play", "labels", "tokens", "one core"):
-        table.add_column(column, justify="right")
-    sums, known = np.zeros(4), True
-    for key, n in planned.items():
-        labels = sum(spec.total_labels for spec in left[key])
-        cost = costs.of(left[key][0]) if left[key] else None
-        known &= cost is not None or not labels
-        seconds, tokens = (cost.seconds * labels, cost.tokens * labels) if cost else (0.0, 0.0)
-        sums += np.array([len(left[key]), labels, tokens, seconds])
-        guess = "" if cost is None or cost.own else "~"
-        shown = [f"{guess}{tokens:,.0f}", guess + _hours(seconds)] if cost else ["?", "?"] if labels else ["0", "0 s"]
-        table.add_row(" ".join(filter(None, key[:2])), key[2], str(n), str(len(left[key])), f"{labels:,}", *shown)
-    table.add_section()
-    to_play, to_ask, tokens, seconds = sums.tolist()
-    table.add_row("all", "", str(len(chosen)), f"{to_play:.0f}", f"{to_ask:,.0f}", f"{tokens:,.0f}", _hours(seconds))
-    table.caption = f"about {_hours(seconds / workers)} with {workers} workers" if known else (
-        f"at least {_hours(seconds / workers)} with {workers} workers; ?: not measured yet, --only smoke measures it"
-    )  # fmt: skip
-    return table
-
-
-def _hours(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

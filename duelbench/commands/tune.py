@@ -15,6 +15,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from duelbench.commands.printing import table_printer
 from duelbench.commands.run import RunCommand, run_specs
 from duelbench.defaults import ENV_DEFAULTS
 from duelbench.request import UsageError
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 console = Console(stderr=True)
 
-_PAGE = 160  # characters of a line in a file or pipe
 _FREE = ("trials", "workers", "out", "json")  # what may change while a study goes on
 _NOT_RUN = ("seeds", "first_seed", "out", "workers", "json", "set")  # of the line that runs the best setting
 
@@ -94,7 +94,7 @@ def tune(command: TuneCommand, line: str) -> int:
     budget = record.Budget.of(study, tuning.specs_of, out)
     content = record.document(study, tuning.objective, budget, run_line, line)
     record.write(out, content)
-    _show(content, out, Console(stderr=command.json))
+    _show(content, out, table_printer(stderr=command.json))
     if command.json:
         print(json.dumps({"out": str(out), **content}))
     return 0 if best else 1
@@ -203,8 +203,6 @@ def _show(content: dict[str, Any], out: Path, printer: Console) -> None:
     """The trials as a table, and what follows from them."""
     from duelbench.tuning import record
 
-    if not printer.is_terminal:
-        printer.width = _PAGE
     names = list(content["trials"][0]["setting"])
     table = Table("trial", *names, "score", "", title=f"{content['objective']} ({content['direction']})", box=None)
     for trial in content["trials"]:

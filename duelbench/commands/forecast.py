@@ -1,0 +1,44 @@
+"""What a sweep would play and what that would cost, as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.table import Table
+
+from duelbench.costs import Forecast
+
+
+def table(title: str, lines: Sequence[Forecast], workers: int) -> Table:
+    """One row a kind of run and their sum; ~ where others of the environment were measured, ? where none was."""
+    shown = Table("environment", "agent", box=box.SIMPLE_HEAD, title=title, title_justify="left")
+    for column in ("runs", "to play", "labels", "tokens", "one core"):
+        shown.add_column(column, justify="right")
+    for line in lines:
+        *where, agent = line.kind
+        shown.add_row(
+            " ".join(filter(None, where)), agent, str(line.runs), str(line.to_play), f"{line.labels:,}", *_costs(line)
+        )
+    shown.add_section()
+    counts = [sum(getattr(line, name) for line in lines) for name in ("runs", "to_play", "labels", "tokens")]
+    seconds = sum(line.seconds for line in lines)
+    shown.add_row("all", "", *(f"{count:,.0f}" for count in counts), _hours(seconds))
+    guess = f"{_hours(seconds / workers)} with {workers} workers"
+    known = all(line.known for line in lines)
+    shown.caption = f"about {guess}" if known else f"at least {guess}; ?: not measured yet, --only smoke measures it"
+    return shown
+
+
+def _costs(line: Forecast) -> tuple[str, str]:
+    """Tokens and time."""
+    if not line.known:
+        return "?", "?"
+    guess = "" if line.cost is None or line.cost.own else "~"
+    return f"{guess}{line.tokens:,.0f}", guess + _hours(line.seconds)
+
+
+def _hours(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
