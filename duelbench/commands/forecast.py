@@ -9,6 +9,8 @@ from rich.table import Table
 
 from duelbench.costs import Forecast
 
+_UNKNOWN = "?: not measured yet, --only smoke measures it"
+
 
 def table(title: str, lines: Sequence[Forecast], workers: int) -> Table:
     """One row a kind of run and their sum; ~ where others of the environment were measured, ? where none was."""
@@ -21,12 +23,16 @@ def table(title: str, lines: Sequence[Forecast], workers: int) -> Table:
             " ".join(filter(None, where)), agent, str(line.runs), str(line.to_play), f"{line.labels:,}", *_costs(line)
         )
     shown.add_section()
-    counts = [sum(getattr(line, name) for line in lines) for name in ("runs", "to_play", "labels", "tokens")]
-    seconds = sum(line.seconds for line in lines)
-    shown.add_row("all", "", *(f"{count:,.0f}" for count in counts), _hours(seconds))
+    counts = [f"{sum(getattr(line, name) for line in lines):,}" for name in ("runs", "to_play", "labels")]
+    tokens, seconds = (sum(getattr(line, name) for line in lines) for name in ("tokens", "seconds"))
+    unknown = not all(line.known for line in lines)
+    if unknown and not seconds:
+        shown.add_row("all", "", *counts, "?", "?")
+        shown.caption = _UNKNOWN
+        return shown
+    shown.add_row("all", "", *counts, f"{tokens:,.0f}", _hours(seconds))
     guess = f"{_hours(seconds / workers)} with {workers} workers"
-    known = all(line.known for line in lines)
-    shown.caption = f"about {guess}" if known else f"at least {guess}; ?: not measured yet, --only smoke measures it"
+    shown.caption = f"at least {guess}; {_UNKNOWN}" if unknown else f"about {guess}"
     return shown
 
 
