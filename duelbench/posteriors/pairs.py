@@ -20,22 +20,30 @@ class PairBuffer:
     Args:
         dim: d.
         size: most pairs kept; the oldest are dropped.
-
-    Attributes:
-        chosen: features of the preferred responses as they came, (n, d).
-        rejected: of the dispreferred ones, (n, d).
     """
 
     def __init__(self, dim: int, size: int) -> None:
         self.size = size
-        self.chosen = np.empty((0, dim), np.float32)
-        self.rejected = np.empty((0, dim), np.float32)
+        self._rows = np.empty(
+            (2, 0, dim), np.float32
+        )  # chosen and rejected; more than are kept, so that adding is cheap
+        self._kept = slice(0, 0)
         self._centre: Features | None = None
         self._scale: Features | None = None
 
     def __len__(self) -> int:
         """Number of pairs, n."""
-        return len(self.chosen)
+        return self._kept.stop - self._kept.start
+
+    @property
+    def chosen(self) -> Features:
+        """Features of the preferred responses as they came, (n, d)."""
+        return self._rows[0, self._kept]
+
+    @property
+    def rejected(self) -> Features:
+        """Features of the dispreferred responses as they came, (n, d)."""
+        return self._rows[1, self._kept]
 
     @property
     def scaled(self) -> bool:
@@ -56,8 +64,14 @@ class PairBuffer:
 
     def add(self, chosen: Features, rejected: Features) -> None:
         """Remember n pairs of features (n, d)."""
-        self.chosen = np.concatenate([self.chosen, chosen])[-self.size :]
-        self.rejected = np.concatenate([self.rejected, rejected])[-self.size :]
+        end = self._kept.stop + len(chosen)
+        if end > self._rows.shape[1]:
+            kept = self._rows[:, self._kept]
+            end = len(self) + len(chosen)
+            self._rows = np.empty((2, 2 * end, kept.shape[-1]), np.float32)  # copied once in as many pairs as are kept
+            self._rows[:, : kept.shape[1]] = kept
+        self._rows[:, end - len(chosen) : end] = chosen, rejected
+        self._kept = slice(max(end - self.size, end - len(self) - len(chosen)), end)
 
     def state_dict(self) -> dict[str, Any]:
         """Pairs and standardisation."""
@@ -66,7 +80,8 @@ class PairBuffer:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what ``state_dict`` gave."""
         self._centre, self._scale = state["centre"], state["scale"]
-        self.chosen, self.rejected = state["chosen"], state["rejected"]
+        self._rows = np.stack([state["chosen"], state["rejected"]])
+        self._kept = slice(0, self._rows.shape[1])
 
 
 def accuracy(chosen: NDArray[np.floating], rejected: NDArray[np.floating]) -> Metrics:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from duelbench.checkpoint import load_checkpoint, save_checkpoint
 from duelbench.posteriors.ensemble import EnsembleConfig, EnsemblePosterior
+from duelbench.posteriors.pairs import PairBuffer
 
 DIM = 4
 SMALL = EnsembleConfig(members=3, hidden=6, min_pairs=2, minibatch=64)
@@ -152,6 +153,22 @@ def test_the_buffer_drops_the_oldest_first() -> None:
     for k in range(8):
         p.update(chosen[k : k + 1], rejected[k : k + 1], k)
     assert np.array_equal(p.pairs.chosen, chosen[3:]) and np.array_equal(p.pairs.rejected, rejected[3:])
+
+
+def test_the_buffer_holds_the_latest_pairs_however_they_come() -> None:
+    rng = np.random.default_rng(0)
+    for size in (1, 7, 40):
+        buffer, shown = PairBuffer(3, size), np.empty((2, 0, 3), np.float32)
+        for n in rng.integers(0, 15, 60):
+            pairs = rng.standard_normal((2, n, 3)).astype(np.float32)
+            buffer.add(*pairs)
+            shown = np.concatenate([shown, pairs], 1)
+            assert np.array_equal([buffer.chosen, buffer.rejected], shown[:, -size:]) and len(buffer) == len(
+                buffer.chosen
+            )
+            if n == 3:
+                state, buffer = buffer.state_dict(), PairBuffer(3, size)
+                buffer.load_state_dict(state)
 
 
 def test_accuracy_is_measured_before_learning_from_the_pair() -> None:
