@@ -35,7 +35,10 @@ Draw = Callable[[int], int]  # from a seed to how many tokens were drawn
 CONTENDERS = {
     "transformers generate, float32": "generate float32",
     "transformers generate, bfloat16": "generate bfloat16",
+    "OwnSampler, float32": "own float32",
     "OwnSampler, bfloat16": "own bfloat16",
+    "vllm.LLM.generate, float32, eager": "raw float32 eager",
+    "VLLMSampler, float32, eager": "vllm float32 eager",
     "vllm.LLM.generate, bfloat16, eager": "raw bfloat16 eager",
     "VLLMSampler, bfloat16, eager": "vllm bfloat16 eager",
     "vllm.LLM.generate, bfloat16, compiled": "raw bfloat16 compiled",
