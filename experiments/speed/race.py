@@ -114,12 +114,12 @@ def median(records: list[dict[str, Any]], key: str) -> float:
 def tables(records: Records) -> str:
     """Times with their ratios, then the parts of a step, in markdown."""
     times = {name: median(runs, "step_cpu_s_all") for name, runs in records.items()}
-    well_set = min((times[name] for name in WELL_SET if name in times), default=float("nan"))
-    stock = times.get(STOCK, float("nan"))
+    well_set, stock = min((times[name] for name in WELL_SET if name in times), default=None), times.get(STOCK)
     lines = ["| | CPU s a step | × best well-set TRL | × TRL as it comes | peak MB |", "|---|---|---|---|---|"]
     for name, seconds in times.items():
         peak = statistics.median(record["peak_rss_mb"] for record in records[name])
-        lines.append(f"| {name} | {seconds:.3f} | {seconds / well_set:.2f} | {seconds / stock:.2f} | {peak:.0f} |")
+        ratios = (f"{seconds / base:.2f}" if base else "–" for base in (well_set, stock))
+        lines.append(f"| {name} | {seconds:.3f} | {' | '.join(ratios)} | {peak:.0f} |")
     lines += ["", f"| CPU s | {' | '.join(PARTS)} |", "|---" * (len(PARTS) + 1) + "|"]
     for name, runs in records.items():
         cells = [statistics.median(r["split_wall_cpu_s"].get(part, (0.0, 0.0))[1] for r in runs) for part in PARTS]
