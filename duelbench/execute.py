@@ -1,4 +1,4 @@
-"""Plays many runs on an engine, with one progress bar and an estimate."""
+"""Plays many runs on an engine and shows how far they are."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from duelbench.engines import Engine, make_engine
 from duelbench.engines.outcome import Outcome, Tell
 from duelbench.model_source import resolve_model
+from duelbench.progress import progress
+from duelbench.run_folder import RunFolder
 from duelbench.spec import RunSpec
 from duelbench.wheel_source import Say
 
@@ -34,14 +35,14 @@ def execute(
         out: output folder.
         workers: runs at once; None for what suits the engine.
         command: for the record.
-        console: where the progress bar goes.
+        console: where progress is shown.
         engine: where to play; by default in this process for one worker, else in ``workers`` processes.
     """
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # one bar is enough; workers inherit it
     engine = engine or make_engine("inline" if workers == 1 else "process")
     distinct = list({spec.run_id: spec for spec in specs}.values())
     ended: dict[str, Outcome] = {}
-    with _bar(distinct, console or Console(stderr=True)) as tell:
+    with _counting(distinct, out, console or Console(stderr=True)) as tell:
         for outcome in engine.play(distinct, out, workers=workers, command=command, tell=tell):
             tell(outcome.spec.folder_name, outcome.spec.total_labels)
             ended[outcome.spec.run_id] = outcome
@@ -68,21 +69,17 @@ def say_failures(outcomes: Sequence[Outcome], console: Console) -> list[Outcome]
 
 
 @contextmanager
-def _bar(specs: Sequence[RunSpec], console: Console) -> Iterator[Tell]:
-    """A bar over all labels of all runs."""
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("labels"),
-        TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
-    )  # fmt: skip
-    used: dict[str, int] = {}
-    total = 0
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task("starting", total=sum(spec.total_labels for spec in specs))
+def _counting(specs: Sequence[RunSpec], out: Path, console: Console) -> Iterator[Tell]:
+    """Progress over the labels of all runs, those that an earlier call used among them."""
+    folders = [RunFolder.at(out, spec) for spec in specs]
+    used = {f.spec.folder_name: f.spec.total_labels if f.finished else f.labels_used() for f in folders}
+    total = sum(used.values())
+    with progress(sum(spec.total_labels for spec in specs), "labels", console, done=total) as show:
 
         def tell(name: str, labels: int) -> None:
             nonlocal total
-            total += labels - used.get(name, 0)
+            total += labels - used[name]
             used[name] = labels
-            progress.update(task, completed=total, description=name.rsplit("-", 1)[0])
+            show(total, name.rsplit("-", 1)[0])
 
         yield tell

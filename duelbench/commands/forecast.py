@@ -8,6 +8,7 @@ from rich import box
 from rich.table import Table
 
 from duelbench.costs import Forecast
+from duelbench.progress import duration
 
 _UNKNOWN = "?: not measured yet, --only smoke measures it"
 
@@ -30,8 +31,8 @@ def table(title: str, lines: Sequence[Forecast], workers: int) -> Table:
         shown.add_row("all", "", *counts, "?", "?")
         shown.caption = _UNKNOWN
         return shown
-    shown.add_row("all", "", *counts, f"{tokens:,.0f}", _hours(seconds))
-    guess = f"{_hours(seconds / workers)} with {workers} workers"
+    shown.add_row("all", "", *counts, f"{tokens:,.0f}", duration(seconds))
+    guess = f"{duration(seconds / workers)} with {workers} workers"
     shown.caption = f"at least {guess}; {_UNKNOWN}" if unknown else f"about {guess}"
     return shown
 
@@ -41,10 +42,4 @@ def _costs(line: Forecast) -> tuple[str, str]:
     if not line.known:
         return "?", "?"
     guess = "" if line.cost is None or line.cost.own else "~"
-    return f"{guess}{line.tokens:,.0f}", guess + _hours(line.seconds)
-
-
-def _hours(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    return f"{guess}{line.tokens:,.0f}", guess + duration(line.seconds)

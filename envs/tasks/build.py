@@ -10,8 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,9 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from duelbench.envs.tasks.task import Task, load_task
+from duelbench.progress import progress
 from duelbench.protocols import Policy
 from duelbench.streams import Streams
 
@@ -94,10 +93,11 @@ def write_task(command: TaskCommand, line: str) -> int:
     )  # fmt: skip
     partial = partial_file(command.out, task.prompts, drawing)
     command.out.parent.mkdir(parents=True, exist_ok=True)
-    with _progress(len(task.prompts) * command.references, console) as tell:
+    with progress(len(task.prompts) * command.references, "responses", console) as show:
         texts, log_probs = build_references(
-            task.prompts, policy, command.references, seed=command.seed, partial=partial, tell=tell
-        )
+            task.prompts, policy, command.references, seed=command.seed, partial=partial,
+            tell=lambda responses: show(responses, "sampling"),
+        )  # fmt: skip
     card = {"made_by": "duelbench task", "command": line, "source": command.source, "prompts_from": task.card,
             "duel_prompts": task.n_duel, "heldout_prompts": len(task.heldout_ids), **drawing}  # fmt: skip
     made = Task(command.out.stem, task.prompts, task.n_duel, texts, lm_log_probs=log_probs, card=card)
@@ -185,15 +185,3 @@ def _task_options(command: TaskCommand) -> dict[str, Any]:
     }  # fmt: skip
     defaults = {"prompt": "prompt", "split": "train"}
     return {name: value for name, value in given.items() if value is not None and value != defaults.get(name)}
-
-
-@contextmanager
-def _progress(total: int, console: Console) -> Iterator[Callable[[int], None]]:
-    """A bar over all responses with an estimate; yields ``tell(responses)``."""
-    columns = (
-        TextColumn("sampling"), BarColumn(), MofNCompleteColumn(), TextColumn("responses"), TimeElapsedColumn(),
-        TextColumn("left"), TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("sampling", total=total)
-        yield lambda responses: progress.update(bar, completed=responses)
