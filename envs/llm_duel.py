@@ -52,6 +52,7 @@ class OracleProblem(Problem):
         self.temperature = temperature
         own = oracle.removeprefix("ray:") in TASTES  # another oracle, or a subclass, may go by the same name
         self._utilities: Array | None = self.task.utilities.get(self.oracle.name) if own else None
+        self._scored: dict[tuple[str, str], float] = {}  # (prompt, response) -> u, since the latest duels
         n_stored = self.task.references.shape[1]
         self.comparator = f"the best of {n_stored} stored reference responses"
         self.reference = f"{n_stored} stored reference responses to the same prompt"
@@ -98,16 +99,24 @@ class OracleProblem(Problem):
 
     def preference(self, ids: Ids, firsts: NDArray[Any], seconds: NDArray[Any]) -> Array:
         """The oracle's P(first preferred), (n,)."""
-        u_first, u_second = self.utilities(ids, firsts), self.utilities(ids, seconds)
-        if u_first is None or u_second is None:
+        self._scored.clear()
+        both = self.utilities(np.concatenate([ids, ids]), np.concatenate([firsts, seconds]))
+        if both is None:
             return self.oracle.preference(self.prompt_texts(ids), self.texts(ids, firsts), self.texts(ids, seconds))
-        return preference_probability(u_first, u_second, temperature=self.temperature)
+        return preference_probability(both[: len(ids)], both[len(ids) :], temperature=self.temperature)
 
     def utilities(self, ids: Ids, responses: NDArray[Any]) -> Array | None:
-        """u of n responses, (n,); None if the oracle has no utilities."""
+        """u of n responses, (n,); None if the oracle has no utilities.
+
+        A text is scored once for the duel and the truth about it: with a large reward model that is half the cost.
+        """
         if not isinstance(self.oracle, UtilityOracle):
             return None
-        return self.oracle.utilities(self.prompt_texts(ids), self.texts(ids, responses))
+        asked = list(zip(self.prompt_texts(ids), self.texts(ids, responses), strict=True))
+        if new := [text for text in dict.fromkeys(asked) if text not in self._scored]:
+            prompts, texts = map(list, zip(*new, strict=True))
+            self._scored.update(zip(new, self.oracle.utilities(prompts, texts), strict=True))
+        return np.array([self._scored[text] for text in asked], np.float64)
 
     def beats_reference(self, ids: Ids, responses: NDArray[Any]) -> Array:
         """The oracle's P(response ≻ a stored reference response), averaged over those it answered, (n,)."""

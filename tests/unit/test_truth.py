@@ -255,3 +255,24 @@ def test_a_pool_needs_features(tmp_path: Any, oracles: str) -> None:
     path.write_text('{"prompt": "p", "references": ["a", "b"]}\n{"prompt": "q", "references": ["a", "b"]}\n')
     with pytest.raises(ValueError, match="no stored features"):
         gym.make(POOL, task=str(path), oracle=f"{oracles}:Worth")
+
+
+def test_a_text_is_scored_once_for_a_duel_and_its_truth(small: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    env: Any = gym.make(TEXT, **small).unwrapped
+    assert env.problem.stored_utilities is not None  # scored before the duels
+    utilities, scored = env.problem.oracle.utilities, []
+
+    def counting(prompts: Any, responses: Any) -> Any:
+        scored.extend(zip(prompts, responses, strict=True))
+        return utilities(prompts, responses)
+
+    monkeypatch.setattr(env.problem.oracle, "utilities", counting)
+    env.reset(seed=0)
+    texts = np.array(["worth 1.5", "worth -0.5"], dtype=object)
+    for duels in (1, 2):  # what was scored for older duels is forgotten
+        at = env.engine.prompt_ids.repeat(2)
+        env.step(tuple(texts))
+        assert env.truth(at, texts).utilities.tolist() == [1.5, -0.5]
+        assert len(scored) == 2 * duels
+    env.truth(at, np.array(["worth 1.5", "worth 3.0"], dtype=object))
+    assert len(scored) == 5
