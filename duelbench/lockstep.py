@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import io
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -65,6 +66,8 @@ class _Lockstep:
         self.rows = np.arange(spec.lockstep)
         self.shown: Ids = self.env.engine.prompt_ids
         self.agent = self._agent()
+        if torch := sys.modules.get("torch"):  # only agents with networks import it; more threads round differently
+            torch.set_num_threads(spec.threads)
         self.points = evaluation_points(spec.labels, spec.evaluate_every)
         self.curves: dict[str, list[Floats]] = {}
         self.sums: dict[str, Floats] = {}

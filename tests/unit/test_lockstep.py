@@ -3,6 +3,7 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from lockstep_agents import Recorder
@@ -133,3 +134,13 @@ def test_a_failed_run_leaves_its_traceback_and_is_no_result(tmp_path):
 def test_an_agent_that_needs_features_says_so(tmp_path):
     with pytest.raises(ValueError, match="features"):
         run_lockstep(spec_of("max_pair_ucb"), tmp_path)
+
+
+def test_networks_compute_with_the_threads_of_the_specification(tmp_path):
+    was = torch.get_num_threads()
+    try:
+        torch.set_num_threads(was + 1)
+        run_lockstep(spec_of(agent="neural_ts", env="LinearDuel-v0", arms=4, labels=3, seeds=2), tmp_path)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(was)
