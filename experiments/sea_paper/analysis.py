@@ -147,7 +147,10 @@ def _saving(records: Records, scale: str, optimizer: str) -> str:
     goal = f"{signed(threshold - start)} over the start, nine tenths of the most that `online` gains"
     if not np.isfinite(found.agent_labels):
         return f"`sea` does not get to {goal}."
-    return f"To {goal}: {multiplier_text(found, min(len(online), len(sea)))} labels of `online` for one of `sea`."
+    ratio = multiplier_text(found, min(len(online), len(sea)))
+    if ratio == "unknown":
+        return f"`sea` gets to {goal}, but with how many labels saved these seeds do not tell."
+    return f"To {goal}: {ratio} labels of `online` for one of `sea`."
 
 
 def seeds_text(scores: Scores, names: list[str]) -> str:
