@@ -29,6 +29,7 @@ class EnvDefaults:
         evaluation_repeats: responses judged for each held-out prompt.
         seeds: number of seeds.
         learner: fields of ``LearnerConfig``.
+        losses: more of them by direct optimizer, where its own defaults do badly.
         policy: arguments of the policy.
         env: arguments of the environment, under those of a preset.
         presets: environment arguments by preset name.
@@ -43,6 +44,7 @@ class EnvDefaults:
     evaluation_repeats: int
     seeds: int
     learner: dict[str, Any] = field(default_factory=dict)
+    losses: dict[str, dict[str, Any]] = field(default_factory=dict)
     policy: dict[str, Any] = field(default_factory=dict)
     env: dict[str, Any] = field(default_factory=dict)
     presets: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -71,7 +73,8 @@ _HYPERCUBE = {"design": "hypercube", "dim": 5, "arms": 32, "sparsity": 2}
 ENV_DEFAULTS: dict[str, EnvDefaults] = {
     "LLMDuel-v0": EnvDefaults(
         labels=1024, batch=32, evaluate_every=128, evaluation_repeats=2, seeds=3,
-        learner={"learning_rate": 5e-4}, policy={"model": "tiny"}, presets=_TASTES,
+        learner={"learning_rate": 5e-4}, losses={"ipo": {"beta": 0.3, "length_average": True}},
+        policy={"model": "tiny"}, presets=_TASTES,
     ),
     "LLMDuelPool-v0": EnvDefaults(
         labels=2048, batch=32, evaluate_every=128, evaluation_repeats=4, seeds=3,

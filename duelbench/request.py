@@ -111,7 +111,7 @@ class Request:
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Arguments of the policy and of the learner."""
         policy = defaults.policy | options["policy"]
-        learner = defaults.learner | {"loss": self.optimizer}
+        learner = defaults.learner | {"loss": self.optimizer} | defaults.losses.get(self.optimizer, {})
         if self.learning_rate is not None:
             learner["learning_rate"] = self.learning_rate
         _check_training_options(options, language_model="model" in policy)

@@ -250,3 +250,10 @@ def test_a_model_brings_its_own_defaults(tmp_path: Path, capsys: pytest.CaptureF
     assert unknown.learner["learning_rate"] < large.learner["learning_rate"] < 5e-4
     assert call("run", "--env", "LLMDuelPool-v0", "--model", "tiny", "--out", str(tmp_path)) == 2
     assert "runs no language model" in capsys.readouterr().err
+
+
+def test_ipo_of_a_language_model_takes_log_probabilities_per_token_unless_told_otherwise() -> None:
+    (ipo,) = run_specs(RunCommand(agent=("online",), seeds=1, optimizer="ipo", set=("learner.beta=0.5",)))
+    assert ipo.learner == {"learning_rate": 5e-4, "loss": "ipo", "beta": 0.5, "length_average": True}
+    for command in (RunCommand(seeds=1), RunCommand(env="LLMDuelPool-v0", optimizer="ipo", seeds=1)):
+        assert all(spec.learner.keys() == {"learning_rate", "loss"} for spec in run_specs(command))
