@@ -1,4 +1,4 @@
-"""All agents of the demo on stored responses, judged by three tastes: half an hour on two cores."""
+"""All agents of the demo on stored responses, judged by three tastes: a quarter of an hour on one core."""
 
 from duelbench.defaults import DEMO_AGENTS
 from duelbench.sweep import EnvSetting, Sweep
