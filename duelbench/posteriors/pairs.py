@@ -24,9 +24,8 @@ class PairBuffer:
 
     def __init__(self, dim: int, size: int) -> None:
         self.size = size
-        self._rows = np.empty(
-            (2, 0, dim), np.float32
-        )  # chosen and rejected; more than are kept, so that adding is cheap
+        # Chosen and rejected, with room for more than there are, so that adding copies nothing.
+        self._rows = np.empty((2, 0, dim), np.float32)
         self._kept = slice(0, 0)
         self._centre: Features | None = None
         self._scale: Features | None = None
