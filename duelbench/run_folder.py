@@ -37,7 +37,7 @@ class RunFolder:
     """Files of one run: ``manifest.json``, ``metrics.jsonl``, ``timing.jsonl``, ``samples.json``, ``lock``, ``DONE``.
 
     A run of an agent with a posterior has ``calibration.json`` too; one that trains has ``checkpoint`` while it is
-    played, and at its end ``policy``, the trained weights without the optimizer's state.
+    played; one that trained a language model ends with ``policy``, the weights without the optimizer's state.
 
     Metrics are a function of the specification alone; wall times live in their own file, so that the metrics of a
     resumed run equal those of an uninterrupted one byte for byte.

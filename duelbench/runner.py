@@ -112,7 +112,7 @@ def _loop(spec: RunSpec, folder: RunFolder, parts: Parts, at: Progressed, progre
             progress(at.labels)
     if responses is None:  # killed after its last row
         responses = parts.agent.respond(parts.env.unwrapped.problem.observe(_judged_ids(spec, parts)))
-    if parts.learner.steps:
+    if parts.learner.steps and parts.policy.generated_tokens:  # a language model: other weights are of no use alone
         save_checkpoint(folder.path / POLICY, parts.policy.state_dict())
     folder.finish(_samples(parts, at, responses), _calibration(spec, parts, responses))
 

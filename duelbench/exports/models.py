@@ -51,7 +51,7 @@ def write(runs: Sequence[Run], out: Path) -> Models:
         if not run.finished or run.folder is None:
             found.unfinished += 1
             continue
-        weights = load_checkpoint(run.folder / POLICY) if run.spec["env"] == "LLMDuel-v0" else None
+        weights = load_checkpoint(run.folder / POLICY)
         if weights is None:
             found.untrained += 1
             continue

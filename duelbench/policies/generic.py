@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import replace
 from functools import partial
 from typing import Any, Self
 
@@ -66,12 +65,9 @@ class GenericNetwork:
 
     def score(self, batch: TokenBatch, *, features: bool) -> tuple[Tensor, Tensor | None]:
         """One parallel pass over prompts and responses; see ``Network.score``."""
-        rows = len(batch.owner) if torch.is_grad_enabled() else _SCORED_ROWS
-        owners, tokens, lengths = batch.owner.split(rows), batch.tokens.split(rows), batch.lengths.split(rows)
-        parts = [
-            self._score(replace(batch, owner=owner, tokens=token, lengths=length), features)
-            for owner, token, length in zip(owners, tokens, lengths, strict=True)
-        ]
+        at_once = len(batch.owner) if torch.is_grad_enabled() else _SCORED_ROWS
+        portions = torch.arange(len(batch.owner)).split(at_once)
+        parts = [self._score(batch.rows(rows), features) for rows in portions]
         log_probs, seen = zip(*parts, strict=True)
         return torch.cat(log_probs), torch.cat(seen) if features else None
 
