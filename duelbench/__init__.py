@@ -14,13 +14,13 @@ __version__ = "0.1.0"
 __all__ = ["Pair", "Responses", "Verdict", "__version__"]
 
 ENV_IDS = {
-    "LLMDuel-v0": "llm_duel:LLMDuel",
-    "LLMDuelPool-v0": "pool_duel:LLMDuelPool",
-    "MatrixDuel-v0": "matrix_duel:MatrixDuel",
-    "LinearDuel-v0": "linear_duel:LinearDuel",
-    "KernelDuel-v0": "kernel_duel:KernelDuel",
-    "NeuralDuel-v0": "neural_duel:NeuralDuel",
-    "HeadlineDuel-v0": "headline_duel:HeadlineDuel",
+    "LLMDuel-v0": "text.llm_duel:LLMDuel",
+    "LLMDuelPool-v0": "text.pool_duel:LLMDuelPool",
+    "MatrixDuel-v0": "arms.matrix_duel:MatrixDuel",
+    "LinearDuel-v0": "arms.linear_duel:LinearDuel",
+    "KernelDuel-v0": "arms.kernel_duel:KernelDuel",
+    "NeuralDuel-v0": "arms.neural_duel:NeuralDuel",
+    "HeadlineDuel-v0": "arms.headline_duel:HeadlineDuel",
 }
 
 for _id, _entry in ENV_IDS.items():

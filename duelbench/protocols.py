@@ -139,7 +139,7 @@ class Oracle(Protocol):
         """Probability that the first response is preferred, (n,); NaN where the oracle failed to answer.
 
         0.5 from a judge that gives hard verdicts (0 or 1) means a tie. The environment turns probabilities into
-        verdicts (``duelbench.preference``), so that noise comes from one seeded place.
+        verdicts (``duelbench.duels.preference``), so that noise comes from one seeded place.
         """
         ...
 

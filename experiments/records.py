@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from duelbench.record import Run
-from duelbench.report.drawing import save_csv
-from duelbench.statistics.curves import Curves, align
+from duelbench.records.record import Run
+from duelbench.results.report.drawing import save_csv
+from duelbench.results.statistics.curves import Curves, align
 
 COSTS = ("wall_seconds", "generated_tokens")
 _KEYS = ("run_id", "seed", "labels")

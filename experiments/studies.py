@@ -9,9 +9,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from duelbench.execute import execute, fetch_models, say_failures
 from duelbench.experiments.records import recorded
-from duelbench.spec import RunSpec
+from duelbench.records.spec import RunSpec
+from duelbench.runs.execute import execute, fetch_models, say_failures
 
 
 def play_missing(wanted: Iterable[RunSpec], records: Path, out: Path, workers: int) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
-from duelbench.envs.tasks import Task
+from duelbench.envs.text.tasks import Task
 
 # No clock decides a test, and no run of the suite tries other examples than the last one did.
 settings.register_profile("steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])

@@ -22,7 +22,7 @@ def delta_ucb(rewards: Rewards, rng: np.random.Generator, *, width: float = 1.0)
 def maxminlcb(rewards: Rewards, rng: np.random.Generator, *, width: float = 1.0) -> tuple[Columns, Columns]:
     """The candidate that is safest against its worst rival, and that rival: argmax_i min_j LCB(P(i beats j)).
 
-    The pair of ``duelbench.agents.contextual.maxminlcb`` (Pásztor et al. 2024, arXiv 2406.16745) with posterior samples
+    The pair of the arm agent ``maxminlcb`` (Pásztor et al. 2024, arXiv 2406.16745) with posterior samples
     instead of kernel regression. There an arm that surely beats all others duels itself; here it duels the likeliest to
     beat it, as a duel with itself would teach nothing.
     """
@@ -39,7 +39,7 @@ def rucb(rewards: Rewards, rng: np.random.Generator, *, width: float = 1.0) -> t
     """A random candidate that may be the best, against the rival with the best chance to beat it (after RUCB).
 
     With U_ij the upper bound of P(i beats j): first c uniformly among {i: U_ij ≥ ½ for all j}, or among all if there is
-    none; then argmax_j U_jc. RUCB itself (Zoghi et al. 2014; ``duelbench.agents.matrix.rucb``) takes U from counts of
+    none; then argmax_j U_jc. RUCB itself (Zoghi et al. 2014; the arm agent ``rucb``) takes U from counts of
     wins and remembers which arm last stood alone, which a rule without memory cannot.
     """
     wins = win_probabilities(rewards)

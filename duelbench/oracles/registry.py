@@ -21,7 +21,7 @@ from typing import Any
 
 from duelbench.oracles.checks import OracleError
 from duelbench.oracles.function import FunctionOracle
-from duelbench.oracles.taste import TASTES
+from duelbench.oracles.reader.taste import TASTES
 from duelbench.protocols import Oracle
 
 #: Every built-in name and what it is; a name with a colon takes a model folder or hub id after it.
@@ -37,10 +37,10 @@ ORACLES: dict[str, str] = {
 }
 
 _OF_A_TARGET = {
-    "reward-model": "oracles.reward_model:RewardModelOracle",
-    "pairrm": "oracles.pairrm:PairRMOracle",
-    "judge": "oracles.judge:JudgeOracle",
-    "ray": "engines.ray_actors:remote_oracle",
+    "reward-model": "oracles.models.reward_model:RewardModelOracle",
+    "pairrm": "oracles.models.pairrm:PairRMOracle",
+    "judge": "oracles.models.judge:JudgeOracle",
+    "ray": "oracles.remote:remote_oracle",
 }
 """Kind of oracle -> what makes it of what follows the colon."""
 
@@ -62,9 +62,9 @@ def make_oracle(spec: str, **kwargs: Any) -> Oracle:
     """
     kind, _, target = spec.partition(":")
     if spec in TASTES:
-        return _built_in("oracles.reader:Reader")(spec, **kwargs)
+        return _built_in("oracles.reader.reader:Reader")(spec, **kwargs)
     if spec == "ifeval":
-        return _built_in("oracles.ifeval:IFEvalOracle")(**kwargs)
+        return _built_in("oracles.ifeval.ifeval:IFEvalOracle")(**kwargs)
     if kind in _OF_A_TARGET and target:
         return _built_in(_OF_A_TARGET[kind])(target, **kwargs)
     return _as_oracle(_import(spec), spec, kwargs)

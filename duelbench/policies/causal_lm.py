@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from duelbench.policies.loading import load
-from duelbench.policies.network import TokenBatch
-from duelbench.policies.sampler import OwnSampler, Sampler
+from duelbench.policies.networks.network import TokenBatch
+from duelbench.policies.samplers.own import OwnSampler, Sampler
 from duelbench.policies.tokens import Tokens
 from duelbench.types import Observation, Responses
 
@@ -62,8 +63,8 @@ class CausalLMPolicy:
             lora_rank: rank of the low-rank adapters that are trained in place of the weights; 0 trains the weights.
             lora_alpha: adapters are scaled by alpha / rank; None means 2 · rank.
             checkpointing: recompute each block's activations in the backward pass, to save memory.
-            sampler: who draws responses: "own" (this process), "vllm" (``duelbench.policies.vllm_sampler``), or "ray"
-                (another process, ``duelbench.engines.ray_actors``).
+            sampler: who draws responses: "own" (this process), "vllm" (``duelbench.policies.samplers.vllm``), or "ray"
+                (another process, ``duelbench.policies.samplers.ray``).
             sampler_options: more arguments of the sampler.
 
         Attributes:
@@ -96,15 +97,15 @@ class CausalLMPolicy:
         if kind == "own":
             return OwnSampler(self._network, self._reference, self._tokens.end, **arguments)
         if kind == "vllm":
-            from duelbench.policies.vllm_sampler import VLLMSampler
-            from duelbench.policies.vllm_weights import Adapter, FullWeights
+            from duelbench.policies.samplers.vllm import VLLMSampler
+            from duelbench.policies.samplers.vllm_weights import Adapter, FullWeights
 
             source = Adapter(self._adapter.save_pretrained) if self._adapter else FullWeights(self._trained)
             return VLLMSampler(settings["model"], source, self._tokens.end, **arguments)
         if kind == "ray":
-            from duelbench.engines.ray_actors import RemoteSampler
+            from duelbench.policies.samplers.ray import RemoteSampler
 
-            return RemoteSampler(self.state_dict, **arguments)
+            return RemoteSampler(self.state_dict, partial(CausalLMPolicy, **arguments, features=False))
         raise ValueError(f"unknown sampler {kind!r}: expected own, vllm or ray")
 
     def sample(

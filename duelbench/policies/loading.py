@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from duelbench.model_source import ModelUnavailableError
-from duelbench.policies.generic import GenericNetwork
-from duelbench.policies.llama import LlamaNetwork
-from duelbench.policies.network import Network
+from duelbench.assets.model_source import ModelUnavailableError
+from duelbench.policies.networks.generic import GenericNetwork
+from duelbench.policies.networks.llama import LlamaNetwork
+from duelbench.policies.networks.network import Network
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 

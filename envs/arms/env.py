@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duelbench.envs.arms.problem import ArmProblem
-from duelbench.envs.base import DEFAULT_HORIZON, DuelEnv, DuelVectorEnv
+from duelbench.envs.duel.env import DEFAULT_HORIZON, DuelEnv, DuelVectorEnv
 
 
 class ArmEnv(DuelEnv):

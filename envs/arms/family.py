@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from duelbench.limits import Guide
-from duelbench.preference import LINKS
+from duelbench.duels.guides import Guide
+from duelbench.duels.preference import LINKS
 
 Floats = NDArray[np.float64]
 INSTANCE_SEED = 1000
@@ -31,7 +31,7 @@ class Instance:
         features: of the arms, (K, d); None for a bare preference matrix.
         parameter: the θ behind linear utilities, (d,).
         reference_log_probs: log π_ref of the arms, (K,), where a reference policy is part of the problem.
-        link: from the utilities to the preferences, a name in ``duelbench.preference.LINKS``.
+        link: from the utilities to the preferences, a name in ``duelbench.duels.preference.LINKS``.
     """
 
     preferences: Floats
@@ -70,7 +70,7 @@ class StreamFamily(ABC):
     Attributes:
         arms: K.
         dim: d of the features.
-        link: from utilities to preferences, a name in ``duelbench.preference.LINKS``.
+        link: from utilities to preferences, a name in ``duelbench.duels.preference.LINKS``.
         fixed_features: True if only the utilities change.
         bound: largest absolute feature.
         heldout: contexts of an instance that are kept for judging what is deployed.

@@ -33,11 +33,11 @@ from gymnasium.spaces import Box, Dict
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
+from duelbench.duels.guides import Guide, trivial_guides
+from duelbench.duels.preference import LINKS
 from duelbench.envs.arms.family import Family, Floats, Instance
 from duelbench.envs.arms.problem import FixedArms
-from duelbench.envs.problem import Array, Ids
-from duelbench.limits import Guide, trivial_guides
-from duelbench.preference import LINKS
+from duelbench.envs.duel.problem import Array, Ids
 from duelbench.suggest import did_you_mean
 
 CLICK_PRIOR = (1.38, 96.11)

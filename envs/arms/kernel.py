@@ -22,9 +22,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from duelbench.duels.guides import Guide, trivial_guides
+from duelbench.duels.preference import LINKS
 from duelbench.envs.arms.family import Family, Floats, Instance, checked_link
-from duelbench.limits import Guide, trivial_guides
-from duelbench.preference import LINKS
 
 _HIGHEST = 3.0
 

@@ -14,10 +14,10 @@ from gymnasium.spaces import Box, Dict
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
+from duelbench.duels.guides import Guide
 from duelbench.envs.arms.family import Family, Instance
 from duelbench.envs.arms.problem import FixedArms
-from duelbench.envs.problem import Array, Ids, Truth
-from duelbench.limits import Guide
+from duelbench.envs.duel.problem import Array, Ids, Truth
 
 _FARTHEST_LOGIT = 4.0  # a bounded observation space needs bounded log-probabilities
 

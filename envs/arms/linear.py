@@ -7,9 +7,9 @@ from typing import Literal
 
 import numpy as np
 
+from duelbench.duels.guides import Guide, linear_guides
+from duelbench.duels.preference import LINKS
 from duelbench.envs.arms.family import Family, Floats, Instance, Stream, StreamFamily, checked_link
-from duelbench.limits import Guide, linear_guides
-from duelbench.preference import LINKS
 
 Design = Literal["sphere", "cube", "hypercube"]
 _ARM_NOISE = 0.1

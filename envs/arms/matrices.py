@@ -1,7 +1,7 @@
 """Preference matrices: published ones by name, random families, and a user's own from a file.
 
-Every function returns a checked (K, K) matrix (see ``duelbench.tournament``). The ordered families number their arms
-from best to worst, so relabel the arms before an agent that breaks ties by index plays them.
+Every function returns a checked (K, K) matrix (see ``duelbench.duels.tournament``). The ordered families number their
+arms from best to worst, so relabel the arms before an agent that breaks ties by index plays them.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, ndtr
 
+from duelbench.duels.tournament import PreferenceMatrixError, check_preferences
 from duelbench.suggest import did_you_mean
-from duelbench.tournament import PreferenceMatrixError, check_preferences
 
 Array = NDArray[np.float64]
 

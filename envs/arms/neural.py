@@ -21,9 +21,9 @@ from itertools import pairwise
 
 import numpy as np
 
+from duelbench.duels.guides import Guide, trivial_guides
+from duelbench.duels.preference import LINKS
 from duelbench.envs.arms.family import Family, Floats, Instance, Stream, StreamFamily, checked_link
-from duelbench.limits import Guide, trivial_guides
-from duelbench.preference import LINKS
 
 _SAMPLE = 4096  # arms that decide mean and standard deviation of a network
 

@@ -9,12 +9,12 @@ import numpy as np
 from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete, Space
 from numpy.typing import NDArray
 
-from duelbench import regret
+from duelbench.duels import regret
+from duelbench.duels.guides import Guide
+from duelbench.duels.preference import LINKS, preference_probability
+from duelbench.duels.tournament import arm_losses
 from duelbench.envs.arms.family import Family, Instance, Stream, StreamFamily, instance_rng
-from duelbench.envs.problem import Array, Ids, Problem, Truth, index_pairs
-from duelbench.limits import Guide
-from duelbench.preference import LINKS, preference_probability
-from duelbench.tournament import arm_losses
+from duelbench.envs.duel.problem import Array, Ids, Problem, Truth, index_pairs
 
 HEADLINE = ("average", "copeland")
 """Which kind of loss names the best arm: the second where there is no Condorcet winner."""

@@ -16,7 +16,7 @@ from rich import print
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from vader import SentimentIntensityAnalyzer
 
-from duelbench.envs.tasks.grammar import MOODS, Prompt, prompts
+from duelbench.envs.text.tasks.grammar import MOODS, Prompt, prompts
 from duelbench.experiments.embedded_lm.filter import Args as FilterArgs
 from duelbench.experiments.embedded_lm.filter import copied, fault, words_of
 
@@ -34,7 +34,7 @@ class Args:
         seed: Of sampling.
     """
 
-    model: Path = Path("duelbench/models/tiny")
+    model: Path = Path("duelbench/assets/models/tiny")
     n_prompts: int = 48
     samples: int = 64
     temperatures: tuple[float, ...] = (1.0, 0.8)

@@ -13,7 +13,7 @@ from typing import Any
 import tyro
 from rich import print
 
-from duelbench.envs.tasks.grammar import Prompt, article, parse
+from duelbench.envs.text.tasks.grammar import Prompt, article, parse
 
 PLAIN = re.compile(r"[A-Z][a-z]*(?:[ ,;'-]+(?:[a-z]+|I))*[.!?]")  # a capital inside is a name: out
 #: Words that may come twice in one answer.

@@ -16,7 +16,7 @@ import numpy as np
 import tyro
 from rich import print
 
-from duelbench.envs.tasks.grammar import Prompt, article, prompts
+from duelbench.envs.text.tasks.grammar import Prompt, article, prompts
 
 SYSTEM = "You are a good writer. You answer with one short sentence and nothing else."
 OPENINGS: dict[str, tuple[str, ...]] = {

@@ -17,8 +17,8 @@ from rich import print
 from torch.nn.functional import cross_entropy
 from transformers import AutoTokenizer, LlamaForCausalLM
 
-from duelbench.envs.tasks import load_task
-from duelbench.envs.tasks.grammar import prompts
+from duelbench.envs.text.tasks import load_task
+from duelbench.envs.text.tasks.grammar import prompts
 from duelbench.experiments.embedded_lm.train import Args as Training
 from duelbench.experiments.embedded_lm.train import Pairs, Rows, answer_logits, encode, fit, make_model, validate
 from duelbench.policies.causal_lm import CausalLMPolicy
@@ -45,7 +45,7 @@ class Args:
     """
 
     out: Path
-    teacher: Path = Path("duelbench/models/tiny")
+    teacher: Path = Path("duelbench/assets/models/tiny")
     n_prompts: int = 4736
     answers: int = 8
     epochs: int = 3

@@ -19,7 +19,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch.utils.hooks import RemovableHandle
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from duelbench.envs.tasks.grammar import PLACES, PRODUCTS, WHO, article, parse
+from duelbench.envs.text.tasks.grammar import PLACES, PRODUCTS, WHO, article, parse
 
 PAD, EOS, SEP = "<|pad|>", "<|eos|>", "<|sep|>"
 CHAT_TEMPLATE = (

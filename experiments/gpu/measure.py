@@ -27,14 +27,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from duelbench.agents.base import LearningAgent, Setup
-from duelbench.agents.online import Online
-from duelbench.agents.sea import SEA, SEAConfig
-from duelbench.envs.tasks import load_task
+from duelbench.agents.alignment.base import LearningAgent, Setup
+from duelbench.agents.alignment.online import Online
+from duelbench.agents.alignment.sea import SEA, SEAConfig
+from duelbench.assets.model_source import resolve_model
+from duelbench.envs.text.tasks import load_task
+from duelbench.errors import explain
 from duelbench.experiments.gpu.memory import GIB, peak_memory
-from duelbench.failures import explain
-from duelbench.learner import LearnerConfig, PreferenceLearner
-from duelbench.model_source import resolve_model
+from duelbench.learning.learner import LearnerConfig, PreferenceLearner
 from duelbench.policies.causal_lm import CausalLMPolicy
 
 _LORA_RANK = 16

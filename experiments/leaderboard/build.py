@@ -16,14 +16,14 @@ import numpy as np
 import tyro
 
 from duelbench.agents import registry
-from duelbench.commands.run import RunCommand, run_specs
+from duelbench.cli.run import RunCommand, run_specs
 from duelbench.experiments.records import COSTS, Columns, add_records, read_records
-from duelbench.files import write_atomic
-from duelbench.record import Run, SeedRows, load_runs
-from duelbench.report.formats import markdown
-from duelbench.report.study import Study
-from duelbench.spec import RunSpec
-from duelbench.suite import UNIFORM, select, task_specs
+from duelbench.records.files import write_atomic
+from duelbench.records.record import Run, SeedRows, load_runs
+from duelbench.records.spec import RunSpec
+from duelbench.results.report.formats import markdown
+from duelbench.results.report.study import Study
+from duelbench.study.suite import UNIFORM, select, task_specs
 
 RECORDS = Path(__file__).with_name("records.csv")
 PAGE = Path(__file__).parent.with_suffix(".md")

@@ -1,6 +1,6 @@
 """Make the pool file of a task: N responses of the reference LM to every prompt, with features and utilities.
 
-    python -m duelbench.experiments.pool.build --out envs/tasks/data/short-writing.npz
+    python -m duelbench.experiments.pool.build --out envs/text/tasks/data/short-writing.npz
 
 The file is what LLMDuelPool-v0 plays on and what LLMDuel-v0 compares free text with.
 """
@@ -16,9 +16,9 @@ import tyro
 from numpy.typing import NDArray
 from rich.progress import track
 
-from duelbench.envs.tasks.grammar import prompts
-from duelbench.envs.tasks.task import FEATURE_BOUND, Task
-from duelbench.model_source import resolve_model
+from duelbench.assets.model_source import resolve_model
+from duelbench.envs.text.tasks.grammar import prompts
+from duelbench.envs.text.tasks.task import FEATURE_BOUND, Task
 from duelbench.oracles import make_oracle
 from duelbench.policies.causal_lm import CausalLMPolicy
 from duelbench.streams import Streams

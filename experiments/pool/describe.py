@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from duelbench.envs.tasks.task import load_task
+from duelbench.envs.text.tasks.load import load_task
 
 RIDGE = 100.0  # penalty of the linear model; fixed, not chosen on the judged prompts
 

@@ -23,16 +23,16 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 import duelbench
-from duelbench.envs.tasks.grammar import prompts
+from duelbench.envs.text.tasks.grammar import prompts
 from duelbench.experiments.reader.tricks import TRICKS
-from duelbench.oracles.reader import Reader
-from duelbench.oracles.reading import read, understand
-from duelbench.oracles.taste import FEATURES, MEANS, SDS, TASTES
+from duelbench.oracles.reader.reader import Reader
+from duelbench.oracles.reader.reading import read, understand
+from duelbench.oracles.reader.taste import FEATURES, MEANS, SDS, TASTES
 from duelbench.policies.causal_lm import CausalLMPolicy
 
 SPREAD = 1.2  # sd of u among responses to one prompt that the scales are set to
 DRAWS = (1, 2, 4, 8, 16, 32, 64)
-EMBEDDED = Path(duelbench.__file__).parent / "models" / "tiny"
+EMBEDDED = Path(duelbench.__file__).parent / "assets" / "models" / "tiny"
 Answers = dict[str, list[str]]
 
 

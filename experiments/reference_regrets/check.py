@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from duelbench.execute import execute
 from duelbench.experiments.reference_regrets.references import PROBLEMS, REFERENCES, Reference
-from duelbench.spec import RunSpec
+from duelbench.records.spec import RunSpec
+from duelbench.runs.execute import execute
 
 
 @dataclass(frozen=True)

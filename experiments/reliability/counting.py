@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from duelbench.oracles.reader import Reader
+from duelbench.oracles.reader.reader import Reader
 
 
 class CountingReader:

@@ -23,13 +23,13 @@ import tyro
 from rich.console import Console
 from rich.progress import track
 
-from duelbench.engines import make_engine
-from duelbench.envs.tasks.task import load_task
-from duelbench.execute import execute
-from duelbench.journal import Answer, Journal
-from duelbench.run_folder import RunFolder
-from duelbench.spec import RunSpec
-from duelbench.sweep import AgentSetting, EnvSetting, Sweep, load_sweep
+from duelbench.envs.text.tasks.load import load_task
+from duelbench.records.journal import Answer, Journal
+from duelbench.records.spec import RunSpec
+from duelbench.runs.engines import make_engine
+from duelbench.runs.execute import execute
+from duelbench.runs.writer import RunFolder
+from duelbench.study.sweep import AgentSetting, EnvSetting, Sweep, load_sweep
 
 _FILE = "from duelbench.experiments.reliability.kill import small_sweep\n\nsweep = small_sweep({ledger!r}, {seeds})\n"
 _ORACLE = "duelbench.experiments.reliability.counting:CountingReader"
@@ -80,7 +80,7 @@ class Trial:
     def start(self) -> None:
         """Give the command, unless the sweep still goes."""
         if self.process is None or self.process.poll() is not None:
-            command = [sys.executable, "-c", "from duelbench.cli import main; main()", "sweep", str(self.file)]
+            command = [sys.executable, "-c", "from duelbench.cli.main import main; main()", "sweep", str(self.file)]
             command += ["--out", str(self.out), "--workers", str(self.options.workers)]
             self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
 

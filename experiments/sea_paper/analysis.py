@@ -18,11 +18,11 @@ import tyro
 from duelbench.experiments.records import Records, add_records
 from duelbench.experiments.sea_paper.figures import draw_parts
 from duelbench.experiments.sea_paper.sweep import AGENTS, METRICS, OPTIMIZERS, RULES, SCALES, VARIANTS, Part, run_ids
-from duelbench.files import write_atomic
-from duelbench.record import load_runs
-from duelbench.report.findings import multiplier_text, signed
-from duelbench.statistics.curves import multipliers
-from duelbench.statistics.estimates import mean_interval, paired_differences, standard_error
+from duelbench.records.files import write_atomic
+from duelbench.records.record import load_runs
+from duelbench.results.report.findings import multiplier_text, signed
+from duelbench.results.statistics.curves import multipliers
+from duelbench.results.statistics.estimates import mean_interval, paired_differences, standard_error
 
 HERE = Path(__file__).parent
 _FEWEST_PAIRS = 3  # with two, an interval says nothing but that

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 
 from duelbench.experiments.records import Ids, Records
 from duelbench.experiments.sea_paper.sweep import AGENTS, OPTIMIZERS, RULES, SCALES, VARIANTS, Part, run_ids
-from duelbench.report.drawing import FAINT, MUTED, Style, caption, legend, save_png, styles
-from duelbench.statistics.curves import curve_band
-from duelbench.statistics.estimates import BAND_MIN_RUNS
+from duelbench.results.report.drawing import FAINT, MUTED, Style, caption, legend, save_png, styles
+from duelbench.results.statistics.curves import curve_band
+from duelbench.results.statistics.estimates import BAND_MIN_RUNS
 
 _BANDS = f"Means; bands: 95 % whole-run bootstrap, from {BAND_MIN_RUNS} seeds. Dotted: the level at the start."
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from duelbench.experiments.records import MOST_SEEDS
-from duelbench.spec import RunSpec
+from duelbench.records.spec import RunSpec
 
 AGENTS = ("offline", "online", "apl", "xpo", "sea")
 OPTIMIZERS = {"dpo": "DPO", "ipo": "IPO", "slic": "SLiC"}

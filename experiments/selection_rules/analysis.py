@@ -26,9 +26,9 @@ from duelbench.experiments.selection_rules.calibration import COMPARED, SCORES
 from duelbench.experiments.selection_rules.data import data_scores
 from duelbench.experiments.selection_rules.figures import draw_all
 from duelbench.experiments.selection_rules.sweep import BASE, PLACES, PROMPTS, RULES, Part, part_specs, run_ids
-from duelbench.files import write_atomic
-from duelbench.record import Run, load_runs
-from duelbench.statistics.estimates import bootstrap_indices, mean_interval, paired_differences, percentiles
+from duelbench.records.files import write_atomic
+from duelbench.records.record import Run, load_runs
+from duelbench.results.statistics.estimates import bootstrap_indices, mean_interval, paired_differences, percentiles
 
 HERE = Path(__file__).parent
 METRICS = (

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from scipy.stats import spearmanr
 
-from duelbench.assemble import assemble
 from duelbench.experiments.selection_rules.data import HeldOut, collected, held_out_duels, log_loss
 from duelbench.experiments.selection_rules.sweep import BASE, specs_of
 from duelbench.posteriors.dropout import DropoutConfig
@@ -24,7 +23,8 @@ from duelbench.posteriors.gibbs import GibbsConfig
 from duelbench.posteriors.laplace import LaplaceConfig
 from duelbench.posteriors.prior_ensemble import PriorEnsembleConfig
 from duelbench.posteriors.registry import find_posterior
-from duelbench.report.drawing import save_csv
+from duelbench.results.report.drawing import save_csv
+from duelbench.runs.assemble import assemble
 
 Floats = NDArray[np.float64]
 HERE = Path(__file__).parent

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, xlogy
 
-from duelbench.assemble import Parts, assemble
-from duelbench.journal import Journal
 from duelbench.posteriors.ensemble import EnsembleConfig, EnsemblePosterior
 from duelbench.posteriors.laplace import LaplaceConfig, LaplacePosterior
 from duelbench.protocols import Posterior
-from duelbench.spec import RunSpec
+from duelbench.records.journal import Journal
+from duelbench.records.spec import RunSpec
+from duelbench.runs.assemble import Parts, assemble
 from duelbench.types import Verdict
 
 Features = NDArray[np.float32]

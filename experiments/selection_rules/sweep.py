@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
 
-from duelbench.agents.selection import SELECTION_AGENTS
+from duelbench.acquisition.prompts import SCORES
+from duelbench.agents.alignment.sea_rules import SELECTION_AGENTS
 from duelbench.experiments.records import MOST_SEEDS
-from duelbench.prompt_selection import SCORES
-from duelbench.spec import RunSpec
+from duelbench.records.spec import RunSpec
 
 BASE = "random_pair"
 

@@ -113,8 +113,8 @@ def own(options: argparse.Namespace, dtype: str) -> Draw:
     """Our own decoder."""
     from transformers import AutoModelForCausalLM
 
-    from duelbench.policies.llama import LlamaNetwork
-    from duelbench.policies.sampler import OwnSampler
+    from duelbench.policies.networks.llama import LlamaNetwork
+    from duelbench.policies.samplers.own import OwnSampler
 
     model = AutoModelForCausalLM.from_pretrained(options.model, dtype=torch.float32).eval()
     network = LlamaNetwork(model, getattr(torch, dtype))
@@ -146,8 +146,8 @@ def raw(options: argparse.Namespace, dtype: str, mode: str) -> Draw:
 
 
 def _vllm_sampler(options: argparse.Namespace, dtype: str, mode: str) -> Any:
-    from duelbench.policies.vllm_sampler import VLLMSampler
-    from duelbench.policies.vllm_weights import FullWeights
+    from duelbench.policies.samplers.vllm import VLLMSampler
+    from duelbench.policies.samplers.vllm_weights import FullWeights
 
     return VLLMSampler(
         options.model,

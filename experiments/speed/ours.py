@@ -19,11 +19,11 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import numpy as np
 import torch
 
-from duelbench.agents.base import LearningAgent, Setup
-from duelbench.agents.online import Online
-from duelbench.agents.sea import SEA, SEAConfig
+from duelbench.agents.alignment.base import LearningAgent, Setup
+from duelbench.agents.alignment.online import Online
+from duelbench.agents.alignment.sea import SEA, SEAConfig
 from duelbench.experiments.speed import work
-from duelbench.learner import LearnerConfig, PreferenceLearner
+from duelbench.learning.learner import LearnerConfig, PreferenceLearner
 from duelbench.policies.causal_lm import CausalLMPolicy
 
 #: No token has this number, so that none ends a response.

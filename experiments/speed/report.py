@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import tyro
 
-from duelbench.plan import Plan, Planned
-from duelbench.record import CALIBRATION_FILE, SCHEMA_VERSION, load_runs
-from duelbench.report.page import write_report
-from duelbench.spec import RunSpec
+from duelbench.records.plan import Plan, Planned
+from duelbench.records.record import CALIBRATION_FILE, SCHEMA_VERSION, load_runs
+from duelbench.records.spec import RunSpec
+from duelbench.results.report.page import write_report
 
 LABELS, EVALUATIONS = 2048, 9
 AGENTS = ("uniform", "offline", "online", "apl", "xpo", "sea", "sea-ee", "mine:Bold", "mine:Shy", "mine:Wild")
@@ -52,7 +52,7 @@ def planned(options: Options) -> list[RunSpec]:
 
 
 def write_record(folder: Path, spec: RunSpec) -> None:
-    """A finished run as ``duelbench.run_folder.RunFolder`` writes it, without playing it or waiting for the disk."""
+    """A finished run as ``duelbench.runs.writer.RunFolder`` writes it, without playing it or waiting for the disk."""
     rng = np.random.default_rng(int(spec.run_id, 16))
     speed = AGENTS.index(spec.agent) / len(AGENTS) * (1.0 if spec.agent != "uniform" else 0.0)
     labels = np.linspace(0, spec.labels, EVALUATIONS).astype(int)

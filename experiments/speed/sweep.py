@@ -20,15 +20,16 @@ from typing import Any
 
 import tyro
 
-from duelbench import checkpoint, runner
-from duelbench.engines import make_engine
-from duelbench.execute import execute
-from duelbench.journal import Journal
-from duelbench.run_folder import RunFolder
-from duelbench.spec import RunSpec
-from duelbench.sweep import load_sweep
+from duelbench.records import checkpoint
+from duelbench.records.journal import Journal
+from duelbench.records.spec import RunSpec
+from duelbench.runs import policy_loop as runner
+from duelbench.runs.engines import make_engine
+from duelbench.runs.execute import execute
+from duelbench.runs.writer import RunFolder
+from duelbench.study.sweep import load_sweep
 
-_FILE = """from duelbench.sweep import Sweep
+_FILE = """from duelbench.study.sweep import Sweep
 
 sweep = Sweep("Many short runs", ["LLMDuelPool-v0"], ["uniform", "online"], seeds={seeds}, labels=128)
 """
@@ -64,7 +65,15 @@ def main() -> None:
 
 def _sweep(file: Path, out: Path, workers: int) -> float:
     """Wall seconds of the command, in a process of its own."""
-    command = [sys.executable, "-c", "from duelbench.cli import main; main()", "sweep", str(file), "--out", str(out)]
+    command = [
+        sys.executable,
+        "-c",
+        "from duelbench.cli.main import main; main()",
+        "sweep",
+        str(file),
+        "--out",
+        str(out),
+    ]
     started = time.perf_counter()
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     subprocess.run([*command, "--workers", str(workers)], check=True, env=environment, stderr=subprocess.DEVNULL)

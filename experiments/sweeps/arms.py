@@ -1,6 +1,6 @@
 """Classic and contextual dueling bandits, many seeds in lock-step: a few minutes on two cores."""
 
-from duelbench.sweep import EnvSetting, Sweep
+from duelbench.study.sweep import EnvSetting, Sweep
 
 sweep = Sweep(
     title="Dueling bandits on known arms",

@@ -1,6 +1,6 @@
 """A sweep to begin with: a minute on two cores."""
 
-from duelbench.sweep import Sweep
+from duelbench.study.sweep import Sweep
 
 sweep = Sweep(
     title="Active against passive, on stored responses",

@@ -1,7 +1,7 @@
 """All agents of the demo on stored responses, judged by three tastes: a quarter of an hour on one core."""
 
-from duelbench.defaults import DEMO_AGENTS
-from duelbench.sweep import EnvSetting, Sweep
+from duelbench.study.settings import DEMO_AGENTS
+from duelbench.study.sweep import EnvSetting, Sweep
 
 sweep = Sweep(
     title="Seven agents, three tastes",

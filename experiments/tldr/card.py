@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from duelbench.spec import RunSpec
+from duelbench.records.spec import RunSpec
 
 DATA = "hub:trl-lib/tldr"
 COLUMNS: dict[str, Any] = {

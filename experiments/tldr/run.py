@@ -18,11 +18,11 @@ from typing import Annotated, Literal
 import tyro
 from rich.console import Console
 
-from duelbench.execute import execute, say_failures
 from duelbench.experiments.tldr.card import OPTIONS, Setting, run_spec
-from duelbench.record import load_runs
-from duelbench.report.page import write_report
-from duelbench.spec import RunSpec
+from duelbench.records.record import load_runs
+from duelbench.records.spec import RunSpec
+from duelbench.results.report.page import write_report
+from duelbench.runs.execute import execute, say_failures
 
 
 @dataclass

@@ -28,8 +28,8 @@ import numpy as np
 import duelbench  # noqa: F401 - registers the environments
 from duelbench.agents.registry import ARM_AGENTS
 from duelbench.experiments.reference_regrets.references import HYPERCUBE
-from duelbench.lockstep import run_lockstep
-from duelbench.spec import RunSpec
+from duelbench.records.spec import RunSpec
+from duelbench.runs.arms_loop import run_lockstep
 
 DUELPY = {"rucb": "rucb", "double_ts": "double_thompson_sampling", "rmed1": "rmed1"}
 CONTEXTUAL = [name for name, (target, _) in ARM_AGENTS.items() if ".contextual." in target]

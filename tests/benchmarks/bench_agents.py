@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from duelbench.defaults import DEMO_AGENTS, ENV_DEFAULTS
-from duelbench.runner import run
-from duelbench.spec import RunSpec
+from duelbench.records.spec import RunSpec
+from duelbench.runs.policy_loop import run
+from duelbench.study.settings import DEMO_AGENTS, ENV_DEFAULTS
 
 LABELS = {"LLMDuelPool-v0": 512, "LLMDuel-v0": 128}
 

@@ -17,14 +17,14 @@ import torch
 
 import duelbench
 from duelbench.acquisition import bai_thompson
-from duelbench.envs.tasks.grammar import prompts
-from duelbench.learner import LearnerConfig, PreferenceLearner
+from duelbench.envs.text.tasks.grammar import prompts
+from duelbench.learning.learner import LearnerConfig, PreferenceLearner
 from duelbench.policies.causal_lm import CausalLMPolicy
 from duelbench.posteriors.ensemble import EnsemblePosterior
 from duelbench.types import Responses
 from tests.benchmarks.plain_loop import PlainLoop
 
-MODEL = str(Path(duelbench.__file__).with_name("models") / "tiny")
+MODEL = str(Path(duelbench.__file__).with_name("assets") / "models" / "tiny")
 BATCH, CANDIDATES, ROUNDS = 32, 16, 5
 
 Round = Callable[[Sequence[str]], Any]

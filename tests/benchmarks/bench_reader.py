@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from duelbench.envs.tasks import load_task
-from duelbench.oracles.reader import Reader
+from duelbench.envs.text.tasks import load_task
+from duelbench.oracles.reader.reader import Reader
 
 TEXTS = 4_096
 

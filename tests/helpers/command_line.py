@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from duelbench.cli import main
+from duelbench.cli.main import main
 
 
 def call(*argv: str) -> int:

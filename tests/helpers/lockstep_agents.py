@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from duelbench.agents.lockstep import ArmAgent, ArmSetup, Duels, Floats, Ids
+from duelbench.agents.arms.base import ArmAgent, ArmSetup, Duels, Floats, Ids
 from duelbench.types import Observation
 
 

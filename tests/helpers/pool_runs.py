@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from duelbench.agents.alignment.sea_rules import SELECTION_AGENTS
 from duelbench.agents.registry import (
     AGENTS,
 )
-from duelbench.agents.selection import SELECTION_AGENTS
-from duelbench.assemble import Parts
-from duelbench.spec import RunSpec
+from duelbench.records.spec import RunSpec
+from duelbench.runs.assemble import Parts
 from duelbench.types import Pair
 
 POOL = "LLMDuelPool-v0"

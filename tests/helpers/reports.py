@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from duelbench.record import Run, SeedRows
-from duelbench.suite import TASKS
+from duelbench.records.record import Run, SeedRows
+from duelbench.study.suite import TASKS
 
 ARMS = np.array([0.0, 10.0, 100.0])
 VOID = {"meta", "img", "br", "link", "hr", "input"}

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from reports import pool_run, suite_run
 
-from duelbench.report.page import write_report
+from duelbench.results.report.page import write_report
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PHONE = 390  # CSS pixels

@@ -9,12 +9,12 @@ from command_line import call, last_json
 
 from duelbench import ENV_IDS
 from duelbench.agents.registry import AGENTS
-from duelbench.commands.run import RunCommand, run_specs
-from duelbench.execute import execute
+from duelbench.cli.run import RunCommand, run_specs
 from duelbench.oracles import ORACLES
-from duelbench.record import load_runs
-from duelbench.runner import run
-from duelbench.spec import RunSpec
+from duelbench.records.record import load_runs
+from duelbench.records.spec import RunSpec
+from duelbench.runs.execute import execute
+from duelbench.runs.policy_loop import run
 
 FAST = ["--set", "sea.candidates=6", "--set", "sea.ensemble.members=3", "--set", "sea.ensemble.hidden=8"]
 
@@ -101,7 +101,7 @@ def test_bad_usage_is_one_clear_line_and_exit_code_two(
 
 GAP = """
 from dataclasses import dataclass
-from duelbench.agents.online import Online
+from duelbench.agents.alignment.online import Online
 @dataclass(frozen=True)
 class Options:
     candidates: int = 2

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from duelbench.agents.alignment.sea import SEA
 from duelbench.agents.registry import UnknownAgentError
-from duelbench.agents.sea import SEA
 from duelbench.protocols import Agent
-from duelbench.record import load_runs
-from duelbench.runner import run
-from duelbench.spec import RunSpec
+from duelbench.records.record import load_runs
+from duelbench.records.spec import RunSpec
+from duelbench.runs.policy_loop import run
 
 POOL = "LLMDuelPool-v0"
 SCOUT = f"{Path(__file__).with_name('my_agent.py')}:Scout"

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from duelbench.engines.outcome import play_one
-from duelbench.failures import explain
-from duelbench.files import write_atomic
-from duelbench.journal import RESERVE_BYTES
-from duelbench.record import SCHEMA_VERSION, load_runs
-from duelbench.runner import run
-from duelbench.spec import RunSpec
+from duelbench.errors import explain
+from duelbench.records.files import write_atomic
+from duelbench.records.journal import RESERVE_BYTES
+from duelbench.records.record import SCHEMA_VERSION, load_runs
+from duelbench.records.spec import RunSpec
+from duelbench.runs.engines.outcome import play_one
+from duelbench.runs.policy_loop import run
 
 
 def spec_of(task_file: str, oracles: str, log: Path | None = None, seed: int = 0) -> RunSpec:
@@ -49,7 +49,7 @@ def test_on_a_full_disk_no_label_is_bought_and_later_the_run_goes_on(
         return usage._replace(free=RESERVE_BYTES - 1 if calls > 6 else usage.free)
 
     with monkeypatch.context() as patch:
-        patch.setattr("duelbench.journal.shutil.disk_usage", filling)
+        patch.setattr("duelbench.records.journal.shutil.disk_usage", filling)
         outcome = play_one(spec, tmp_path / "full", "", tell)
     assert outcome.error is not None and outcome.error.startswith("The run could not write its records")
     assert "no more labels are bought" in outcome.error and "\n" not in outcome.error
@@ -60,8 +60,8 @@ def test_on_a_full_disk_no_label_is_bought_and_later_the_run_goes_on(
 LIMITED = """
 import json, resource, signal, sys
 from pathlib import Path
-from duelbench.engines.outcome import play_one
-from duelbench.spec import RunSpec
+from duelbench.runs.engines.outcome import play_one
+from duelbench.records.spec import RunSpec
 spec, out, limit = RunSpec.from_json(json.loads(sys.argv[1])), Path(sys.argv[2]), int(sys.argv[3])
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write beyond the limit is then an error
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from duelbench.cli import parse
-from duelbench.commands.run import run_specs
-from duelbench.lockstep import run_lockstep
-from duelbench.record import load_runs
-from duelbench.runner import run
-from duelbench.spec import RunSpec
-from duelbench.sweep import load_sweep
+from duelbench.cli.main import parse
+from duelbench.cli.run import run_specs
+from duelbench.records.record import load_runs
+from duelbench.records.spec import RunSpec
+from duelbench.runs.arms_loop import run_lockstep
+from duelbench.runs.policy_loop import run
+from duelbench.study.sweep import load_sweep
 
 README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.S)

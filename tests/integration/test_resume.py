@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from duelbench.journal import Answer, Journal
-from duelbench.run_folder import RunBusyError, RunFolder
-from duelbench.runner import run
-from duelbench.spec import RunSpec
+from duelbench.records.journal import Answer, Journal
+from duelbench.records.spec import RunSpec
+from duelbench.runs.policy_loop import run
+from duelbench.runs.writer import RunBusyError, RunFolder
 from duelbench.types import Verdict
 
 KILLS, LABELS, BATCH = 10, 150, 8
@@ -23,7 +23,7 @@ SCOUT = f"{Path(__file__).with_name('my_agent.py')}:Scout"
 
 _forkserver = get_context("forkserver")  # imports torch once, not once a kill
 _forkserver.set_forkserver_preload(
-    ["torch._dynamo", "duelbench.runner", "duelbench.agents.sea", "duelbench.envs.pool_duel"]
+    ["torch._dynamo", "duelbench.runs.policy_loop", "duelbench.agents.alignment.sea", "duelbench.envs.text.pool_duel"]
 )
 
 
@@ -119,7 +119,7 @@ def test_a_run_that_does_not_repeat_itself_is_stopped(task_file: str, oracles: s
 def test_two_processes_never_play_one_run(
     task_file: str, oracles: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("duelbench.run_folder.PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("duelbench.runs.writer.PATIENCE_SECONDS", 0.0)
     log = tmp_path / "log.jsonl"
     spec = spec_of("online", task_file, oracles, log)
     folder = tmp_path / "runs" / spec.folder_name
@@ -150,7 +150,7 @@ def wait_until_held(folder: Path) -> None:
 def test_a_run_plays_where_files_cannot_be_locked(
     task_file: str, oracles: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("duelbench.run_folder.fcntl", None)  # as on Windows
+    monkeypatch.setattr("duelbench.runs.writer.fcntl", None)  # as on Windows
     spec = spec_of("uniform", task_file, oracles, tmp_path / "log.jsonl")
     assert (run(spec, tmp_path) / "DONE").exists()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from command_line import call
 
-from duelbench.suite import TASKS, select
+from duelbench.study.suite import TASKS, select
 
 
 def test_the_smoke_subset_is_played_scored_and_drawn_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

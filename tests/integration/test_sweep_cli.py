@@ -12,17 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from duelbench.cli import main
-from duelbench.engines import make_engine
-from duelbench.execute import execute
-from duelbench.journal import Answer, Journal
-from duelbench.record import load_runs
-from duelbench.run_folder import RunFolder
-from duelbench.spec import RunSpec
-from duelbench.sweep import load_sweep
+from duelbench.cli.main import main
+from duelbench.records.journal import Answer, Journal
+from duelbench.records.record import load_runs
+from duelbench.records.spec import RunSpec
+from duelbench.runs.engines import make_engine
+from duelbench.runs.execute import execute
+from duelbench.runs.writer import RunFolder
+from duelbench.study.sweep import load_sweep
 
 TEN_LINES = """
-from duelbench.sweep import AgentSetting, EnvSetting, Sweep
+from duelbench.study.sweep import AgentSetting, EnvSetting, Sweep
 
 sweep = Sweep(
     title="Small and quick",

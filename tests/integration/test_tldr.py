@@ -19,12 +19,12 @@ from transformers import (
 )
 
 from duelbench.agents import registry
-from duelbench.envs.tasks import load_task
+from duelbench.envs.text.tasks import load_task
 from duelbench.experiments.tldr.card import OPTIONS, SCALES, Setting, run_spec
 from duelbench.experiments.tldr.run import main
-from duelbench.learner import LearnerConfig
+from duelbench.learning.learner import LearnerConfig
 from duelbench.policies.causal_lm import CausalLMPolicy
-from duelbench.record import load_runs
+from duelbench.records.record import load_runs
 
 POST = "SUBREDDIT: r/foxes\n\nTITLE: Fox {}\n\nPOST: A fox came in the rain and took hat {}.\n\nTL;DR:"
 CHAT = (

@@ -12,9 +12,9 @@ from command_line import call, last_json
 
 pytest.importorskip("optuna")
 
-from duelbench.cli import parse
-from duelbench.commands.run import run_specs
-from duelbench.record import load_runs
+from duelbench.cli.main import parse
+from duelbench.cli.run import run_specs
+from duelbench.records.record import load_runs
 
 RATE = "learner.learning_rate=log:1e-3:1e-1"
 

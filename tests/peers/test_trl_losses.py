@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from duelbench.losses import dpo, ipo, slic
+from duelbench.learning.pair_losses import dpo, ipo, slic
 
 os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
 pytestmark = pytest.mark.filterwarnings("ignore")  # of a package whose warnings are not ours

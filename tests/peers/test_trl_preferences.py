@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from duelbench.exports.preferences import Preferences, collect, write
 from duelbench.policies.tokens import Tokens
-from duelbench.record import load_runs
-from duelbench.runner import run
-from duelbench.spec import RunSpec
+from duelbench.records.record import load_runs
+from duelbench.records.spec import RunSpec
+from duelbench.results.exports.preferences import Preferences, collect, write
+from duelbench.runs.policy_loop import run
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of a package whose warnings are not ours
 pytest.importorskip("trl", minversion="1.16")
 
-MINI = str(resources.files("duelbench") / "models" / "mini")
+MINI = str(resources.files("duelbench.assets") / "models" / "mini")
 PAIRS = 4
 
 

@@ -15,15 +15,15 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # Ray's own warnings and its 
 
 import torch  # noqa: E402
 
-from duelbench.engines.ray_actors import place, run_on_ray  # noqa: E402
-from duelbench.journal import Journal  # noqa: E402
-from duelbench.model_source import ModelUnavailableError, resolve_model  # noqa: E402
+from duelbench.assets.model_source import ModelUnavailableError, resolve_model  # noqa: E402
 from duelbench.oracles import make_oracle  # noqa: E402
 from duelbench.oracles.checks import OracleError  # noqa: E402
 from duelbench.policies.causal_lm import CausalLMPolicy  # noqa: E402
 from duelbench.protocols import Oracle, UtilityOracle  # noqa: E402
-from duelbench.runner import run  # noqa: E402
-from duelbench.spec import RunSpec  # noqa: E402
+from duelbench.records.journal import Journal  # noqa: E402
+from duelbench.records.spec import RunSpec  # noqa: E402
+from duelbench.runs.engines.ray_actors import place, run_on_ray  # noqa: E402
+from duelbench.runs.policy_loop import run  # noqa: E402
 
 PROMPTS = {"prompt": ["Write a story about a fox.", "Describe a small lantern."]}
 
@@ -126,7 +126,7 @@ def test_errors_come_out_as_what_they_were(tmp_path: Path, monkeypatch: pytest.M
     missing.policy["model"] = str(tmp_path / "nothing")
     with pytest.raises(ModelUnavailableError, match="there is no folder"):
         run_on_ray(missing, tmp_path)
-    monkeypatch.setattr("duelbench.engines.ray_actors._SECONDS_TO_PLACE", 0.5)
+    monkeypatch.setattr("duelbench.runs.engines.ray_actors._SECONDS_TO_PLACE", 0.5)
     with pytest.raises(RuntimeError, match=r"no room within 0.5 s for generator {'GPU': 1}"):
         place(generator={"GPU": 1})
     for _ in range(100):  # given back soon after

@@ -15,12 +15,12 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # Ray's own warnings and its 
 
 from ray.cluster_utils import Cluster  # noqa: E402
 
-from duelbench.engines import make_engine  # noqa: E402
-from duelbench.execute import execute  # noqa: E402
-from duelbench.journal import Journal  # noqa: E402
-from duelbench.run_folder import RunFolder  # noqa: E402
-from duelbench.spec import RunSpec  # noqa: E402
-from duelbench.sweep import AgentSetting, Sweep  # noqa: E402
+from duelbench.records.journal import Journal  # noqa: E402
+from duelbench.records.spec import RunSpec  # noqa: E402
+from duelbench.runs.engines import make_engine  # noqa: E402
+from duelbench.runs.execute import execute  # noqa: E402
+from duelbench.runs.writer import RunFolder  # noqa: E402
+from duelbench.study.sweep import AgentSetting, Sweep  # noqa: E402
 
 LABELS = 192
 SWEEP = Sweep(

@@ -19,7 +19,7 @@ def one_torch_thread() -> None:
 @pytest.fixture(scope="session")
 def tiny() -> Path:
     """The embedded model: Llama, tied embeddings."""
-    return Path(duelbench.__file__).parent / "models" / "tiny"
+    return Path(duelbench.__file__).parent / "assets" / "models" / "tiny"
 
 
 @pytest.fixture(scope="session")

@@ -12,13 +12,13 @@ import torch
 from scipy.stats import chisquare
 from transformers import AutoModelForCausalLM
 
-from duelbench.model_source import ModelUnavailableError
-from duelbench.policies.llama import LlamaNetwork
-from duelbench.policies.network import TokenBatch
-from duelbench.policies.sampler import OwnSampler, Sampler
-from duelbench.policies.sampling import Drawn
-from duelbench.policies.vllm_sampler import VLLMSampler
-from duelbench.policies.vllm_weights import Adapter, FullWeights
+from duelbench.assets.model_source import ModelUnavailableError
+from duelbench.policies.networks.llama import LlamaNetwork
+from duelbench.policies.networks.network import TokenBatch
+from duelbench.policies.samplers.drawing import Drawn
+from duelbench.policies.samplers.own import OwnSampler, Sampler
+from duelbench.policies.samplers.vllm import VLLMSampler
+from duelbench.policies.samplers.vllm_weights import Adapter, FullWeights
 
 pytest.importorskip("vllm")
 # vLLM looks at every attribute of the modules it patches, deprecated ones too.

@@ -1,0 +1,1 @@
+"""Agents that align a policy, one file each."""

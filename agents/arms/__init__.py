@@ -1,0 +1,1 @@
+"""Agents that play arms, many seeds in lock-step."""

@@ -1,0 +1,94 @@
+"""How strongly duels say that one arm loses to another: all that confidence bounds and divergences need to know.
+
+A bound √(α ln t / N) leaves it open whether arm i beats arm j, U[i, j] ≥ ½, exactly if (½ − P̂[i, j])² N ≤ α ln t or
+P̂[i, j] ≥ ½. The left side changes only for the pair that has just been played, the right side is one number: no round
+has to compute K² bounds. The same holds for the likelihood ratio N kl(P̂[i, j], ½).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import xlogy
+
+from duelbench.agents.arms.base import ArmSetup, Floats, Ids
+from duelbench.agents.arms.matrix.base import MatrixAgent
+
+
+@dataclass(frozen=True)
+class ConfidenceConfig:
+    """Hyper-parameters of every agent whose only one is its confidence width.
+
+    Attributes:
+        alpha: confidence width, of √(α ln t / N); the theory of RUCB and CCB needs α > ½.
+    """
+
+    alpha: float = 0.51
+
+
+def squared_gap(wins: Floats, losses: Floats) -> Floats:
+    """(P̂ − ½)² N."""
+    lead, played = wins - losses, wins + losses
+    return lead * lead / (4.0 * played)
+
+
+def divergence(wins: Floats, losses: Floats) -> Floats:
+    """N kl(P̂, ½), with kl the Kullback–Leibler divergence of Bernoulli distributions."""
+    half = 0.5 * (wins + losses)
+    ratio: Floats = xlogy(wins, wins / half) + xlogy(losses, losses / half)
+    return ratio
+
+
+class EvidenceAgent(MatrixAgent):
+    """Keeps the evidence of all pairs up to date. Subclasses say what it is.
+
+    Attributes:
+        measure: evidence by wins and losses, a symmetric function, 0 if they are equal.
+        evidence: e[j, s, i], how strongly row s holds that arm i loses to arm j; 0 unless it is behind, (K, S, K). The
+            opponents come first since NumPy sums and compares fastest along a first axis.
+    """
+
+    measure: Callable[[Floats, Floats], Floats] = staticmethod(squared_gap)
+
+    def __init__(self, setup: ArmSetup, config: Any = None) -> None:
+        super().__init__(setup, config)
+        self.evidence = np.zeros((setup.arms, setup.rows, setup.arms))
+
+    def recount(self, rows: Ids, firsts: Ids, seconds: Ids, forth: Ids, back: Ids) -> None:
+        """Weigh the pairs just played."""
+        arms, size = self.setup.arms, self.setup.rows
+        wins = self.wins.reshape(-1)
+        won, lost = wins[forth], wins[back]
+        weight = self.measure(won, lost)
+        flat = self.evidence.reshape(-1)
+        flat[(seconds * size + rows) * arms + firsts] = weight * (won < lost)
+        flat[(firsts * size + rows) * arms + seconds] = weight * (lost < won)
+
+    def level(self, alpha: float) -> float:
+        """α ln t in round t = 1, 2, …: U[i, j] ≥ ½ if and only if the squared gap is not above it."""
+        return alpha * math.log(self.t + 1)
+
+    def versus(self, arms: Ids) -> tuple[Floats, Floats]:
+        """Wins of one arm of each row over the others, and its duels with them, (S, K) and (S, K)."""
+        place = self.every_row * self.setup.arms + arms
+        shape = (-1, self.setup.arms)
+        return self.wins.reshape(shape).take(place, 0), self.played.reshape(shape).take(place, 0)
+
+    def upper_against(self, arms: Ids, level: float) -> Floats:
+        """U[j, i] = P̂[j, i] + √(level / N[j, i]) of all arms j against one arm i of each row, (S, K).
+
+        It is 1 for pairs never played and ½ for the arm itself.
+        """
+        lost, played = self.versus(arms)
+        unseen = played == 0.0
+        played[unseen] = 1.0
+        upper = level / played
+        np.sqrt(upper, out=upper)
+        upper += (played - lost) / played
+        upper[unseen] = 1.0
+        upper.reshape(-1)[self.every_row * self.setup.arms + arms] = 0.5
+        return upper

@@ -1,0 +1,1 @@
+"""Packaged models, and fetching those that are not packaged."""

@@ -1,0 +1,63 @@
+"""``duelbench report``, and how every command that plays runs ends: with their report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import tyro
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from duelbench.records.record import Run
+
+
+@dataclass
+class ReportCommand:
+    """Write the report of an output folder again: report.html with its pictures, or tables as text."""
+
+    folder: tyro.conf.Positional[Path]
+    """Folder that `duelbench run` wrote."""
+    format: Literal["html", "md", "csv", "latex"] = "html"
+    """html: the page, in the folder. The others go to standard output: md and latex are tables to paste, csv has one
+    line for each task, agent, metric and number of labels."""
+    json: bool = False
+    """Print the summary as one JSON object."""
+
+
+def report(command: ReportCommand, line: str) -> int:
+    """Write it; returns the exit status.
+
+    Raises:
+        FileNotFoundError: the folder holds no runs.
+    """
+    from duelbench.records.record import load_runs
+    from duelbench.results.report.formats import FORMATS
+    from duelbench.results.report.study import Study
+
+    runs = load_runs(command.folder)
+    if command.format == "html":
+        write_report(command.folder, runs, as_json=command.json)
+    else:
+        print(FORMATS[command.format](Study.of(command.folder, runs)), end="")
+    return 0
+
+
+def write_report(out: Path, runs: list[Run], *, as_json: bool, ids: Collection[str] | None = None) -> None:
+    """Write the page of an output folder and say where it is.
+
+    Args:
+        out: the folder.
+        runs: all that is in it.
+        as_json: also print final metrics as one JSON object, the one thing that goes to standard output.
+        ids: of the runs that it tells of; None takes all.
+    """
+    from duelbench.results.report import page
+
+    Console(stderr=True).print(f"Report: {page.write_report(out, runs)}", markup=False, highlight=False, soft_wrap=True)
+    if as_json:
+        told = [run for run in runs if ids is None or run.folder_id in ids]
+        print(json.dumps({"out": str(out), **page.summary(told)}))

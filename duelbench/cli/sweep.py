@@ -1,0 +1,139 @@
+"""``duelbench sweep``: play what a sweep lacks, then its report."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import tyro
+from rich.console import Console
+
+from duelbench.cli.forecast import table
+from duelbench.cli.report import write_report
+from duelbench.records.plan import Plan, Planned
+from duelbench.runs.writer import RunFolder
+from duelbench.study.costs import Costs, forecast
+from duelbench.study.request import UsageError
+from duelbench.study.sweep import load_sweep
+from duelbench.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from duelbench.records.spec import RunSpec
+    from duelbench.runs.engines import Engine
+    from duelbench.runs.engines.outcome import Outcome
+
+console = Console(stderr=True)
+_TRACEBACKS = 3  # printed; the others are in the report
+
+
+@dataclass
+class SweepCommand:
+    """Play a sweep: environments × agents × optimizers × settings × seeds, as a Python file says.
+
+    The same command again continues what was interrupted and repeats nothing.
+    """
+
+    sweep: tyro.conf.Positional[str]
+    """A file.py that holds a `sweep`, or a name (`duelbench list sweeps`)."""
+    engine: Literal["inline", "process", "ray"] = "process"
+    """Where runs are played. Records do not depend on it."""
+    workers: int | None = None
+    """Runs at once. Default: one for each core."""
+    gpus: float = 0.0
+    """GPUs of a run, on Ray; fractions share one."""
+    only: tuple[str, ...] = ()
+    """Only runs with this tag: an environment, preset, model, agent or optimizer, a tag of the file's own, or `smoke`.
+    Repeat to demand several."""
+    dry_run: bool = False
+    """Only say what would be played, and what it would cost by what was measured before."""
+    retry_failed: bool = False
+    """Play failed runs again, from where they stopped."""
+    out: Path | None = None
+    """Output folder. Default: results/NAME."""
+    json: bool = False
+    """Print one JSON object with the final metrics as the last line of standard output."""
+
+
+def play_sweep(command: SweepCommand, line: str) -> int:
+    """Play what is missing, write the report where something changed, and return the exit status.
+
+    Raises:
+        UsageError: for an unknown sweep or tag, or a sweep that does not fit together.
+    """
+    from duelbench.records.record import load_runs
+
+    name, sweep = load_sweep(command.sweep)
+    plan = sweep.plan(name)
+    out = command.out or Path("results") / name
+    chosen = _tagged(plan, command.only)
+    runs = _Runs(chosen, out)
+    missing = runs.missing + (runs.failed if command.retry_failed else [])
+    if command.dry_run:
+        lines = forecast([run.spec for run in chosen], missing, Costs([run.spec for run in plan.runs], out))
+        Console().print(table(plan.title, lines, command.workers or os.cpu_count() or 1))
+        return 0
+    engine = _engine(command)
+    if plan != Plan.load(out):
+        plan.write(out)
+        changed = True
+    else:
+        changed = not (out / "report.html").exists()
+    outcomes = _play(missing, out, engine, command.workers, line)
+    failed = _Runs(chosen, out).failed
+    _say(chosen, outcomes, failed, retried=command.retry_failed)
+    if outcomes or changed:
+        write_report(out, load_runs(out), as_json=command.json)
+    return 1 if failed else 0
+
+
+class _Runs:
+    """Where the runs of a sweep stand."""
+
+    def __init__(self, planned: Sequence[Planned], out: Path) -> None:
+        folders = [RunFolder.at(out, run.spec) for run in planned]
+        self.finished = [folder.spec for folder in folders if folder.finished]
+        self.failed = [folder.spec for folder in folders if folder.failed]
+        ended = {spec.run_id for spec in (*self.finished, *self.failed)}
+        self.missing = [folder.spec for folder in folders if folder.spec.run_id not in ended]
+
+
+def _tagged(plan: Plan, tags: Sequence[str]) -> list[Planned]:
+    known = {tag for run in plan.runs for tag in run.tags}
+    for tag in tags:
+        if tag not in known:
+            raise UsageError(f"no run has the tag {tag!r}: expected one of {sorted(known)}{did_you_mean(tag, known)}")
+    chosen = [run for run in plan.runs if set(tags) <= set(run.tags)]
+    if not chosen:
+        raise UsageError(f"no run has all the tags {list(tags)}")
+    return chosen
+
+
+def _engine(command: SweepCommand) -> Engine:
+    from duelbench.runs.engines import make_engine
+
+    if command.gpus and command.engine != "ray":
+        raise UsageError("--gpus goes with --engine ray; elsewhere a run takes the GPU that it finds")
+    return make_engine(command.engine, **({"gpus": command.gpus} if command.engine == "ray" else {}))
+
+
+def _play(specs: Sequence[RunSpec], out: Path, engine: Engine, workers: int | None, line: str) -> list[Outcome]:
+    from duelbench.runs.execute import execute, fetch_models
+
+    if not specs:
+        return []
+    fetch_models(specs, console.print)
+    return execute(specs, out, workers=workers, command=line, console=console, engine=engine)
+
+
+def _say(chosen: Sequence[Planned], outcomes: Sequence[Outcome], failed: Sequence[RunSpec], *, retried: bool) -> None:
+    from duelbench.runs.execute import say_failures
+
+    say_failures([outcome for outcome in outcomes if outcome.error][:_TRACEBACKS], console)
+    text = f"{len(chosen) - len(failed)} of {len(chosen)} runs finished, {len(outcomes)} of them played now"
+    if failed:
+        again = "" if retried else "; --retry-failed plays them again"
+        text += f". {len(failed)} failed: tracebacks in the report{again}"
+    console.print(text, highlight=False)

@@ -1,0 +1,218 @@
+"""``duelbench tune``: hyper-parameters of one agent on one environment through Optuna."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from duelbench.cli.printing import table_printer
+from duelbench.cli.run import RunCommand, run_specs
+from duelbench.study.request import UsageError
+from duelbench.study.settings import ENV_DEFAULTS
+
+if TYPE_CHECKING:
+    from optuna.study import Study
+
+    from duelbench.records.spec import RunSpec
+    from duelbench.runs.engines.outcome import Outcome
+    from duelbench.study.tuning.space import Setting, Space
+    from duelbench.study.tuning.study import Objective, Tuning
+
+console = Console(stderr=True)
+
+_FREE = ("trials", "workers", "out", "json")  # what may change while a study goes on
+_NOT_RUN = ("seeds", "first_seed", "out", "workers", "json", "set")  # of the line that runs the best setting
+
+
+@dataclass
+class TuneCommand(RunCommand):
+    """Search the hyper-parameters of one agent with Optuna, on seeds that no reported number uses.
+
+    Names are those of `duelbench run --set`. The same command again goes on where it stopped; with more --trials it
+    goes further. Ends with the `duelbench run` line of the best setting.
+    """
+
+    agent: Annotated[tuple[str, ...], tyro.conf.arg(aliases=["-a"])] = ()
+    """The agent: a name, `package.module:Class` or `path/to/file.py:Class`."""
+    seeds: int | None = 3
+    """Tuning seeds of each trial."""
+    first_seed: int = 1000
+    """First tuning seed, at least 1000."""
+    search: tuple[str, ...] = ()
+    """A range as NAME=KIND:RANGE; repeat for several. `learner.learning_rate=log:1e-4:1e-1`,
+    `sea.ensemble.prior_scale=float:0:2`, `sea.candidates=int:4:32` (or `int:4:32:4` in steps of 4),
+    `sea.ensemble.members=logint:2:32`, `policy.hidden=choice:64,128,256`."""
+    trials: int = 20
+    """Settings to try, those of earlier calls included; a grid has its own number."""
+    sampler: Literal["tpe", "random", "cmaes", "gp", "grid", "llm"] = "tpe"
+    """Who proposes settings: Optuna's samplers, every setting of a grid, or a language model in turn with TPE."""
+    sampler_seed: int = 0
+    """Of the sampler."""
+    proposer: str = "smollm2-135m"
+    """Language model of `--sampler llm`: a name or folder as for --model, or `URL#MODEL` of an OpenAI-compatible
+    endpoint."""
+    metric: str | None = None
+    """What counts, e.g. `offline_win_rate` or `simple_regret`. Default: offline win rate, or cumulative regret where
+    arms are duelled."""
+    at_end: bool = False
+    """Score the end of the curve instead of its average height."""
+    pruner: Literal["none", "median"] = "none"
+    """Stop a trial between seeds where its mean is worse than the median of the others."""
+    json: bool = False
+    """Print the content of tuning.json as one line of standard output."""
+    out: Path | None = None
+    """Folder of the study and its runs. Default: results/tuning/ENV-AGENT."""
+
+
+def tune(command: TuneCommand, line: str) -> int:
+    """Search, print and write the result; returns the exit status: 1 if no trial could be scored.
+
+    Raises:
+        ValueError: the command line does not fit together.
+    """
+    try:
+        import optuna  # noqa: F401
+    except ImportError:
+        raise UsageError('tuning needs Optuna: pip install "duelbench[tune]"') from None
+    from duelbench.study.tuning import record
+
+    tuning = _tuning(command)
+    out = _folder(command)
+    study = tuning.go(out, _say_trial)
+    best = record.best_trial(study)
+    run_line = _run_line(command, best.params) if best else ""
+    budget = record.Budget.of(study, tuning.specs_of, out)
+    content = record.document(study, tuning.objective, budget, run_line, line)
+    record.write(out, content)
+    _show(content, out, table_printer(stderr=command.json))
+    if command.json:
+        print(json.dumps({"out": str(out), **content}))
+    return 0 if best else 1
+
+
+def _tuning(command: TuneCommand) -> Tuning:
+    """The study that a command asks for, checked as far as that goes without playing."""
+    from duelbench.study.tuning.llm import make_proposer
+    from duelbench.study.tuning.samplers import sampler_factory
+    from duelbench.study.tuning.space import grid, parse_space
+    from duelbench.study.tuning.study import FIRST_SEED, Tuning
+
+    if len(command.agent) != 1:
+        raise UsageError(f"tune one agent at a time with --agent NAME, got {list(command.agent)}")
+    if command.first_seed < FIRST_SEED:
+        raise UsageError(
+            f"tuning seeds begin at {FIRST_SEED}, so that no reported number uses them; got {command.first_seed}"
+        )
+    space = parse_space(command.search)
+    _check_edges(command, space)
+    specs = _specs_of(command, {})
+    if command.pruner != "none" and len(specs) == 1:
+        raise UsageError("pruning goes from seed to seed, but here all seeds are one run: leave --pruner out")
+    proposer = make_proposer(command.proposer, console.print) if command.sampler == "llm" else None
+    settings = {name: value for name, value in dataclasses.asdict(command).items() if name not in _FREE}
+    return Tuning(
+        space=space, specs_of=lambda setting: _specs_of(command, setting), play=lambda runs: _play(command, runs),
+        objective=_objective(command), sampler=sampler_factory(command.sampler, space, command.sampler_seed, proposer),
+        trials=len(grid(space)) if command.sampler == "grid" else command.trials,
+        settings=json.loads(json.dumps(settings)), pruning=command.pruner == "median",
+    )  # fmt: skip
+
+
+def _specs_of(command: TuneCommand, setting: Setting) -> list[RunSpec]:
+    from duelbench.study.tuning.space import as_options
+
+    return run_specs(dataclasses.replace(command, set=(*command.set, *as_options(setting))))
+
+
+def _check_edges(command: TuneCommand, space: Space) -> None:
+    """Let every end of every range pass for an option once, so that a wrong name or type is said at once."""
+    from duelbench.study.tuning.space import edges
+
+    usual = {name: edges(distribution)[0] for name, distribution in space.items()}
+    for name, distribution in space.items():
+        for value in edges(distribution):
+            _specs_of(command, usual | {name: value})
+
+
+def _objective(command: TuneCommand) -> Objective:
+    from duelbench.results.report.findings import REGRETS
+    from duelbench.study.tuning.study import Objective
+
+    if command.metric is not None:
+        return Objective((command.metric,), command.at_end)
+    usual = REGRETS if ENV_DEFAULTS[command.env].arms else ("offline_win_rate", "offline_win_probability")
+    return Objective(usual, command.at_end)
+
+
+def _folder(command: TuneCommand) -> Path:
+    if command.out is not None:
+        return command.out
+    return Path("results/tuning") / f"{command.env}-{command.agent[0].rpartition(':')[2]}".replace("/", "_")
+
+
+def _play(command: TuneCommand, specs: Sequence[RunSpec]) -> Sequence[Outcome]:
+    from duelbench.runs.execute import execute, say_failures
+
+    workers = min(len(specs), command.workers or os.cpu_count() or 1)
+    outcomes = execute(specs, _folder(command), workers=workers, console=console)
+    say_failures([outcome for outcome in outcomes if outcome.error][:1], console)  # the seeds of a trial fail alike
+    return outcomes
+
+
+def _run_line(command: TuneCommand, setting: Setting) -> str:
+    """The command that plays a setting on reporting seeds, everything else as in the study."""
+    from duelbench.study.tuning.space import as_options
+
+    words = ["duelbench", "run"]
+    for field in dataclasses.fields(RunCommand):
+        value = getattr(command, field.name)
+        if field.name not in _NOT_RUN and value != field.default:
+            for each in value if isinstance(value, tuple) else (value,):
+                words += [f"--{field.name.replace('_', '-')}", str(each)]
+    for option in (*command.set, *as_options(setting)):
+        words += ["--set", option]
+    return shlex.join(words)
+
+
+def _say_trial(study: Study) -> None:
+    """One line for the trial that just ended."""
+    from duelbench.study.tuning import record
+
+    trial = record.as_row(study.get_trials(deepcopy=False)[-1])
+    best = record.best_trial(study)
+    values = " ".join(f"{name}={record.value_text(value)}" for name, value in trial["setting"].items())
+    remark = record.remark(trial)
+    console.print(
+        f"trial {trial['number']}: {record.score_text(trial)}  {values}{f'  ({remark})' if remark else ''}"
+        + (f"  best: trial {best.number}, {best.value:.4g}" if best else ""),
+        markup=False, highlight=False, soft_wrap=True,
+    )  # fmt: skip
+
+
+def _show(content: dict[str, Any], out: Path, printer: Console) -> None:
+    """The trials as a table, and what follows from them."""
+    from duelbench.study.tuning import record
+
+    names = list(content["trials"][0]["setting"])
+    table = Table("trial", *names, "score", "", title=f"{content['objective']} ({content['direction']})", box=None)
+    for trial in content["trials"]:
+        values = [record.value_text(trial["setting"].get(name)) for name in names]
+        table.add_row(str(trial["number"]), *values, record.score_text(trial), record.remark(trial))
+    printer.print(table)
+    lines = [record.importances_text(content), record.budget_text(content["budget"])]
+    if content["proposals"]:
+        lines.append(record.proposals_text(content["proposals"]))
+    if content["best"]:
+        lines += [f"Best: trial {content['best']['number']}. On reporting seeds:", content["best"]["command"]]
+    lines.append(f"Study: {out}")
+    printer.print("\n".join(filter(None, lines)), markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,1 @@
+"""The mathematics of duels: preferences, regrets, tournaments, reference lines."""

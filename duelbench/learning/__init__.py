@@ -1,0 +1,1 @@
+"""Losses on pairs and on responses, and the learner that descends them."""

@@ -1,0 +1,1 @@
+"""Checkable instructions as an oracle."""

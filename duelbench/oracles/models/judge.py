@@ -1,0 +1,153 @@
+"""A language model as judge: asked in both orders which answer is better, read by token probability."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from duelbench.oracles.checks import OracleError, check_texts
+from duelbench.oracles.models.networks import longest_input, pad, pick_device, score_in_batches
+
+TEMPLATE = """You compare two answers to a request and choose the better one.
+
+Request: {prompt}
+
+Answer A: {a}
+
+Answer B: {b}
+
+Which answer is better? Reply with the letter A or B only."""
+_CUE = "\n\nBetter answer:"  # what a model without a chat template completes
+
+
+@dataclass
+class JudgeReport:
+    """What a judge did so far, in duels.
+
+    Attributes:
+        asked: duels put to the judge.
+        inconsistent: the verdict turned round with the order of the answers (position bias).
+        too_long: left unanswered because the question exceeds `max_length`.
+        unclear: left unanswered because neither "A" nor "B" was a likely reply.
+    """
+
+    asked: int = 0
+    inconsistent: int = 0
+    too_long: int = 0
+    unclear: int = 0
+
+
+class JudgeOracle:
+    """Pairwise judgement by a causal LM, free of position bias by asking twice.
+
+    P(first) is the mean over both orders of p("A") / (p("A") + p("B")), where p is the probability of the
+    next token. No text is parsed. A judge that cannot answer answers NaN, never a number.
+    """
+
+    def __init__(
+        self, model: str, *, hard: bool = False, template: str = TEMPLATE, min_mass: float = 0.05,
+        batch_size: int = 8, max_length: int = 2048, device: str | None = None,
+    ) -> None:  # fmt: skip
+        """Load a judge; code from the model's repository is never run.
+
+        Args:
+            model: local folder or hub id of a causal LM.
+            hard: verdicts 1, 0, or 0.5 where the two orders disagree; probabilities otherwise.
+            template: the question, with the fields {prompt}, {a} and {b}.
+            min_mass: least p("A") + p("B") for a reply to count.
+            batch_size: questions asked at once.
+            max_length: longest question, in tokens; the model's own limit counts too.
+            device: torch device; the GPU when there is one, by default.
+
+        Raises:
+            OracleError: a field is missing in the template, or the tokenizer has no single token for A and B.
+        """
+        self.name = f"judge:{model}"
+        _check_template(self.name, template)
+        self.hard, self.template, self.min_mass = hard, template, min_mass
+        self.batch_size, self.device = batch_size, pick_device(device)
+        self.tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
+        network: Any = AutoModelForCausalLM.from_pretrained(model, trust_remote_code=False, dtype="auto")
+        self.model = network.to(self.device).eval()
+        self.max_length = longest_input(network, self.tokenizer, max_length)
+        self._wants_positions = "position_ids" in inspect.signature(network.forward).parameters
+        self._letters = {letter: self._letter_ids(letter) for letter in "AB"}
+        self.report = JudgeReport()
+
+    def preference(self, prompts: Sequence[str], firsts: Sequence[str], seconds: Sequence[str]) -> NDArray[np.float64]:
+        """Probability that the first response is preferred, (n,); NaN where the judge could not answer.
+
+        Raises:
+            OracleError: unequal lengths or entries that are no strings.
+        """
+        check_texts(self.name, prompts, firsts, seconds)
+        n = len(prompts)
+        questions = [self._question(*duel) for duel in zip(prompts, firsts, seconds, strict=True)]
+        questions += [self._question(*duel) for duel in zip(prompts, seconds, firsts, strict=True)]
+        too_long = np.array([len(ids) > self.max_length for ids in questions], dtype=bool)
+        chose_a = score_in_batches(questions, [*map(len, questions)], ~too_long, self.batch_size, self._ask)
+        return self._verdicts(chose_a[:n], 1.0 - chose_a[n:], too_long[:n] | too_long[n:])
+
+    def _verdicts(
+        self, shown_first: NDArray[np.float64], shown_second: NDArray[np.float64], too_long: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
+        """Join P(first preferred) as seen when it was answer A and when it was answer B, each (n,)."""
+        mean = (shown_first + shown_second) / 2
+        inconsistent = (shown_first - 0.5) * (shown_second - 0.5) < 0
+        self.report.asked += len(mean)
+        self.report.inconsistent += int(inconsistent.sum())
+        self.report.too_long += int(too_long.sum())
+        self.report.unclear += int((np.isnan(mean) & ~too_long).sum())
+        if not self.hard:
+            return mean
+        verdict = np.where(inconsistent, 0.5, (np.sign(mean - 0.5) + 1) / 2)
+        return np.where(np.isnan(mean), np.nan, verdict)
+
+    def _question(self, prompt: str, a: str, b: str) -> list[int]:
+        # One pass over the template, so that a text holding "{a}" cannot fill another field.
+        text = self.template.format(prompt=prompt, a=a, b=b)
+        if self.tokenizer.chat_template is None:
+            return list(self.tokenizer(text + _CUE)["input_ids"])
+        turns = [{"role": "user", "content": text}]
+        chat = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        return list(self.tokenizer(chat, add_special_tokens=False)["input_ids"])
+
+    def _letter_ids(self, letter: str) -> list[int]:
+        forms = [self.tokenizer(form, add_special_tokens=False)["input_ids"] for form in (letter, " " + letter)]
+        ids = sorted({ids[0] for ids in forms if len(ids) == 1 and ids[0] != self.tokenizer.unk_token_id})
+        if not ids:
+            raise OracleError(f"{self.name}: no single token spells {letter!r}: choose another model")
+        return ids
+
+    @torch.inference_mode()
+    def _ask(self, questions: list[list[int]]) -> NDArray[np.float64]:
+        """P(reply is A rather than B) for each question, NaN where neither is likely."""
+        # Padding goes left, so that the last column is every question's last token.
+        ids = pad(questions, 0, left=True)
+        mask = pad([[1] * len(question) for question in questions], 0, left=True)
+        inputs = {"input_ids": ids, "attention_mask": mask}
+        if self._wants_positions:
+            inputs["position_ids"] = (mask.cumsum(dim=1) - 1).clamp(min=0)
+        logits = self.model(**{name: array.to(self.device) for name, array in inputs.items()}).logits[:, -1]
+        p = torch.softmax(logits.double(), dim=-1).cpu()
+        a, b = (p[:, self._letters[letter]].sum(dim=-1).numpy() for letter in "AB")
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(a + b >= self.min_mass, a / (a + b), np.nan)
+
+
+def _check_template(name: str, template: str) -> None:
+    fields = {"prompt": "\0p", "a": "\0a", "b": "\0b"}
+    try:
+        text = template.format(**fields)
+    except (KeyError, IndexError, ValueError) as error:
+        raise OracleError(f"{name}: a template field is none of {{prompt}}, {{a}}, {{b}}: {error!r}") from error
+    missing = [f"{{{field}}}" for field, value in fields.items() if value not in text]
+    if missing:
+        raise OracleError(f"{name}: the template lacks {', '.join(missing)}: put it where the text goes")

@@ -1,0 +1,1 @@
+"""The simulated reader: tastes over attributes of a text."""

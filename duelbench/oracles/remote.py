@@ -1,0 +1,74 @@
+"""Oracles in another process: ``ray:NAME`` is the oracle NAME, held by a Ray actor."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from duelbench.cluster import answer, bundle, connect, ray, start
+from duelbench.oracles.registry import make_oracle
+from duelbench.protocols import UtilityOracle
+
+_RESTARTS = 4  # an oracle that dies more often than this is broken, not unlucky
+
+
+class RemoteOracle:
+    """An oracle that answers from an actor: one batch, one call, as in one process, so that the answers are the same.
+
+    If the actor dies, it is started again and asked for what it still owes; what has come is never asked for twice.
+    """
+
+    def __init__(self, name: str, actor: Any) -> None:
+        self.name, self._actor = name, actor
+
+    def preference(self, prompts: Sequence[str], firsts: Sequence[str], seconds: Sequence[str]) -> NDArray[np.float64]:
+        """Probability that the first response is preferred, (n,); NaN where the oracle failed to answer."""
+        return np.array(answer(self._actor.preference.remote(list(prompts), list(firsts), list(seconds))))
+
+
+class RemoteUtilityOracle(RemoteOracle):
+    """The same for an oracle with a known utility."""
+
+    def utilities(self, prompts: Sequence[str], responses: Sequence[str]) -> NDArray[np.float64]:
+        """u(x, y) of n (prompt, response) texts, (n,)."""
+        return np.array(answer(self._actor.utilities.remote(list(prompts), list(responses))))
+
+
+def remote_oracle(spec: str, **options: Any) -> RemoteOracle:
+    """The oracle that ``make_oracle(spec, **options)`` makes, in an actor; raises what that raises."""
+    connect()
+    cluster = ray.get_runtime_context().get_node_id()
+    actor = _oracle_actor(spec, json.dumps(options, sort_keys=True), cluster)
+    name, knows_utilities = answer(actor.describe.remote())
+    return RemoteUtilityOracle(name, actor) if knows_utilities else RemoteOracle(name, actor)
+
+
+@functools.cache  # an environment that is made twice must not wait for a second bundle
+def _oracle_actor(spec: str, options: str, cluster: str) -> Any:
+    lives = {"max_restarts": _RESTARTS, "max_task_retries": -1}
+    return start(Oracle, bundle("oracle") | lives, spec, json.loads(options))
+
+
+@ray.remote
+class Oracle:
+    """Holds an oracle of ``make_oracle`` in a process of its own. Restarted, it makes the same oracle again."""
+
+    def __init__(self, spec: str, options: dict[str, Any]) -> None:
+        self._oracle: Any = functools.cache(functools.partial(make_oracle, spec, **options))
+
+    def describe(self) -> tuple[str, bool]:
+        """Its name, and whether it knows utilities."""
+        return self._oracle().name, isinstance(self._oracle(), UtilityOracle)
+
+    def preference(self, *texts: Sequence[str]) -> NDArray[np.float64]:
+        """See ``duelbench.protocols.Oracle``."""
+        return np.asarray(self._oracle().preference(*texts))
+
+    def utilities(self, *texts: Sequence[str]) -> NDArray[np.float64]:
+        """See ``duelbench.protocols.UtilityOracle``."""
+        return np.asarray(self._oracle().utilities(*texts))

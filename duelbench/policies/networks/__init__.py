@@ -1,0 +1,1 @@
+"""Causal language models as networks: score responses in parallel, decode them token by token."""

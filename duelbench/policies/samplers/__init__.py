@@ -1,0 +1,1 @@
+"""Who draws the responses of a language model: our own decoder, vLLM, a Ray actor."""

@@ -1,0 +1,146 @@
+"""What a run left behind, as it is read."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from duelbench.records.files import read_lines
+from duelbench.records.spec import RunSpec
+
+SCHEMA_VERSION = 2
+_MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    1: lambda manifest: manifest | {"machine": {}},  # not recorded then
+}
+"""Schema -> what makes a manifest of it one of the next."""
+CALIBRATION_FILE = "calibration.json"
+
+
+@dataclass(frozen=True)
+class SeedRows(Sequence[dict[str, float]]):
+    """The rows of one seed of a lock-step run: views of arrays, and dicts only for those who ask for them.
+
+    Attributes:
+        labels: labels consumed at each evaluation, (E,).
+        columns: metric -> its values, (E,).
+    """
+
+    labels: NDArray[np.float64]
+    columns: dict[str, NDArray[np.float64]]
+
+    def __len__(self) -> int:
+        """Number of evaluations, E."""
+        return len(self.labels)
+
+    def __getitem__(self, index: Any) -> Any:
+        """One row, or a list of rows for a slice."""
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        row = {"labels": float(self.labels[index])}
+        return row | {name: float(values[index]) for name, values in self.columns.items()}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run as it lies on disk: what was asked for, what was measured, and whether it came to its end.
+
+    Attributes:
+        run_id: hash of the canonical run specification.
+        spec: the run specification: ``env``, ``env_kwargs``, ``agent`` (the name shown), ``seed``, ...
+        rows: one dict of metrics for each evaluation, ascending in ``labels`` consumed, from 0.
+        timing: parallel to ``rows``: ``labels``, ``wall_seconds``, ``generated_tokens``.
+        samples: held-out ``prompt``, ``before``, ``after`` (``utility_before``, ``utility_after``).
+        finished: whether the run reached its last label.
+        manifest: ``command``, ``versions``, ``git``, ``created``, ``comparator``, ``reference``, ``judge``.
+        error: traceback of a failed run.
+        folder: where the record lies; None for a run that was never on disk.
+    """
+
+    run_id: str
+    spec: dict[str, Any]
+    rows: Sequence[dict[str, float]]
+    timing: list[dict[str, float]]
+    samples: list[dict[str, Any]]
+    finished: bool
+    manifest: dict[str, Any]
+    error: str | None = None
+    folder: Path | None = None
+
+    @property
+    def missing(self) -> bool:
+        """Whether it was planned, but nobody has begun to play it."""
+        return not self.manifest and not self.finished
+
+    @property
+    def folder_id(self) -> str:
+        """Id of the specification it was played by, which lock-step seeds share."""
+        return self.run_id.partition("/")[0]
+
+
+def load_runs(folder: Path) -> list[Run]:
+    """Every run under an output folder, finished or not, in the order of their names.
+
+    Raises:
+        FileNotFoundError: if the folder holds no runs.
+    """
+    manifests = sorted(Path(folder).glob("runs/*/manifest.json"))
+    if not manifests:
+        raise FileNotFoundError(f"{folder} holds no runs (expected {folder}/runs/*/manifest.json)")
+    return [run for manifest in manifests for run in load_run(manifest.parent)]
+
+
+def load_run(folder: Path) -> list[Run]:
+    """The run of one folder under ``runs``: a single one, or one for each seed of a finished lock-step run."""
+    return _seeds(_load(folder / "manifest.json"), folder)
+
+
+def _seeds(run: Run, folder: Path) -> list[Run]:
+    """The run itself, or one run for each seed of a lock-step run that came to its end."""
+    if not run.finished or not (folder / "curves.npz").exists():
+        return [run]
+    with np.load(folder / "curves.npz", allow_pickle=False) as stored:
+        arrays = {name: stored[name].astype(np.float64) for name in stored.files}
+    labels, seeds = arrays.pop("labels"), arrays.pop("seeds").astype(int).tolist()
+    timing = [
+        entry | {"wall_seconds": entry["wall_seconds"] / len(seeds)}  # a seed's share
+        for entry in read_lines(folder / "timing.jsonl")
+    ]
+    return [
+        dataclasses.replace(
+            run, run_id=f"{run.run_id}/{seed}", spec=run.spec | {"seed": seed}, timing=timing,
+            rows=SeedRows(labels, {name: values[place] for name, values in arrays.items()}),
+        )
+        for place, seed in enumerate(seeds)
+    ]  # fmt: skip
+
+
+def _load(path: Path) -> Run:
+    manifest = _read_manifest(path)
+    spec = manifest["spec"] | {"agent": RunSpec.from_json(manifest["spec"]).agent_label}
+    folder = path.parent
+    samples, error = folder / "samples.json", folder / "error.txt"
+    rows, timing = read_lines(folder / "metrics.jsonl"), read_lines(folder / "timing.jsonl")
+    shared = min(len(rows), len(timing))
+    return Run(
+        run_id=manifest["run_id"], spec=spec, rows=rows[:shared], timing=timing[:shared],
+        samples=json.loads(samples.read_text(encoding="utf-8")) if samples.exists() else [],
+        finished=(folder / "DONE").exists(), manifest=manifest,
+        error=error.read_text(encoding="utf-8") if error.exists() else None, folder=folder,
+    )  # fmt: skip
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    """A manifest of this version's schema, whichever older one it was written in."""
+    manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if manifest["schema"] > SCHEMA_VERSION:
+        raise RuntimeError(f"{path} has record schema {manifest['schema']}; this version reads {SCHEMA_VERSION}")
+    for schema in range(manifest["schema"], SCHEMA_VERSION):
+        manifest = _MIGRATIONS[schema](manifest) | {"schema": schema + 1}
+    return manifest

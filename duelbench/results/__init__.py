@@ -1,0 +1,1 @@
+"""What was recorded, read and shown: statistics, the report, exports. Nothing here plays anything."""

@@ -1,0 +1,90 @@
+"""The language models that runs aligned, each as a folder that transformers, vLLM and ``--model`` load."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from duelbench.records.checkpoint import load_checkpoint
+from duelbench.records.record import Run
+from duelbench.runs.writer import POLICY
+
+
+@dataclass
+class Models:
+    """Folders that were written, and how many runs have none.
+
+    Attributes:
+        folders: one for each run with a trained language model.
+        unfinished: runs that are not at their end yet.
+        untrained: finished runs that trained no language model.
+    """
+
+    folders: list[Path] = field(default_factory=list)
+    unfinished: int = 0
+    untrained: int = 0
+
+    def __str__(self) -> str:
+        """The counts as a sentence."""
+        n = len(self.folders)
+        return (
+            f"{n} model{'s' * (n != 1)}; left out: {self.unfinished} unfinished runs, {self.untrained} that trained no "
+            "language model"
+        )
+
+
+def write(runs: Sequence[Run], out: Path) -> Models:
+    """Write ``OUT/<run folder>/`` for every finished run of a language model; a folder is whole or absent.
+
+    Weights are float32; low-rank adapters are merged into them. An agent that deploys more than its policy, as the best
+    of several samples, is told by its policy alone.
+
+    Raises:
+        ModelUnavailableError: the model that a run started from is gone.
+        ValueError: no run has one.
+    """
+    found = Models()
+    for run in runs:
+        if not run.finished or run.folder is None:
+            found.unfinished += 1
+            continue
+        weights = load_checkpoint(run.folder / POLICY)
+        if weights is None:
+            found.untrained += 1
+            continue
+        target = out / run.folder.name
+        _write(run.spec["policy"], weights, target)
+        found.folders.append(target)
+    if not found.folders:
+        raise ValueError(f"there is no model to export: {found}; expected finished runs of LLMDuel-v0 that learn")
+    return found
+
+
+def _write(options: dict[str, Any], weights: dict[str, Any], target: Path) -> None:
+    import torch
+
+    from duelbench.assets.model_source import resolve_model
+    from duelbench.policies.loading import load
+
+    loaded = load(
+        resolve_model(options.get("model", "tiny")),
+        dtype="float32",
+        device="cpu",
+        lora_rank=options.get("lora_rank", 0),
+        lora_alpha=options.get("lora_alpha"),
+        checkpointing=False,
+    )
+    parameters = dict(loaded.model.named_parameters())
+    with torch.no_grad():
+        for name, tensor in weights.items():
+            parameters[name].copy_(tensor)
+    model = loaded.model if loaded.adapter is None else loaded.adapter.merge_and_unload()
+    unfinished = target.with_name(f".{target.name}.new")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    model.save_pretrained(unfinished)
+    loaded.tokenizer.save_pretrained(unfinished)
+    shutil.rmtree(target, ignore_errors=True)
+    unfinished.replace(target)

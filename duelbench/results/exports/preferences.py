@@ -1,0 +1,121 @@
+"""The answers that runs bought, as a preference dataset: ``prompt``, ``chosen``, ``rejected``.
+
+Prompts are requests to a chat model, so the dataset is conversational (lists of messages): a trainer such as TRL's
+``DPOTrainer`` then renders them with the model's chat template, as the runs did. For a model without one there is the
+plain form, three texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from duelbench.records.journal import Answer, Journal
+from duelbench.records.record import Run
+from duelbench.records.spec import RunSpec
+from duelbench.results.exports.sinks import write_parquet
+from duelbench.study.settings import ENV_DEFAULTS
+from duelbench.types import Verdict
+
+FILE = "preferences.parquet"
+
+
+@dataclass
+class Preferences:
+    """Decided duels, and how many were left out.
+
+    Attributes:
+        rows: of the dataset, by run and duel: ``prompt``, ``chosen``, ``rejected``; the ``run``, its ``env``,
+            ``agent`` and ``seed``; the ``duel`` in it; and the oracle's ``probability`` that the chosen response is
+            preferred, empty where the oracle gave none.
+        runs: runs that had answers.
+        ties: duels that ended in a tie.
+        invalid: duels that the oracle failed on.
+        identical: decided duels of a response with itself.
+        no_texts: runs left out because arms have no texts.
+    """
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    runs: int = 0
+    ties: int = 0
+    invalid: int = 0
+    identical: int = 0
+    no_texts: int = 0
+
+    def __str__(self) -> str:
+        """The counts as a sentence."""
+        return (
+            f"{len(self.rows)} preferences of {self.runs} runs; left out: {self.ties} ties, {self.invalid} invalid "
+            f"answers, {self.identical} duels of a response with itself"
+            + (f", {self.no_texts} runs whose arms have no texts" if self.no_texts else "")
+        )
+
+
+def collect(folder: Path, runs: Sequence[Run], *, plain: bool = False) -> Preferences:
+    """The preferences in the journals of an output folder.
+
+    Args:
+        folder: output folder.
+        runs: its runs, finished or not.
+        plain: texts instead of messages.
+
+    Raises:
+        ValueError: no run has texts, or none was decided.
+    """
+    found = Preferences()
+    for run in runs:
+        if (defaults := ENV_DEFAULTS.get(run.spec["env"])) and defaults.arms:
+            found.no_texts += 1
+            continue
+        journal = folder / "runs" / RunSpec.from_json(run.manifest["spec"]).folder_name / "journal.sqlite"
+        if not journal.exists():
+            continue
+        found.runs += 1
+        about = {"run": run.run_id, **{name: run.spec[name] for name in ("env", "agent", "seed")}}
+        found.rows += [row | about for row in _decided(_answers(journal, run.run_id), found, plain)]
+    if not found.rows:
+        why = "its runs duel arms, which have no texts" if found.no_texts else "no duel of its runs was decided"
+        raise ValueError(f"{folder} holds no preferences: {why}; expected runs of LLMDuel-v0 or LLMDuelPool-v0")
+    return found
+
+
+def _answers(path: Path, run: str) -> list[Answer]:
+    journal = Journal(path, run)
+    try:
+        return journal.answers()
+    finally:
+        journal.close()
+
+
+def _decided(answers: Sequence[Answer], counts: Preferences, plain: bool) -> Iterator[dict[str, Any]]:
+    for answer in answers:
+        if answer.verdict == Verdict.TIE:
+            counts.ties += 1
+        elif answer.verdict not in (Verdict.FIRST, Verdict.SECOND):
+            counts.invalid += 1
+        elif answer.first == answer.second:
+            counts.identical += 1
+        else:
+            yield _row(answer, plain)
+
+
+def _row(answer: Answer, plain: bool) -> dict[str, Any]:
+    first_won, p = answer.verdict == Verdict.FIRST, answer.probability
+    chosen, rejected = (answer.first, answer.second) if first_won else (answer.second, answer.first)
+    texts: dict[str, Any] = {"prompt": answer.prompt, "chosen": chosen, "rejected": rejected}
+    if not plain:
+        roles = {"prompt": "user", "chosen": "assistant", "rejected": "assistant"}
+        texts = {name: [{"role": roles[name], "content": text}] for name, text in texts.items()}
+    return {**texts, "duel": answer.duel, "probability": p if p is None or first_won else 1.0 - p}
+
+
+def write(preferences: Preferences, out: Path) -> Path:
+    """Write ``preferences.parquet``, which ``datasets.load_dataset("parquet", data_files=…)`` reads.
+
+    Raises:
+        MissingPackageError: without pyarrow.
+    """
+    columns = {name: [row[name] for row in preferences.rows] for name in preferences.rows[0]}
+    return write_parquet(columns, out / FILE)

@@ -1,0 +1,280 @@
+"""From runs to what can be compared: tasks, agents with their seeds, curves, final scores.
+
+Only finished runs are ever averaged. Runs with another label budget, model or ``env_kwargs`` are another
+task, and runs of one agent with other settings are another agent: neither is mixed silently.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from duelbench.duels.guides import Guide
+from duelbench.records.record import Run, SeedRows
+from duelbench.results.report.naming import canonical, differing
+from duelbench.results.statistics.curves import Curves, align
+from duelbench.results.statistics.estimates import Floats
+from duelbench.study.suite import suite_task
+
+AGENT_ORDER = ("uniform", "greedy", "offline", "online", "apl", "xpo", "sea", "sea-ee")
+"""Known agents, from baseline to newest; all tables and legends keep this order unless they sort by score."""
+
+LAST_AGENTS = ("oracle",)
+"""Agents that are told the truth: rivals of nobody, shown after all others."""
+
+_LONGEST = 80  # characters of a part of a file name
+
+TASK_KEYS = ("env", "labels", "policy", "model")
+"""Fields of a run's specification that make a task, beside ``env_kwargs``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """How a recorded metric is called and read."""
+
+    title: str
+    higher_is_better: bool | None = True  # None: neither
+    chance: float | None = None  # the level of a response that is just as good as the reference
+
+
+METRICS = {
+    "offline_win_rate": Metric("offline win rate", chance=0.5),
+    "offline_win_probability": Metric("offline win probability", chance=0.5),
+    "online_win_rate": Metric("online win rate", chance=0.5),
+    "online_win_probability": Metric("online win probability", chance=0.5),
+    "cumulative_average_regret": Metric("cumulative average regret", higher_is_better=False),
+    "cumulative_weak_regret": Metric("cumulative weak regret", higher_is_better=False),
+    "cumulative_strong_regret": Metric("cumulative strong regret", higher_is_better=False),
+    "cumulative_probability_regret": Metric("cumulative probability regret", higher_is_better=False),
+    "cumulative_copeland_regret": Metric("cumulative Copeland regret", higher_is_better=False),
+    "cumulative_borda_regret": Metric("cumulative Borda regret", higher_is_better=False),
+    "cumulative_von_neumann_regret": Metric("cumulative von Neumann regret", higher_is_better=False),
+    "simple_regret": Metric("simple regret", higher_is_better=False),
+    "best_arm_rate": Metric("best arm rate"),
+    "offline_utility": Metric("offline utility"),
+    "parameter_error": Metric("squared parameter error", higher_is_better=False),
+}
+"""The results, in the order in which they are shown; other metrics are diagnostics and follow by name."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """All runs of one task.
+
+    Attributes:
+        title: the environment id, with its settings where several tasks share the id.
+        env: the environment id.
+        agents: for each agent name its finished runs, ascending in seed; an agent may have none.
+        unfinished: (agent name, run) of every run that failed, stopped early or is missing.
+        name: the title, or the task's own name where it is one of the behaviour suite.
+        of_suite: whether it is.
+    """
+
+    title: str
+    env: str
+    agents: dict[str, tuple[Run, ...]]
+    unfinished: tuple[tuple[str, Run], ...]
+    name: str = field(default="", kw_only=True)
+    of_suite: bool = field(default=False, kw_only=True)
+
+    @cached_property
+    def slug(self) -> str:
+        """The name as a part of file names and anchors."""
+        slug = re.sub(r"[^A-Za-z0-9.]+", "-", self.name).strip("-")
+        return slug if len(slug) <= _LONGEST else f"{slug[:_LONGEST]}-{hashlib.sha256(slug.encode()).hexdigest()[:6]}"
+
+    @cached_property
+    def runs(self) -> list[Run]:
+        """The finished runs of all agents."""
+        return [run for runs in self.agents.values() for run in runs]
+
+    @cached_property
+    def numeric(self) -> bool:
+        """Whether the task has arms with known preferences; their runs bring guides along."""
+        everyone = [*self.runs, *(run for _, run in self.unfinished)]
+        return any("guides" in run.manifest for run in everyone)
+
+    @cached_property
+    def end(self) -> float:
+        """Labels at which final scores are read: the most that every finished run reached."""
+        return min((float(run.rows[-1]["labels"]) for run in self.runs), default=0.0)
+
+    @cached_property
+    def metrics(self) -> list[str]:
+        """Metrics that some finished run recorded."""
+        found = {name for run in self.runs for name in _recorded(run)}
+        found = {name for name in found if any(len(_series(run, name)[0]) for run in self.runs)}
+        return [name for name in METRICS if name in found] + sorted(found - METRICS.keys())
+
+    def guides(self, metric: str) -> list[Guide]:
+        """Lines to read a metric's curves against, as the first finished run that has any recorded them."""
+        return [guide for guide in self._guides if guide.metric == metric]
+
+    def metric(self, name: str) -> Metric:
+        """How a metric is called here.
+
+        Where responses are free text the best response is not known, only the best of a declared comparator:
+        what is measured against that is a pseudo-regret.
+        """
+        lower = "regret" in name or "loss" in name
+        metric = METRICS.get(name, Metric(name.replace("_", " "), higher_is_better=False if lower else None))
+        if self.env.split(":")[-1].startswith("LLMDuel-"):
+            title = metric.title.replace("regret", "pseudo-regret")
+            metric = Metric(title, metric.higher_is_better, metric.chance)
+        return metric
+
+    def named(self, agent: str) -> str:
+        """The first agent of that name, whatever settings are added to it; the name if there is none."""
+        alike = [name for name, runs in self.agents.items() if runs and name.split(" [")[0] == agent]
+        return agent if agent in alike or not alike else alike[0]
+
+    def curves(self, agent: str, metric: str, until: float = np.inf) -> Curves | None:
+        """An agent's learning curves on their shared grid, None where it never recorded the metric.
+
+        Args:
+            agent: the agent.
+            metric: the metric.
+            until: labels at which the curves are cut; a point is interpolated there.
+        """
+        curves = self._whole_curves(agent, metric)
+        if curves is None or until >= curves.labels[-1]:
+            return curves
+        labels = np.append(curves.labels[curves.labels < until], until)
+        return Curves(labels, np.stack([np.interp(labels, curves.labels, y) for y in curves.values]))
+
+    def final(self, agent: str, metric: str) -> dict[int, float]:
+        """{seed: score at ``end``} of the runs that recorded the metric, linearly interpolated."""
+        if (agent, metric) not in self._finals:
+            found = [(run, _series(run, metric)) for run in self.agents.get(agent, ())]
+            self._finals[agent, metric] = {
+                int(run.spec["seed"]): float(np.interp(self.end, *series)) for run, series in found if len(series[0])
+            }
+        return self._finals[agent, metric]
+
+    @cached_property
+    def _guides(self) -> list[Guide]:
+        recorded: list[dict[str, Any]] = next((g for run in self.runs if (g := run.manifest.get("guides"))), [])
+        return [Guide(**guide) for guide in recorded]
+
+    @cached_property
+    def _finals(self) -> dict[tuple[str, str], dict[int, float]]:
+        return {}
+
+    @cached_property
+    def _curves(self) -> dict[tuple[str, str], Curves | None]:
+        return {}
+
+    def _whole_curves(self, agent: str, metric: str) -> Curves | None:
+        if (agent, metric) not in self._curves:
+            series = [_series(run, metric) for run in self.agents.get(agent, ())]
+            series = [(labels, values) for labels, values in series if len(labels)]
+            curves = align([s[0] for s in series], [s[1] for s in series]) if series else None
+            self._curves[agent, metric] = curves
+        return self._curves[agent, metric]
+
+
+def sections(runs: Sequence[Run]) -> list[Section]:
+    """The tasks among the runs, in order of environment id, longest runs first."""
+    tasks: dict[str, list[Run]] = {}
+    for run in {run.run_id: run for run in runs}.values():
+        tasks.setdefault(canonical(_task(run)), []).append(run)
+    by_env: dict[str, list[list[Run]]] = {}
+    for _, members in sorted(tasks.items()):
+        by_env.setdefault(str(members[0].spec["env"]), []).append(members)
+    found = []
+    for env, groups in sorted(by_env.items()):
+        groups.sort(key=lambda members: -float(members[0].spec.get("labels") or 0))
+        for members, settings in zip(groups, differing([_task(m[0]) for m in groups]), strict=True):
+            found.append(_section(env + settings, env, members))
+    return _named(found)
+
+
+def _named(found: list[Section]) -> list[Section]:
+    """Call each task of the behaviour suite by its name, as long as no two tasks go by it."""
+    known = [suite_task(s.env, _env_kwargs(s)) for s in found]
+    return [
+        replace(section, name=task.name, of_suite=True)
+        if task is not None and known.count(task) == 1
+        else replace(section, name=section.title)
+        for section, task in zip(found, known, strict=True)
+    ]
+
+
+def _env_kwargs(section: Section) -> dict[str, Any]:
+    everyone = [*section.runs, *(run for _, run in section.unfinished)]
+    return dict(everyone[0].spec.get("env_kwargs") or {})
+
+
+def _task(run: Run) -> dict[str, Any]:
+    """What must be equal for runs to be compared: the environment, the label budget and the model."""
+    return {key: run.spec.get(key) for key in TASK_KEYS} | dict(run.spec.get("env_kwargs") or {})
+
+
+def _section(title: str, env: str, runs: list[Run]) -> Section:
+    names = _agent_names(runs)
+    known = {name: i for i, name in enumerate(AGENT_ORDER)} | dict.fromkeys(LAST_AGENTS, len(AGENT_ORDER) + 1)
+    order = sorted(set(names.values()), key=lambda n: (known.get(n.split(" [")[0], len(AGENT_ORDER)), n))
+    by_name: dict[str, list[Run]] = {name: [] for name in order}
+    ranked = sorted(runs, key=lambda run: (int(run.spec["seed"]), run.run_id))
+    complete = [run for run in ranked if run.finished and run.error is None and run.rows]
+    for run in complete:
+        by_name[names[run.run_id]].append(run)
+    agents = {name: _one_for_each_seed(found) for name, found in by_name.items()}
+    ids = {run.run_id for run in complete}
+    return Section(
+        title=title,
+        env=env,
+        agents=agents,
+        unfinished=tuple((names[run.run_id], run) for run in ranked if run.run_id not in ids),
+    )
+
+
+def _one_for_each_seed(runs: list[Run]) -> tuple[Run, ...]:
+    """Runs of one agent, ascending in seed; of a seed that was played in several lock-steps, that of the largest.
+
+    Seeds in lock-step share the agent's random numbers: a seed's run depends on how many there were.
+    """
+    by_size = sorted(runs, key=lambda run: int(run.spec.get("lockstep") or 0))
+    found = {int(run.spec["seed"]): run for run in by_size}
+    return tuple(found[seed] for seed in sorted(found))
+
+
+def _agent_names(runs: list[Run]) -> dict[str, str]:
+    """{run id: agent name}, with the settings in which runs of one agent differ: ``sea [batch=64]``."""
+    by_agent: dict[str, list[Run]] = {}
+    for run in runs:
+        by_agent.setdefault(str(run.spec["agent"]), []).append(run)
+    names = {}
+    for agent, members in by_agent.items():
+        free = {"agent", "seed", "lockstep", "env_kwargs", *TASK_KEYS}
+        settings = [{k: v for k, v in run.spec.items() if k not in free} for run in members]
+        for run, suffix in zip(members, differing(settings), strict=True):
+            names[run.run_id] = agent + suffix
+    return names
+
+
+def _recorded(run: Run) -> set[str]:
+    """Names of the metrics in a run's rows."""
+    if isinstance(run.rows, SeedRows):
+        return set(run.rows.columns)
+    return {name for row in run.rows for name in row} - {"labels"}
+
+
+def _series(run: Run, metric: str) -> tuple[Floats, Floats]:
+    """Labels and values where the metric was recorded and is finite, (E,) and (E,)."""
+    if isinstance(run.rows, SeedRows):
+        values = run.rows.columns.get(metric, np.empty(0))
+        known = np.isfinite(values)
+        return (
+            (run.rows.labels, values)
+            if len(values) and known.all()
+            else (run.rows.labels[: len(values)][known], values[known])
+        )
+    rows = [row for row in run.rows if metric in row and np.isfinite(row[metric])]
+    return np.array([float(row["labels"]) for row in rows]), np.array([float(row[metric]) for row in rows])

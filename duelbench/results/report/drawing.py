@@ -1,0 +1,156 @@
+"""How pictures look, and how they reach the disk: theme, agent styles, labels, PNG and CSV files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from PIL import Image
+
+from duelbench.records.files import write_atomic
+
+DPI = 160
+INK, MUTED, FAINT = "#1f2328", "#66707b", "#b6bdc6"
+
+_THEME: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9.5,
+    "text.color": INK,
+    "text.parse_math": False,  # an agent may be called "$x": names are text
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": MUTED,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.titlepad": 8,
+    "grid.color": "#e9ecef",
+    "grid.linewidth": 0.8,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+    "xtick.labelcolor": MUTED,
+    "ytick.labelcolor": MUTED,
+    "legend.frameon": False,
+}
+
+Style = tuple[str, Any]
+
+STYLES: dict[str, Style] = {
+    "uniform": ("#8c96a0", (0, (1, 1.4))),
+    "greedy": ("#66707b", (0, (6, 1.4, 1, 1.4))),
+    "offline": ("#E69F00", (0, (5, 1.6))),
+    "online": ("#1f2328", "-"),
+    "apl": ("#56B4E9", (0, (5, 1.4, 1, 1.4))),
+    "xpo": ("#009E73", (0, (3, 1.2))),
+    "sea": ("#D55E00", "-"),
+    "sea-ee": ("#B0569A", (0, (7, 1.6, 1.4, 1.6))),
+    "oracle": ("#8c96a0", "-"),
+}
+"""Colour (after Okabe and Ito, safe for colour-blind readers) and line style of the known agents."""
+
+_CYCLE: tuple[Style, ...] = (
+    ("#0072B2", "-"),
+    ("#A6761D", (0, (4, 1.4))),
+    ("#117733", (0, (1.5, 1.2))),
+    ("#882255", (0, (6, 1.4, 1, 1.4))),
+    ("#6A51A3", (0, (3, 1.2))),
+    ("#CC3311", "-"),
+    ("#2AA198", "-"),
+    ("#E69F00", "-"),
+    ("#CC79A7", "-"),
+    ("#56B4E9", "-"),
+    ("#4D3319", "-"),
+    ("#0072B2", (0, (4, 1.4))),
+    ("#CC3311", (0, (4, 1.4))),
+    ("#117733", "-"),
+    ("#882255", "-"),
+    ("#E69F00", (0, (1.5, 1.2))),
+    ("#6A51A3", "-"),
+    ("#2AA198", (0, (4, 1.4))),
+    ("#CC79A7", (0, (4, 1.4))),
+    ("#A6761D", "-"),
+    ("#0072B2", (0, (1.5, 1.2))),
+    ("#4D3319", (0, (4, 1.4))),
+    ("#CC3311", (0, (6, 1.4, 1, 1.4))),
+    ("#56B4E9", (0, (1.5, 1.2))),
+)
+
+GUIDE: tuple[Style, ...] = tuple(
+    ("#98a1ab", dashes) for dashes in ((0, (2, 1.5)), (0, (7, 3)), (0, (7, 2, 1.5, 2)), (0, (12, 2, 2, 2, 2, 2)), "-")
+)
+"""Thin grey lines that are no agents."""
+
+_FEW = 12  # agents beside whom there is room for two columns of guides
+
+
+def styles(agents: Iterable[str]) -> dict[str, Style]:
+    """Colour and line style of each agent; unknown ones take theirs from a cycle, in the order given."""
+    cycle = itertools.cycle(_CYCLE)
+    return {agent: STYLES[agent] if agent in STYLES else next(cycle) for agent in agents}
+
+
+def legend(figure: Figure, shown: Mapping[str, Style], guides: Mapping[str, Style] | None = None) -> None:
+    """Agents above all panels from the left; guides, as thin lines, to the right of them."""
+    width = figure.get_figwidth()
+    if guides:
+        columns = 2 if len(shown) <= _FEW and len(guides) > 1 else 1
+        width -= columns * (0.7 + 0.072 * max(map(len, guides)))
+        _legend(figure, guides, "right", columns, 1.1)
+    fitting = int(width / (0.45 + 0.085 * max(map(len, shown))))
+    _legend(figure, shown, "left", max(1, min(len(shown), fitting)), 2.2)
+
+
+def _legend(figure: Figure, lines: Mapping[str, Style], side: str, columns: int, width: float) -> None:
+    handles = [Line2D([], [], color=c, linestyle=s, linewidth=width, label=name) for name, (c, s) in lines.items()]
+    size, color = (8.5, MUTED) if side == "right" else (9.5, INK)
+    outside: Any = f"outside upper {side}"
+    figure.legend(handles=handles, loc=outside, ncols=columns, handlelength=2.6, fontsize=size, labelcolor=color)
+
+
+def caption(figure: Figure, text: str) -> None:
+    """A quiet line below all panels: what was averaged, over what."""
+    width = int(17 * figure.get_figwidth())  # characters
+    wrapped = [textwrap.fill(line, width) for line in text.splitlines()]
+    figure.supxlabel("\n".join(wrapped), fontsize=8, color=MUTED)
+
+
+def save_png(path: Path, size: tuple[float, float], draw: Callable[[Figure], None]) -> None:
+    """Draw on a new figure of ``size`` inches in the house theme and write it; no global state is touched.
+
+    A palette of 256 colours is enough for lines and bands, and makes files a third as large.
+    """
+    with matplotlib.rc_context(_THEME):
+        figure = Figure(figsize=size, dpi=DPI, layout="constrained", facecolor="white")
+        canvas = FigureCanvasAgg(figure)
+        draw(figure)
+        layout: Any = figure.get_layout_engine()
+        layout.set(w_pad=0.09, h_pad=0.09, wspace=0.03, hspace=0.04)
+        layout.execute(figure)
+        figure.set_layout_engine("none")  # once is enough; drawing would do it again
+        canvas.draw()  # savefig would draw twice
+        pixels = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
+    buffer = io.BytesIO()
+    pixels.quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(buffer, "png", dpi=(DPI, DPI))
+    write_atomic(path, buffer.getvalue())
+
+
+def save_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write what a picture shows as a table."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    write_atomic(path, buffer.getvalue())

@@ -1,0 +1,207 @@
+"""What the numbers say, in words: who beats whom, by how much, and what cannot be told apart.
+
+Sentences state intervals as found. A difference whose interval holds 0 is "not separated", whichever way it
+leans.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from duelbench.results.report.comparison import LAST_AGENTS, Section
+from duelbench.results.statistics.curves import Multiplier, area_under_curve
+from duelbench.results.statistics.estimates import (
+    BAND_MIN_RUNS,
+    Estimate,
+    mean_interval,
+    paired_differences,
+    probability_of_improvement,
+)
+from duelbench.streams import Streams
+
+REGRETS = ("cumulative_average_regret", "cumulative_copeland_regret", "simple_regret")
+HEADLINE = ("offline_win_rate", "offline_win_probability", *REGRETS)
+"""The verdict is on the first of these that was recorded, on the first of ``REGRETS`` where arms are played."""
+
+BASELINES = ("uniform",)
+"""Who takes the baseline's place where it has no finished run."""
+
+FAILED = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """An agent against the baseline, on one metric, over the seeds that both have.
+
+    Attributes:
+        agent: the agent.
+        baseline: whom it is compared with.
+        metric: the metric's name.
+        better: whether a positive difference is good.
+        n: number of seeds that both have.
+        final: mean paired difference agent - baseline of final scores; None without a shared seed.
+        area: the same for the average over the whole curve.
+        improvement: probability that a run of the agent ends better than a run of the baseline; its interval
+            is (0, 1) with too few seeds for one.
+    """
+
+    agent: str
+    baseline: str
+    metric: str
+    better: bool
+    n: int
+    final: Estimate | None
+    area: Estimate | None
+    improvement: Estimate
+
+    @property
+    def verdict(self) -> str:
+        """``ahead``, ``behind`` or ``open``."""
+        if self.final is None or not self.final.separated:
+            return "open"
+        return "ahead" if (self.final.value > 0) == self.better else "behind"
+
+
+def headline_metric(section: Section) -> str | None:
+    """The metric on which the verdict is given, None where none of ``HEADLINE`` was recorded."""
+    candidates = REGRETS if section.numeric else HEADLINE
+    return next((metric for metric in candidates if metric in section.metrics), None)
+
+
+def baseline_name(section: Section, asked: str) -> str:
+    """The agent to compare with: the one asked for, or another of ``BASELINES`` where it has no finished run."""
+    names = [section.named(name) for name in (asked, *BASELINES)]
+    return next((name for name in names if section.agents.get(name)), names[0])
+
+
+def compare(section: Section, baseline: str) -> list[Comparison]:
+    """Every other agent with a final score against the baseline, best first; who knows the truth is no rival."""
+    metric = headline_metric(section)
+    if metric is None or not section.final(baseline, metric):
+        return []
+    found = [
+        _compare(section, agent, baseline, metric)
+        for agent in section.agents
+        if agent not in (baseline, *LAST_AGENTS) and section.final(agent, metric)
+    ]
+    sign = 1 if section.metric(metric).higher_is_better else -1
+    means = {c.agent: sign * float(np.mean(list(section.final(c.agent, metric).values()))) for c in found}
+    return sorted(found, key=lambda c: -means[c.agent])
+
+
+def _compare(section: Section, agent: str, baseline: str, metric: str) -> Comparison:
+    better = bool(section.metric(metric).higher_is_better)
+    ours, theirs = section.final(agent, metric), section.final(baseline, metric)
+    final = paired_differences(ours, theirs)
+    area = paired_differences(_areas(section, agent, metric), _areas(section, baseline, metric))
+    x, y = np.array(list(ours.values())), np.array(list(theirs.values()))
+    rng = Streams(0).generator(f"improvement/{agent}/{metric}")
+    improvement = probability_of_improvement(*((x, y) if better else (-x, -y)), rng, n_resamples=5_000)
+    if min(len(x), len(y)) < BAND_MIN_RUNS:
+        improvement = Estimate(improvement.value, 0.0, 1.0)
+    return Comparison(
+        agent=agent,
+        baseline=baseline,
+        metric=metric,
+        better=better,
+        n=len(final),
+        final=mean_interval(final) if len(final) else None,
+        area=mean_interval(area) if len(area) else None,
+        improvement=improvement,
+    )
+
+
+def _areas(section: Section, agent: str, metric: str) -> dict[int, float]:
+    """{seed: average height of the curve}, up to the labels that all finished runs reached."""
+    curves = section.curves(agent, metric, until=section.end)
+    if curves is None or len(curves.labels) < 2:
+        return {}
+    return dict(zip(section.final(agent, metric), area_under_curve(curves).tolist(), strict=True))
+
+
+def sentence(section: Section, c: Comparison) -> str:
+    """One comparison in words, for example ``sea beats online by 0.094 [0.081, 0.107]``."""
+    title, seeds = section.metric(c.metric).title, f"{c.n} paired seed{'s' if c.n != 1 else ''}"
+    if c.final is None:
+        return f"{c.agent} and {c.baseline} share no seed: not compared."
+    if c.n == 1:
+        return f"{c.agent} against {c.baseline}: {signed(c.final.value)} {title} in one seed: no interval."
+    interval = f"{signed(c.final.value)} {title} [{signed(c.final.low)}, {signed(c.final.high)}], {seeds}"
+    words = {"ahead": "beats", "behind": "is behind", "open": "is not separated from"}
+    return f"{c.agent} {words[c.verdict]} {c.baseline}: {interval}."
+
+
+def headline(section: Section, baseline: str, comparisons: list[Comparison]) -> str:
+    """The result of a section in one or two sentences."""
+    metric = headline_metric(section)
+    if not section.runs:
+        return "No run is finished yet: nothing can be said."
+    if metric is None or not section.final(baseline, metric):
+        return f"No finished run of {baseline} to compare with."
+    if not comparisons:
+        return f"Only {baseline} has finished runs: nothing to compare it with."
+    groups = {v: [c.agent for c in comparisons if c.verdict == v] for v in ("ahead", "behind", "open")}
+    parts = []
+    if groups["ahead"]:
+        parts.append(f"{_listed(groups['ahead'])} {_verb(groups['ahead'], 'beat')} {baseline}")
+    if groups["behind"]:
+        parts.append(f"{_listed(groups['behind'])} {_verb(groups['behind'], 'lose')} to {baseline}")
+    if groups["open"]:
+        is_are = "is" if len(groups["open"]) == 1 else "are"
+        parts.append(f"{_listed(groups['open'])} {is_are} not separated from {baseline}")
+    said = f"{'; '.join(parts)}: {section.metric(metric).title} after {section.end:,.0f} oracle labels."
+    return f"{said} {_lead(section, metric, comparisons)}".rstrip() if section.numeric else said
+
+
+def _lead(section: Section, metric: str, comparisons: list[Comparison]) -> str:
+    """Who has the least regret, and who may have: on arms, beating uniform pairs says little."""
+    if len(comparisons) < 2:
+        return ""
+    best, *others = [c.agent for c in comparisons]
+    ours = section.final(best, metric)
+    gaps = {agent: paired_differences(ours, section.final(agent, metric)) for agent in others}
+    close = [agent for agent, gap in gaps.items() if len(gap) > 1 and not mean_interval(gap).separated]
+    mean = float(np.mean(list(ours.values())))
+    tied = f"; {_listed(close)} {'is' if len(close) == 1 else 'are'} not separated from it" if close else ""
+    return f"Least: {best}, {mean:,.{3 if mean < 10 else 1}f} on average{tied}."
+
+
+def failures(section: Section) -> dict[str, float]:
+    """Share of each agent's seeds that end at ``FAILED`` of what uniform pairs lose, or above it.
+
+    Empty where there is no such guide. Where every seed has its own instance the guide is the instances' average.
+    """
+    metric = headline_metric(section)
+    guide = next((g for g in section.guides(metric or "") if g.name == "uniform pairs"), None)
+    if metric is None or guide is None:
+        return {}
+    limit = FAILED * float(guide.value(section.end))
+    scores = {agent: np.array(list(section.final(agent, metric).values())) for agent in section.agents}
+    return {agent: float((values >= limit).mean()) for agent, values in scores.items() if len(values)}
+
+
+def multiplier_text(m: Multiplier, n: int) -> str:
+    """How many times fewer labels than the base, for example ``2.4x [1.9, 3.1]``; n is the fewest seeds."""
+    if np.isinf(m.base_labels) and np.isinf(m.agent_labels):
+        return ""
+    if np.isinf(m.high) and np.isfinite(m.agent_labels):
+        return f"> {m.low:.1f}×" if m.low > 0 else "unknown"
+    if np.isinf(m.agent_labels):
+        return f"< {m.high:.1f}×"
+    return f"{m.value:.1f}×" + (f" [{m.low:.1f}, {m.high:.1f}]" if n >= BAND_MIN_RUNS else "")
+
+
+def signed(value: float) -> str:
+    """A difference with its sign and a real minus, as many digits as it deserves."""
+    digits = 3 if abs(value) < 10 else 1
+    return f"{value:+,.{digits}f}".replace("-", "−")
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _verb(names: list[str], verb: str) -> str:
+    return f"{verb}s" if len(names) == 1 else verb

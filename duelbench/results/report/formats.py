@@ -1,0 +1,198 @@
+"""What a report says as text to paste elsewhere: Markdown for a README, LaTeX for a paper, CSV for other programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import stdtrit
+
+from duelbench.results.report.comparison import Section
+from duelbench.results.report.findings import baseline_name, compare, headline, headline_metric, signed
+from duelbench.results.report.provenance import progress
+from duelbench.results.report.scores import LOW, Overview
+from duelbench.results.report.study import Study
+from duelbench.results.report.tables import ranked
+from duelbench.results.statistics.curves import Curves
+from duelbench.results.statistics.estimates import BAND_MIN_RUNS, Estimate, Floats, mean_interval
+
+NOTHING = "–"
+COLUMNS = ("task", "agent", "metric", "labels", "mean", "low", "high", "n")
+_SHOWN = (
+    "offline_win_rate", "online_win_rate", "cumulative_average_regret", "cumulative_copeland_regret", "simple_regret",
+    "offline_win_probability",
+)  # fmt: skip
+_MOST_METRICS = 4  # columns of a leaderboard that still fit on a page
+_VERDICTS = {"ahead": "ahead", "behind": "behind", "open": "not separated"}
+_LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "−": "$-$", "–": "--", "½": r"$\tfrac12$",
+    "“": "``", "”": "''", "’": "'", "<": "$<$", ">": "$>$", "\n": " ",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table as plain text, the first column flush left.
+
+    Attributes:
+        title: heading, or caption.
+        header: names of the columns.
+        rows: their cells.
+        note: what the numbers are.
+    """
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str
+
+
+def markdown(study: Study, level: int = 1) -> str:
+    """Leaderboards and comparisons as Markdown tables, under headings from this level on."""
+    parts = [f"{'#' * level} {_markdown_text(study.title)}", f"{progress(study)}."]
+    for grid in _grids(study):
+        cells = [grid.header, ("---", *("---:" for _ in grid.header[1:])), *grid.rows]
+        lines = ["| " + " | ".join(_markdown_text(cell) for cell in row) + " |" for row in cells]
+        parts += [f"{'#' * (level + 1)} {_markdown_text(grid.title)}", "\n".join(lines), _markdown_text(grid.note)]
+    return "\n\n".join(parts) + "\n"
+
+
+def latex(study: Study) -> str:
+    r"""The same tables for LaTeX, as floats in the style of ``booktabs``: ``\usepackage{booktabs}``."""
+    parts = [rf"% {study.title}: {progress(study)}. Needs \usepackage{{booktabs}}.".replace("\n", " ")]
+    for grid in _grids(study):
+        rows = [" & ".join(map(_latex_text, row)) + r" \\" for row in grid.rows]
+        parts += [
+            r"\begin{table}", r"\centering", rf"\caption{{{_latex_text(f'{grid.title}. {grid.note}')}}}", r"\small",
+            rf"\begin{{tabular}}{{l{'r' * (len(grid.header) - 1)}}}", r"\toprule",
+            " & ".join(map(_latex_text, grid.header)) + r" \\", r"\midrule", *rows, r"\bottomrule",
+            r"\end{tabular}", r"\end{table}",
+        ]  # fmt: skip
+    return "\n".join(parts) + "\n"
+
+
+def tidy_csv(study: Study) -> str:
+    """One line for each task, agent, metric and number of labels: mean, 95 % Student t interval, n runs.
+
+    The ends of an interval are empty for a single run.
+    """
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for section in study.sections:
+        for agent in section.agents:
+            for metric in section.metrics:
+                writer.writerows(_tidy(section, agent, metric))
+    return buffer.getvalue()
+
+
+FORMATS: dict[str, Callable[[Study], str]] = {"md": markdown, "latex": latex, "csv": tidy_csv}
+
+
+def leaderboard(section: Section) -> Grid:
+    """Final scores of a task with 95 % Student t intervals, best agent first."""
+    metrics = [metric for metric in _SHOWN if metric in section.metrics][:_MOST_METRICS]
+    rows = [
+        (agent, str(len(section.agents[agent])), *(_score(list(section.final(agent, m).values())) for m in metrics))
+        for agent in ranked(section)
+    ]
+    titles = [section.metric(metric).title for metric in metrics]
+    note = f"At {section.end:,.0f} oracle labels: mean over seeds with its 95 % Student t interval."
+    return Grid(section.name, ("agent", "seeds", *titles), tuple(rows), note)
+
+
+def comparisons(section: Section, baseline: str) -> Grid | None:
+    """Every agent against the baseline, paired by seed; None where there is nothing to compare."""
+    baseline = baseline_name(section, baseline)
+    found = compare(section, baseline)
+    if not found:
+        return None
+    rows = [
+        (c.agent, _VERDICTS[c.verdict], _difference(c.final), _difference(c.area), _probability(c.improvement),
+         str(c.n))
+        for c in found
+    ]  # fmt: skip
+    title = section.metric(headline_metric(section) or "").title
+    header = ("agent", "verdict", "final", "whole curve", "ends better", "seeds")
+    note = (
+        f"{headline(section, baseline, found)} Differences in {title}, agent minus {baseline}, paired by seed, with "
+        "95 % Student t intervals; probability that a run ends better, Mann-Whitney."
+    )
+    return Grid(f"{section.name} against {baseline}", header, tuple(rows), note)
+
+
+def standings(overview: Overview) -> Grid:
+    """All tasks together."""
+    rows = []
+    for s in overview.standings:
+        numbers = [NOTHING] * 5
+        if (a := s.aggregate) is not None:
+            numbers = [_interval(e) for e in (a.center, a.mean, a.median, a.gap)]
+            numbers.append(NOTHING if s.improvement is None else _probability(s.improvement))
+        rows.append((s.agent, f"{s.n:,}", *numbers[:4], f"{100 * s.failed:.1f} %", numbers[4]))
+    header = ("agent", "runs", "IQM", "mean", "median", "optimality gap", "failed", "ends better")
+    note = (
+        f"Scores from 0 (uniform pairs) to 1 (cannot be beaten) on {len(overview.tasks)} tasks, with 95 % stratified "
+        f"bootstrap intervals from {BAND_MIN_RUNS} runs a task on. Failed: runs that score {LOW:g} or less. Ends "
+        f"better: probability that a run scores above one of {overview.baseline}, averaged over tasks."
+    )
+    return Grid(overview.title, header, tuple(rows), note)
+
+
+def _grids(study: Study) -> list[Grid]:
+    """All tables of a study, in the order of the page."""
+    found: list[Grid | None] = [standings(overview) for overview in study.overviews if overview.tasks]
+    for section in study.sections:
+        found += [leaderboard(section) if section.runs else None, comparisons(section, study.baseline)]
+    return [grid for grid in found if grid is not None]
+
+
+def _tidy(section: Section, agent: str, metric: str) -> Iterator[tuple[object, ...]]:
+    curves = section.curves(agent, metric)
+    if curves is None:
+        return
+    means, half = curves.values.mean(axis=0), _half_widths(curves)
+    for labels, mean, h in zip(curves.labels.tolist(), means.tolist(), half.tolist(), strict=True):
+        ends = ("", "") if np.isnan(h) else (f"{mean - h:.6g}", f"{mean + h:.6g}")
+        yield section.name, agent, metric, f"{labels:g}", f"{mean:.6g}", *ends, len(curves)
+
+
+def _half_widths(curves: Curves) -> Floats:
+    """Half the width of the t interval at every point, (Q,); NaN for a single run."""
+    n = len(curves)
+    if n < 2:
+        return np.full(len(curves.labels), np.nan)
+    return np.asarray(stdtrit(n - 1, 0.975) * curves.values.std(axis=0, ddof=1) / np.sqrt(n))
+
+
+def _score(values: Sequence[float]) -> str:
+    return _interval(mean_interval(values)) if values else NOTHING
+
+
+def _interval(e: Estimate) -> str:
+    digits = 3 if abs(e.value) < 10 else 1
+    text = [f"{x:,.{digits}f}".replace("-", "−") for x in (e.value, e.low, e.high)]
+    return f"{text[0]} [{text[1]}, {text[2]}]" if np.isfinite(e.low) else text[0]
+
+
+def _difference(e: Estimate | None) -> str:
+    if e is None:
+        return NOTHING
+    return signed(e.value) + (f" [{signed(e.low)}, {signed(e.high)}]" if np.isfinite(e.low) else "")
+
+
+def _probability(e: Estimate) -> str:
+    known = (e.low, e.high) != (0.0, 1.0)
+    return f"{e.value:.2f}" + (f" [{e.low:.2f}, {e.high:.2f}]" if known else "")
+
+
+def _markdown_text(text: str) -> str:
+    return text.replace("|", r"\|").replace("\n", " ").replace("<", "&lt;")
+
+
+def _latex_text(text: str) -> str:
+    return "".join(_LATEX.get(character, character) for character in text)

@@ -1,0 +1,215 @@
+"""The part of the report about several tasks together: who is ahead on all of them, and how sure that is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from duelbench.results.report.comparison import LAST_AGENTS
+from duelbench.results.report.drawing import FAINT, MUTED, Style, caption, legend, save_csv, save_png, styles
+from duelbench.results.report.radar import save_radar
+from duelbench.results.report.scores import LOW, Overview, Standing
+from duelbench.results.report.section import picture
+from duelbench.results.report.tables import NOTHING, anchor, dotted, table
+from duelbench.results.statistics.aggregate import profile, profile_band
+from duelbench.results.statistics.estimates import BAND_MIN_RUNS, Estimate, Floats
+from duelbench.streams import Streams
+from duelbench.study.suite import Score
+
+_FEWEST_SPOKES = 3  # of a radar picture
+_CROWD = 8  # agents beyond whom bands are fainter
+_LEVELS = np.linspace(0.0, 1.0, 201)
+
+
+def overview_page(overview: Overview, folder: Path) -> str:
+    """Everything about the tasks together, as HTML; pictures and their data are written into the folder."""
+    drawn = draw_overview(overview, folder / f"overview-{overview.name}.png")
+    radar = draw_radar(overview, folder / "radar.png")
+    parts = [
+        standings_table(overview), notes(overview), picture(drawn, "performance profiles of all agents"),
+        f"<h3>Mean score on each task</h3>\n{by_task_table(overview)}",
+        picture(radar, "scores on the behaviour suite", "narrow"),
+        f"<details><summary>Runs behind these numbers</summary>\n{runs_table(overview)}</details>",
+    ]  # fmt: skip
+    return "\n".join(part for part in parts if part)
+
+
+def standings_table(overview: Overview) -> str:
+    """The aggregate leaderboard as HTML."""
+    beats = f"P(beats {escape(overview.baseline)})"
+    head = ["agent", "runs", "IQM", "mean", "median", "optimality gap", "failed", beats]
+    rows = []
+    for s in overview.standings:
+        name = dotted(overview.agents, s.agent)
+        runs = f'<a href="#{_runs_anchor(overview, s.agent)}">{s.n:,}</a>'
+        failed = f"{100 * s.failed:.1f} %"
+        if (a := s.aggregate) is None:
+            played = f"{len(s.strata)} of {len(overview.tasks)} tasks played"
+            rows.append([name, runs, f"<small>{played}</small>", NOTHING, NOTHING, NOTHING, failed, NOTHING])
+            continue
+        better = NOTHING if s.improvement is None else estimate_text(s.improvement)
+        rows.append([name, runs, *map(estimate_text, (a.center, a.mean, a.median, a.gap)), failed, better])
+    return table(head, rows)
+
+
+def by_task_table(overview: Overview) -> str:
+    """Mean score of each agent on each task; every number leads to its runs."""
+    agents = [s.agent for s in overview.standings]
+    rows = []
+    for task in overview.tasks:
+        cells = []
+        for agent in agents:
+            found = list(task.values.get(agent, {}).values())
+            if not found:
+                cells.append(NOTHING)
+                continue
+            mean = float(np.mean(found))
+            link = f'<a href="#{anchor(task.section, agent)}">{mean:.2f}</a>'
+            cells.append(f'<span class="score" style="--score:{100 * mean:.0f}%">{link}</span>')
+        rows.append([f'<a href="#{task.section.slug}">{escape(task.section.name)}</a>', *cells])
+    return table(["task", *map(escape, agents)], rows)
+
+
+def runs_table(overview: Overview) -> str:
+    """Where the runs behind an agent's aggregate are listed."""
+    rows = []
+    for agent in overview.agents:
+        links = [
+            f'<a href="#{anchor(t.section, agent)}">{escape(t.section.name)} ({len(t.values[agent]):,})</a>'
+            for t in overview.tasks if t.values.get(agent)
+        ]  # fmt: skip
+        rows.append(
+            [f'<span id="{_runs_anchor(overview, agent)}">{dotted(overview.agents, agent)}</span>', " · ".join(links)]
+        )
+    return table(["agent", "runs by task"], rows, left=2, wrap=True)
+
+
+def notes(overview: Overview) -> str:
+    """What the numbers of the overview are."""
+    n = len(overview.tasks)
+    said = (
+        f"Scores on {n} tasks at their last label: 1 − R / R of uniform pairs on the same seed where regret is known, "
+        "(w − ½) / ½ for a win rate w, clipped to [0, 1]. IQM: interquartile mean of all runs. Mean and median: of the "
+        "tasks’ means. Optimality gap: 1 − mean score up to 1, lower is better. Failed: share of the runs that score "
+        f"{LOW:g} or less. The last column is against {overview.baseline}: Mann-Whitney’s probability, averaged over "
+        f"tasks. Brackets: 95 % intervals, runs resampled within each task, from {BAND_MIN_RUNS} runs a task on; they "
+        "say nothing about other tasks."
+    )
+    parts = [f'<p class="quiet">{escape(said)}</p>']
+    if overview.left_out:
+        left = "; ".join(f"{task.section.name} ({task.reason})" for task in overview.left_out)
+        parts.append(f'<p class="quiet">Without a score, hence not in these numbers: {escape(left)}.</p>')
+    return "".join(parts)
+
+
+def draw_overview(overview: Overview, path: Path) -> Path | None:
+    """Performance profiles, and beside them who ends better than the baseline; None where nobody played every task."""
+    ranked = [s for s in overview.standings if s.aggregate is not None]
+    if not ranked:
+        return None
+    looks, rivals = styles(overview.agents), [s for s in ranked if s.improvement is not None]
+    drawn = [_Profile(s.agent, profile(s.strata, _LEVELS), _band(s), looks[s.agent]) for s in ranked]
+
+    def draw(figure: Figure) -> None:
+        places = figure.subplots(1, 2 if rivals else 1, squeeze=False, width_ratios=[1.25, 1][: 2 if rivals else 1])
+        _profiles(places[0, 0], drawn)
+        if rivals:
+            _improvements(places[0, 1], rivals, overview.baseline, looks)
+        legend(figure, {s.agent: looks[s.agent] for s in ranked})
+        caption(figure, f"{len(overview.tasks)} tasks, {_runs(ranked)}; bands and bars: 95 % stratified bootstrap")
+
+    save_png(path, (10.2 if rivals else 6.4, max(3.9, 1.6 + 0.3 * len(rivals))), draw)
+    rows = [
+        (p.agent, *values)
+        for p in drawn
+        for values in zip(*(column.tolist() for column in (_LEVELS, p.share, *(p.band or ()))), strict=True)
+    ]
+    save_csv(path.with_suffix(".csv"), ("agent", "score", "share_above", "low", "high"), rows)
+    return path
+
+
+def draw_radar(overview: Overview, path: Path) -> Path | None:
+    """The behaviour suite's tasks as spokes, where at least three of them were played; None otherwise."""
+    tasks = {t.section.name: t for t in overview.tasks if t.section.of_suite}
+    rivals = [agent for agent in overview.agents if agent not in LAST_AGENTS]
+    agents = [agent for agent in rivals if any(task.values.get(agent) for task in tasks.values())]
+    if len(tasks) < _FEWEST_SPOKES or not agents:
+        return None
+    found = [
+        Score(name, agent, tuple(task.values.get(agent, {}).values()), "" if task.values.get(agent) else "not played")
+        for name, task in tasks.items()
+        for agent in agents
+    ]
+    save_radar(path, list(tasks), found)
+    rows = [(s.task, s.agent, s.mean, s.interval.low, s.interval.high, len(s.values)) for s in found if s.values]
+    save_csv(path.with_suffix(".csv"), ("task", "agent", "score", "low", "high", "n"), rows)
+    return path
+
+
+def estimate_text(estimate: Estimate) -> str:
+    """A score with its interval, if there is one, as HTML."""
+    if not np.isfinite(estimate.low) or (estimate.low, estimate.high) == (0.0, 1.0):
+        return f"{estimate.value:.3f}"
+    return f"{estimate.value:.3f}<br><small>[{estimate.low:.3f}, {estimate.high:.3f}]</small>"
+
+
+def _runs_anchor(overview: Overview, agent: str) -> str:
+    return f"overview-{overview.name}-runs-{overview.agents.index(agent)}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Profile:
+    """An agent's performance profile as it is drawn."""
+
+    agent: str
+    share: Floats
+    band: tuple[Floats, Floats] | None
+    style: Style
+
+
+def _band(s: Standing) -> tuple[Floats, Floats] | None:
+    if min(map(len, s.strata)) < BAND_MIN_RUNS:
+        return None
+    return profile_band(s.strata, _LEVELS, Streams(0).generator(f"profile/{s.agent}"))
+
+
+def _profiles(axes: Axes, drawn: list[_Profile]) -> None:
+    for p in drawn:
+        color, line = p.style
+        if p.band is not None:
+            axes.fill_between(_LEVELS, *p.band, color=color, alpha=0.06 if len(drawn) > _CROWD else 0.13, linewidth=0)
+        axes.plot(_LEVELS, p.share, color=color, linestyle=line, linewidth=1.8)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_title("Performance profiles", pad=18)
+    axes.text(0, 1.012, "further up and right is better", transform=axes.transAxes, fontsize=8, color=MUTED)
+    axes.set_xlabel("score τ: 0 = uniform pairs, 1 = cannot be beaten")
+    axes.set_ylabel("share of runs that score above τ")
+
+
+def _improvements(axes: Axes, rivals: list[Standing], baseline: str, looks: dict[str, Style]) -> None:
+    axes.axvline(0.5, color=FAINT, linewidth=1.2, zorder=1)
+    for place, s in enumerate(reversed(rivals)):
+        assert s.improvement is not None
+        color, known = looks[s.agent][0], (s.improvement.low, s.improvement.high) != (0.0, 1.0)
+        if known:
+            axes.plot([s.improvement.low, s.improvement.high], [place, place], color=color, linewidth=6, alpha=0.35)
+        axes.plot([s.improvement.value], [place], "o", color=color, markersize=6)
+    axes.set_yticks(range(len(rivals)), [s.agent for s in reversed(rivals)])
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_ylim(-0.6, len(rivals) - 0.4)
+    axes.set_title(f"Ends better than {baseline}", pad=18)
+    note = "probability, averaged over tasks · beyond ½ is better"
+    axes.text(0, 1.012, note, transform=axes.transAxes, fontsize=8, color=MUTED)
+    axes.set_xlabel(f"P(agent scores above {baseline})")
+
+
+def _runs(ranked: list[Standing]) -> str:
+    counts = [s.n for s in ranked]
+    low, high = min(counts), max(counts)
+    return f"{low:,} runs an agent" if low == high else f"{low:,} to {high:,} runs an agent"

@@ -1,0 +1,89 @@
+"""One self-contained HTML page about a folder of runs, with the pictures and their data beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+
+from duelbench.records.files import write_atomic
+from duelbench.records.record import Run
+from duelbench.results.report import overview, provenance
+from duelbench.results.report.comparison import Section, sections
+from duelbench.results.report.section import section_page
+from duelbench.results.report.study import Study
+from duelbench.results.statistics.estimates import standard_error
+
+_FEW = 4  # tasks beyond which only the main metrics are drawn: pictures take most of the time, and of the page
+
+
+def write_report(
+    folder: Path,
+    runs: Sequence[Run],
+    *,
+    baseline: str | None = None,
+    thresholds: Sequence[float] | None = None,
+    title: str | None = None,
+) -> Path:
+    """Write ``report.html`` with its pictures (PNG) and their data (CSV) into a folder.
+
+    Title, baseline and thresholds are those of the folder's plan (``duelbench.records.plan``) if there is one and
+    nothing else is asked for; its runs that nobody has begun are shown as missing. Arguments as for ``Study.of``.
+
+    Returns:
+        Path of the page. Every file is replaced atomically.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    study = Study.of(folder, runs, baseline=baseline, thresholds=thresholds, title=title)
+    body = [_overview(study, folder)] if len(study.sections) > 1 else []
+    few = len(study.sections) <= _FEW
+    body += [section_page(s, folder, study.baseline, study.thresholds, further=few) for s in study.sections]
+    page = Template(files("duelbench.results.report").joinpath("page.html").read_text(encoding="utf-8")).substitute(
+        title=escape(study.title), subtitle=escape(provenance.progress(study)),
+        body="\n".join([*body, provenance.how_made(study)]),
+    )  # fmt: skip
+    path = folder / "report.html"
+    write_atomic(path, page)
+    return path
+
+
+def _overview(study: Study, folder: Path) -> str:
+    """Tasks of a kind together, and the way to each task."""
+    links = [f'<a href="#{s.slug}">{escape(s.name)}</a>' for s in study.sections]
+    parts = [f'<nav>{" · ".join(links)} · <a href="#provenance">how this was made</a></nav>']
+    for found in study.overviews:
+        if found.tasks:
+            parts += [f'<section id="overview-{found.name}">\n<h2>{escape(found.title)}</h2>']
+            parts += [overview.overview_page(found, folder), "</section>"]
+    return "\n".join(part for part in [*parts, provenance.completeness(study)] if part)
+
+
+def summary(runs: Sequence[Run]) -> dict[str, Any]:
+    """Final scores as plain JSON: ``{"agents": {agent: {metric: {"mean", "se", "n"}}}}``.
+
+    With several tasks ``agents`` are those of the first and ``envs`` holds all: ``{title: {"agents": ...}}``.
+    Scores are read at the most labels that every finished run of the task reached; ``labels`` are those that the
+    agent's runs consumed. ``se`` is the standard error over seeds, None for one seed. An agent without a finished
+    run has no metrics.
+    """
+    found = {section.title: {"agents": _final_scores(section)} for section in sections(runs)}
+    agents = next(iter(found.values()), {"agents": {}})["agents"]
+    return {"agents": agents} if len(found) < 2 else {"envs": found, "agents": agents}
+
+
+def _final_scores(section: Section) -> dict[str, dict[str, dict[str, float | None]]]:
+    scores: dict[str, dict[str, dict[str, float | None]]] = {}
+    for agent, runs in section.agents.items():
+        found = {metric: list(section.final(agent, metric).values()) for metric in section.metrics}
+        found["labels"] = [float(run.rows[-1]["labels"]) for run in runs]
+        scores[agent] = {
+            metric: {"mean": float(np.mean(values)), "se": standard_error(values), "n": len(values)}
+            for metric, values in found.items()
+            if values
+        }
+    return scores

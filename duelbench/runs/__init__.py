@@ -1,0 +1,1 @@
+"""Playing runs: from a specification to its folder."""

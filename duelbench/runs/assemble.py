@@ -1,0 +1,81 @@
+"""From a run specification to the objects that play it."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import gymnasium as gym
+
+from duelbench.assets.model_source import resolve_model
+from duelbench.protocols import Agent, Policy
+from duelbench.records.spec import RUN_SETS, RunSpec
+from duelbench.streams import Streams
+
+if TYPE_CHECKING:
+    from duelbench.learning.learner import PreferenceLearner
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the run loop needs: a vector environment, the agent, its policy and who trains it, and the rows' seeds."""
+
+    env: Any
+    agent: Agent
+    policy: Policy
+    learner: PreferenceLearner
+    seeds: list[int]
+
+
+def assemble(spec: RunSpec) -> Parts:
+    """Build environment, policy, learner and agent from one seed's named streams.
+
+    The environment's rows are seeded from a stream of their own, so agents compared under one seed meet the same
+    prompts and the same noise in their common rows.
+    """
+    from duelbench.learning.learner import LearnerConfig, PreferenceLearner
+
+    if own := sorted(set(RUN_SETS) & spec.env_kwargs.keys()):
+        raise ValueError(f"the run itself sets {' and '.join(own)} of the environment; leave out of env_kwargs")
+    # agents are a layer above the core: they are looked up by name, never imported by it
+    base = importlib.import_module("duelbench.agents.alignment.base")
+    registry = importlib.import_module("duelbench.agents.registry")
+    streams = Streams(spec.seed)
+    env = _make_env(spec, spec.batch)
+    policy = make_policy(spec, env.single_observation_space, streams)
+    setup = base.Setup(
+        policy=policy,
+        learner=PreferenceLearner(policy, LearnerConfig(**spec.learner)),
+        rng=streams.generator("agent"),
+        evaluation_rng=functools.partial(streams.generator, "evaluation"),
+        labels=spec.labels,
+        batch=spec.batch,
+        demonstrate=getattr(env.unwrapped.problem, "demonstrations", None),
+    )
+    agent = registry.make_agent(spec.agent, setup, spec.agent_options)
+    rows = max(1, round(spec.batch * getattr(agent, "prompts_per_label", 1.0)))
+    if rows != spec.batch:  # known only now: the agent wants the policy, and the policy the spaces
+        env.close()
+        env = _make_env(spec, rows)
+    if not len(env.unwrapped.problem.heldout_ids()):
+        raise ValueError("the task has no held-out prompts, so the deployed policy cannot be judged")
+    return Parts(env, agent, policy, setup.learner, streams.integers("environment", rows))
+
+
+def _make_env(spec: RunSpec, rows: int) -> Any:
+    return gym.make_vec(spec.env, num_envs=rows, **{**spec.env_kwargs, "horizon": spec.labels + 1})
+
+
+def make_policy(spec: RunSpec, observation_space: gym.Space[Any], streams: Streams) -> Policy:
+    """The policy that fits what is observed: a softmax over a pool's features, or a causal language model."""
+    options: dict[str, Any] = dict(spec.policy)
+    spaces = getattr(observation_space, "spaces", {})
+    if "features" in spaces:
+        from duelbench.policies.pool import PoolPolicy
+
+        return PoolPolicy(spaces["features"].shape[-1], streams.generator("policy"), **options)
+    from duelbench.policies.causal_lm import CausalLMPolicy
+
+    return CausalLMPolicy(resolve_model(options.pop("model", "tiny")), **options)

@@ -1,0 +1,174 @@
+"""The folder that a run writes, so that a kill at any moment leaves it readable, and plays on from there."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+from duelbench.records.files import read_lines, write_atomic
+from duelbench.records.provenance import git_state, installed_versions, machine
+from duelbench.records.record import CALIBRATION_FILE, SCHEMA_VERSION
+from duelbench.records.spec import RunSpec
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+CHECKPOINT, POLICY = "checkpoint", "policy"
+"""Where a run that is played keeps its state, and a finished one what it trained."""
+PATIENCE_SECONDS = 20.0
+"""How long to wait for a run that another process is playing."""
+_POLL_SECONDS = 0.25
+
+
+class RunBusyError(RuntimeError):
+    """Another process is playing this run."""
+
+
+class RunFolder:
+    """Files of one run: ``manifest.json``, ``metrics.jsonl``, ``timing.jsonl``, ``samples.json``, ``lock``, ``DONE``.
+
+    A run of an agent with a posterior has ``calibration.json`` too; one that trains has ``checkpoint`` while it is
+    played; one that trained a language model ends with ``policy``, the weights without the optimizer's state.
+
+    Metrics are a function of the specification alone; wall times live in their own file, so that the metrics of a
+    resumed run equal those of an uninterrupted one byte for byte.
+
+    Args:
+        path: folder, made when the run is played.
+        spec: the run it belongs to.
+    """
+
+    def __init__(self, path: Path, spec: RunSpec) -> None:
+        self.path, self.spec = path, spec
+
+    @classmethod
+    def at(cls, out: Path, spec: RunSpec) -> RunFolder:
+        """The run's folder in an output folder."""
+        return cls(out / "runs" / spec.folder_name, spec)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run came to its end."""
+        return (self.path / "DONE").exists()
+
+    @property
+    def failed(self) -> bool:
+        """Whether something stopped the run; the same specification can be played on."""
+        return not self.finished and (self.path / "error.txt").exists()
+
+    def labels_used(self) -> int:
+        """Labels at the last evaluation, of a run that another process may be playing."""
+        timing = read_lines(self.path / "timing.jsonl")
+        return int(timing[-1]["labels"]) if timing else 0
+
+    @contextmanager
+    def playing(self) -> Iterator[None]:
+        """Keep other processes off the run; the system lets go of it when this process ends, however it ends.
+
+        Waits a while first: a worker whose parent was killed ends within a round, so that the same command can be
+        given again at once.
+
+        Raises:
+            RunBusyError: if another process still has it then.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        if fcntl is None:
+            yield
+            return
+        with (self.path / "lock").open("a") as file:
+            deadline = time.monotonic() + PATIENCE_SECONDS
+            while not _locked(file):
+                if time.monotonic() > deadline:
+                    raise RunBusyError(f"another process is playing this run: {self.path}")
+                time.sleep(_POLL_SECONDS)
+            yield
+
+    def play(self, how: Callable[[], None]) -> Path:
+        """Play the run unless it came to its end, by this process or just now by another; return the folder.
+
+        Raises:
+            RunBusyError: if another process is playing it.
+            Exception: whatever stopped it; its traceback is in ``error.txt``.
+        """
+        if self.finished:
+            return self.path
+        with self.playing():
+            if self.finished:
+                return self.path
+            try:
+                how()
+            except Exception:
+                with suppress(OSError):  # on a full disk the error itself cannot be written
+                    self.fail(traceback.format_exc())
+                raise
+        return self.path
+
+    def write_manifest(self, command: str, facts: dict[str, Any]) -> None:
+        """Provenance, once: the first start that came to know its facts is the one that counts.
+
+        Args:
+            command: what was typed.
+            facts: what the environment says of itself: ``comparator``, ``reference``, ``judge``, ...
+        """
+        path = self.path / "manifest.json"
+        if path.exists() and "judge" in json.loads(path.read_text(encoding="utf-8")):
+            return
+        manifest = {
+            "schema": SCHEMA_VERSION, "run_id": self.spec.run_id, "spec": self.spec.to_json(), "command": command,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"), "versions": installed_versions(),
+            "git": git_state(), "machine": machine(), **facts,
+        }  # fmt: skip
+        write_atomic(path, json.dumps(manifest, indent=1))
+
+    def rewind(self, n_rows: int) -> None:
+        """Keep the first n rows: what was measured after the checkpoint is measured again."""
+        for name in ("metrics.jsonl", "timing.jsonl"):
+            file = self.path / name
+            if file.exists():
+                lines = file.read_text(encoding="utf-8").splitlines(keepends=True)[:n_rows]
+                write_atomic(file, "".join(lines))
+
+    def append(self, row: dict[str, float], timing: dict[str, float]) -> None:
+        """Add one evaluation."""
+        for name, entry in (("metrics.jsonl", row), ("timing.jsonl", timing)):
+            with (self.path / name).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(entry) + "\n")
+
+    def finish(self, samples: list[dict[str, Any]], calibration: dict[str, list[float]] | None = None) -> None:
+        """Mark the run as complete; ``calibration`` is what its agent predicted of held-out duels, if it does."""
+        if calibration is not None:
+            write_atomic(self.path / CALIBRATION_FILE, json.dumps(calibration))
+        write_atomic(self.path / "samples.json", json.dumps(samples, ensure_ascii=False, indent=1))
+        (self.path / "error.txt").unlink(missing_ok=True)
+        write_atomic(self.path / "DONE", "")
+        shutil.rmtree(self.path / CHECKPOINT, ignore_errors=True)
+
+    def finish_lockstep(self, curves: bytes, timing: Sequence[tuple[int, float]]) -> None:
+        """Mark a run of many seeds as complete: ``curves.npz`` holds a (seeds, evaluations) array for each metric."""
+        lines = [json.dumps({"labels": labels, "wall_seconds": seconds}) + "\n" for labels, seconds in timing]
+        write_atomic(self.path / "timing.jsonl", "".join(lines))
+        write_atomic(self.path / "curves.npz", curves)
+        self.finish([])
+
+    def fail(self, trace: str) -> None:
+        """Leave the traceback of a failed run beside what it had measured, however early, so that a report shows it."""
+        if not (self.path / "manifest.json").exists():
+            self.write_manifest("", {})
+        write_atomic(self.path / "error.txt", trace)
+
+
+def _locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

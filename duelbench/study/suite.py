@@ -1,0 +1,194 @@
+"""The behaviour suite: small tasks that each isolate one ability, scored from 0 (uniform pairs) to 1 (the oracle).
+
+Six tasks change one thing of ``basic`` and keep its instances, so that a lower score there is the price of that one
+thing. Every task can be played by agents that count wins, since its arms stay, and by agents that learn from
+features, since its arms have some: their own coordinates where nothing else is known of them.
+
+In the spirit of bsuite (Osband et al. 2020).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from duelbench.records.record import Run
+from duelbench.records.spec import RunSpec, seed_specs
+from duelbench.results.statistics.estimates import Estimate, mean_interval, standard_error
+from duelbench.study.settings import ENV_DEFAULTS
+
+UNIFORM = "uniform"
+"""The agent at score 0."""
+
+_HEADLINES = ("cumulative_average_regret", "cumulative_copeland_regret")  # the second without a Condorcet winner
+_EVALUATIONS = 20
+_LATE = ("delay", "answer_batch")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One problem of the suite.
+
+    Attributes:
+        name: short.
+        isolates: the ability it measures, one line.
+        env: environment id.
+        kwargs: of the environment.
+        labels: T, duels of a seed.
+        tags: groups it belongs to.
+        smoke: whether it is one of the few that show within seconds that an agent works.
+        one_by_one: whether the number of a duel matters, so that agents that learn in batches play batches of one.
+    """
+
+    name: str
+    isolates: str
+    env: str
+    kwargs: dict[str, Any]
+    labels: int = 1000
+    tags: tuple[str, ...] = field(default=(), kw_only=True)
+    smoke: bool = field(default=False, kw_only=True)
+    one_by_one: bool = field(default=False, kw_only=True)
+
+    @property
+    def late(self) -> bool:
+        """Whether answers come later than their duels."""
+        return any(name in self.kwargs for name in _LATE)
+
+
+_BASIC: dict[str, Any] = {"matrix": "bt", "arms": 10, "options": {"scale": 2.0}, "one_hot": True}
+_MATRIX, _LINEAR = "MatrixDuel-v0", "LinearDuel-v0"
+
+TASKS: tuple[Task, ...] = (
+    Task("basic", "find the best of 10 arms and stay with it", _MATRIX, _BASIC, tags=("basic",), smoke=True),
+    Task("noise", "average out answers that are close to coin flips", _MATRIX, _BASIC | {"options": {"scale": 0.3}},
+         2000, tags=("noise",)),
+    Task("many_arms", "search among 40 arms that share nothing", _MATRIX, _BASIC | {"arms": 40}, tags=("scale",)),
+    Task("small_gaps", "tell rivals apart that the best of 16 arms beats by as little as 0.012", _MATRIX,
+         {"matrix": "sushi16", "one_hot": True}, 1500, tags=("noise",)),
+    Task("intransitivity", "play 13 arms with cycles and no Condorcet winner (Copeland regret)", _MATRIX,
+         {"matrix": "hudry13", "one_hot": True}, 2000, tags=("preferences",), smoke=True),
+    Task("high_dimension", "generalise over 60 arms by 20 features", _LINEAR, {"dim": 20, "arms": 60},
+         tags=("scale", "features")),
+    Task("misspecified", "not trust features that hide 6 of 8 coordinates of the utility", _LINEAR,
+         {"dim": 8, "hidden": 6, "arms": 16}, tags=("features", "robustness"), smoke=True),
+    Task("delay", "keep choosing well while answers come 100 duels late", _MATRIX, _BASIC | {"delay": 100.0},
+         tags=("timing",), smoke=True),
+    Task("batches", "spread duels that are only answered every 100 duels", _MATRIX, _BASIC | {"answer_batch": 100},
+         tags=("timing", "alignment")),
+    Task("flips", "learn although every fifth answer is turned round", _MATRIX, _BASIC | {"flip": 0.2},
+         tags=("noise", "robustness")),
+    Task("adversary", "recover from 100 answers that name the worse arm", _MATRIX, _BASIC | {"corrupted": 100},
+         tags=("robustness",), one_by_one=True),
+    Task("position_bias", "see through a judge that picks the first arm in two duels of five", _MATRIX,
+         _BASIC | {"position_bias": 0.4}, tags=("robustness", "alignment")),
+    Task("drift", "follow utilities that turn right round", _LINEAR, {"dim": 5, "arms": 16, "drift": 0.05},
+         tags=("features", "change"), one_by_one=True),
+    Task("kl_budget", "weigh utility against KL from a reference policy; its score shows what ignoring that costs",
+         _MATRIX, _BASIC | {"kl_weight": 2.0}, tags=("alignment",)),
+)  # fmt: skip
+
+TAGS = tuple(dict.fromkeys(tag for task in TASKS for tag in task.tags))
+
+
+def select(tags: Sequence[str] = (), *, smoke: bool = False) -> list[Task]:
+    """The tasks with any of the tags (all, without tags), or those of them that belong to the smoke subset.
+
+    Raises:
+        ValueError: for a tag that no task has, or if nothing is left.
+    """
+    for tag in tags:
+        if tag not in TAGS:
+            raise ValueError(f"unknown tag {tag!r}: expected one of {list(TAGS)}")
+    found = [t for t in TASKS if (not tags or set(tags) & set(t.tags)) and (t.smoke or not smoke)]
+    if not found:
+        raise ValueError(f"no task of the smoke subset has a tag among {list(tags)}")
+    return found
+
+
+def suite_task(env: str, kwargs: Mapping[str, Any]) -> Task | None:
+    """The task that is played by an environment with these arguments, whatever its budget; None if none of them is."""
+    return next((task for task in TASKS if task.env == env and task.kwargs == kwargs), None)
+
+
+def why_not(task: Task, agent: type) -> str | None:
+    """Why this class of agents cannot play the task; None if it can."""
+    if task.late and not getattr(agent, "lockstep", False):
+        return "answers come late, which only lock-step agents can take"
+    return None
+
+
+def task_specs(task: Task, name: str, agent: type, seeds: range, labels: int | None = None) -> list[RunSpec]:
+    """The runs of an agent on a task.
+
+    Args:
+        task: what is played.
+        name: the agent's.
+        agent: its class.
+        seeds: consecutive.
+        labels: of each seed; None for the task's own.
+    """
+    labels = task.labels if labels is None else labels
+    shared = {
+        "env": task.env, "agent": name, "labels": labels, "evaluate_every": max(1, labels // _EVALUATIONS),
+        "evaluation_repeats": 1, "env_kwargs": task.kwargs,
+    }  # fmt: skip
+    usual = ENV_DEFAULTS[_LINEAR]  # whose policy learns from features, as on every task here
+    in_batches = {
+        "batch": 1 if task.one_by_one else usual.batch, "learner": usual.learner | {"loss": "dpo"},
+        "policy": usual.policy,
+    }  # fmt: skip
+    return seed_specs(agent, shared, seeds, in_batches)
+
+
+def final_regrets(runs: Sequence[Run]) -> dict[int, float]:
+    """Cumulative regret of finished runs over all their labels, by seed, in the kind that the problem is judged by."""
+    last = {run.spec["seed"]: run.rows[-1] for run in runs if run.finished}
+    return {seed: next(row[name] for name in _HEADLINES if name in row) for seed, row in last.items()}
+
+
+@dataclass(frozen=True)
+class Score:
+    """How well an agent did on a task.
+
+    Attributes:
+        task: its name.
+        agent: the name shown.
+        values: of each seed, in [0, 1]; empty if the task was not played.
+        reason: why not.
+    """
+
+    task: str
+    agent: str
+    values: tuple[float, ...] = ()
+    reason: str = ""
+
+    @property
+    def mean(self) -> float:
+        """Over the seeds; NaN if the task was not played."""
+        return float(np.mean(self.values)) if self.values else float("nan")
+
+    @property
+    def error(self) -> float | None:
+        """Standard error of the mean; None for less than two seeds."""
+        return standard_error(self.values)
+
+    @property
+    def interval(self) -> Estimate:
+        """Mean with its 95 % interval."""
+        return mean_interval(self.values)
+
+
+def seed_scores(regrets: Mapping[int, float], uniform: Mapping[int, float]) -> tuple[float, ...]:
+    """1 − R / R_uniform of each seed, clipped to [0, 1].
+
+    R_uniform is what uniform pairs lose on the same seed, hence on the same instance. Divided by an average over
+    seeds instead, clipping would lift the score of uniform pairs above 0 wherever instances differ.
+
+    Args:
+        regrets: of the agent, by seed.
+        uniform: of uniform pairs, by seed.
+    """
+    return tuple(min(1.0, max(0.0, 1.0 - regret / uniform[seed])) for seed, regret in sorted(regrets.items()))

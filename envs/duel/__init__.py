@@ -1,0 +1,1 @@
+"""One duel after the other: the engine and the Gymnasium classes over a problem."""

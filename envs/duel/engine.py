@@ -1,0 +1,180 @@
+"""Plays a problem for B rows at once: prompts, oracle calls, verdicts, budget. The envs are thin coats over it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from duelbench.duels.preference import REWARD_OF_VERDICT, Feedback
+from duelbench.envs.duel.delay import Delay
+from duelbench.envs.duel.problem import InvalidActionError, Problem
+from duelbench.records.journal import Answer, Journal, check_same_duel
+from duelbench.types import Verdict
+
+Identical = Literal["tie", "ask", "skip", "error"]
+
+
+class Engine:
+    """B rows of duels in lock-step.
+
+    Row b draws its prompts and its noise from its own generator in fixed blocks: the k-th duel of a row meets the
+    same prompt and the same noise whatever was answered before, which makes agents comparable under one seed and
+    lets a run start again at any duel.
+
+    Args:
+        problem: what is played.
+        rows: B.
+        horizon: label budget of a row.
+        feedback: how probabilities become verdicts.
+        identical: what a pair of identical responses does: ``tie`` (0.5, one label of the budget, oracle not asked),
+            ``ask`` (the oracle is asked), ``skip`` (no label; the next prompt comes), ``error``.
+        delay: when answers come; None: at once.
+    """
+
+    def __init__(
+        self, problem: Problem, rows: int, horizon: int, feedback: Feedback, identical: Identical = "tie",
+        delay: Delay | None = None,
+    ) -> None:  # fmt: skip
+        if horizon < 2:
+            raise ValueError(f"horizon is the label budget of an episode and must be at least 2, got {horizon}")
+        if identical not in ("tie", "ask", "skip", "error"):
+            raise ValueError(f"identical must be 'tie', 'ask', 'skip' or 'error', got {identical!r}")
+        self.problem, self.rows, self.horizon = problem, rows, horizon
+        self.feedback, self.identical, self.delay = feedback, identical, delay
+        self.journal: Journal | None = None
+        self.round = 0
+        self.labels = np.zeros(rows, np.int64)
+        self.abstaining = np.zeros(rows, bool)
+        problem.seat(rows)
+        self._ids = np.zeros((rows, problem.block), np.int64)
+        self._noise = np.zeros((rows, problem.block, 2))
+        self._position = np.zeros(rows, np.int64)
+        self._duels = np.zeros(rows, np.int64)  # of the episode, those before its start included
+        self._all_rows = np.arange(rows)
+        if delay is not None:
+            delay.seat(rows)
+
+    def reset(self, row: int, rng: np.random.Generator, start: int = 0, instance: int | None = None) -> None:
+        """Begin a row's episode at its ``start``-th duel, on the problem instance of that number."""
+        self.problem.begin(row, rng, instance)
+        for _ in range(start // self.problem.block + 1):
+            self._draw(row, rng)
+        self._position[row] = start % self.problem.block
+        self._duels[row] = start
+        self.labels[row] = 0
+        if self.delay is not None:
+            self.delay.begin(row, rng)
+
+    @property
+    def prompt_ids(self) -> NDArray[np.int64]:
+        """The prompt each row is at, (B,)."""
+        return self._ids[self._all_rows, self._position]
+
+    def step(
+        self, actions: Any, rngs: Sequence[np.random.Generator], live: NDArray[np.bool_] | None = None
+    ) -> tuple[NDArray[np.int8], NDArray[np.bool_]]:
+        """Ask the oracle and move on.
+
+        Args:
+            actions: batched actions.
+            rngs: the rows' generators, for the next blocks.
+            live: rows that play, (B,); the others are left as they are.
+
+        Returns:
+            Verdict codes (B,) and whether the row's budget is spent (B,).
+        """
+        live = np.ones(self.rows, bool) if live is None else live
+        firsts, seconds = self.problem.split(actions)
+        if len(firsts) != self.rows:
+            raise InvalidActionError(
+                f"expected {self.rows} duels, one for each row, got {len(firsts)}; no label was used"
+            )
+        verdicts = self._answer(firsts, seconds, live & ~self.abstaining)
+        self.abstaining[:] = False
+        self.labels += verdicts != Verdict.SKIPPED
+        self.round += 1
+        if self.delay is not None:
+            verdicts = self.delay.hold_back(self._duels, verdicts, live)
+        self._duels += live
+        self._position += live
+        for row in np.flatnonzero(self._position == self.problem.block).tolist():
+            self._draw(row, rngs[row])
+            self._position[row] = 0
+        return verdicts, self.labels >= self.horizon
+
+    @staticmethod
+    def reward(verdicts: NDArray[np.int8]) -> NDArray[np.float64]:
+        """1.0, 0.5, 0.0, or NaN where there is no answer."""
+        return REWARD_OF_VERDICT[verdicts]
+
+    def answers(self) -> list[list[tuple[int, float]]]:
+        """For each row the answers that fell due in the last step: (number of the duel, reward)."""
+        assert self.delay is not None
+        due: list[list[tuple[int, float]]] = [[] for _ in range(self.rows)]
+        for row, duel, verdict in zip(*(part.tolist() for part in self.delay.arrived), strict=True):
+            due[row].append((duel, float(REWARD_OF_VERDICT[verdict])))
+        return due
+
+    def _draw(self, row: int, rng: np.random.Generator) -> None:
+        self._ids[row] = self.problem.draw(row, rng)
+        self._noise[row] = rng.random((self.problem.block, 2))
+
+    def _answer(self, firsts: NDArray[Any], seconds: NDArray[Any], asking: NDArray[np.bool_]) -> NDArray[np.int8]:
+        if self.identical == "ask" and asking.all():
+            return self._recall_or_ask(self._all_rows, firsts, seconds)
+        same = np.asarray(firsts == seconds, bool) & asking
+        verdicts = np.full(self.rows, Verdict.SKIPPED, np.int8)
+        if self.identical == "error" and same.any():
+            raise InvalidActionError(
+                f"row {int(same.argmax())}: the two responses are identical, and this environment was made with "
+                "identical='error'. Propose two different responses."
+            )
+        asked = np.flatnonzero(asking & ~same if self.identical == "skip" else asking)
+        if len(asked):
+            verdicts[asked] = self._recall_or_ask(asked, firsts[asked], seconds[asked])
+        return verdicts
+
+    def _recall_or_ask(self, rows: NDArray[np.int64], firsts: NDArray[Any], seconds: NDArray[Any]) -> NDArray[np.int8]:
+        """Verdicts from the journal where it has them; new ones are journaled before anyone sees them."""
+        if self.journal is None:
+            return self._ask(rows, firsts, seconds)[1]
+        ids = self.prompt_ids[rows]
+        duels = (self.round * self.rows + rows).tolist()
+        sides = self.problem.texts(ids, firsts), self.problem.texts(ids, seconds)
+        shown = list(zip(self.problem.prompt_texts(ids), *sides, strict=True))
+        known = self.journal.recall(duels)
+        for duel, texts in zip(duels, shown, strict=True):
+            if duel in known:
+                check_same_duel(known[duel], *texts)
+        new = [k for k, duel in enumerate(duels) if duel not in known]
+        if new:
+            self.journal.check_room()
+            probability, verdicts = self._ask(rows[new], firsts[new], seconds[new])
+            answers = [
+                Answer(duels[k], *shown[k], None if np.isnan(p) else float(p), Verdict(int(v)))
+                for k, p, v in zip(new, probability, verdicts, strict=True)
+            ]
+            self.journal.append(answers)
+            known |= {answer.duel: answer for answer in answers}
+        return np.array([known[duel].verdict for duel in duels], np.int8)
+
+    def _ask(
+        self, rows: NDArray[np.int64], firsts: NDArray[Any], seconds: NDArray[Any]
+    ) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
+        """The oracle's probabilities and verdicts; of a pair of identical responses it is asked only if it must be."""
+        ids, noise, duels = self.prompt_ids[rows], self._noise[rows, self._position[rows]], self._duels[rows]
+        if self.identical != "tie":
+            probability = self.problem.preference(ids, firsts, seconds)
+            return probability, self.feedback.verdicts(
+                probability, noise, duels, self.problem.ties(ids, firsts, seconds)
+            )
+        tied = np.asarray(firsts == seconds, bool)
+        probability = np.full(len(rows), 0.5)
+        if not tied.all():
+            probability[~tied] = self.problem.preference(ids[~tied], firsts[~tied], seconds[~tied])
+        verdicts = self.feedback.verdicts(probability, noise, duels, self.problem.ties(ids, firsts, seconds))
+        verdicts[tied] = Verdict.TIE
+        return probability, verdicts

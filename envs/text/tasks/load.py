@@ -1,0 +1,134 @@
+"""Tasks by name, from files, tables and data sets."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from duelbench.envs.text.tasks import prompt_sets, sources
+from duelbench.envs.text.tasks.task import FEATURE_BOUND, SCHEMA_VERSION, Task
+from duelbench.suggest import did_you_mean
+
+
+def task_names() -> list[str]:
+    """Names of the tasks that ship with the package."""
+    folder = resources.files("duelbench.envs.text.tasks") / "data"
+    return sorted(entry.name.removesuffix(".npz") for entry in folder.iterdir() if entry.name.endswith(".npz"))
+
+
+def load_task(name: str, options: Mapping[str, Any] | None = None) -> Task:
+    """A task from wherever prompts come from.
+
+    Args:
+        name: a packaged task (``short-writing``), a prompt set that is fetched once (``ifeval``, ``chitchat``), a task
+            file (``.npz``), a table (``.jsonl``, ``.csv``, ``.parquet``), a folder in a hub data set's layout, or a
+            data set on the hub (``hub:OWNER/NAME``).
+        options: fields of ``duelbench.envs.text.tasks.sources.TaskOptions``: columns, splits, how many prompts. A task
+            file or a packaged task takes ``limit`` and ``heldout`` alone. A ``.jsonl`` file without options holds lines
+            ``{"prompt": str, "references": [str, ...], "split": "train" | "heldout"}``.
+
+    Raises:
+        ValueError: there is no such task, or what is there is not of this form.
+        duelbench.assets.wheel_source.UnavailableError: it cannot be fetched.
+    """
+    path = Path(name)
+    changed = path.stat().st_mtime_ns if path.is_file() else 0  # a file that was written anew is read anew
+    return _load(name, json.dumps(dict(options or {}), sort_keys=True), changed)
+
+
+@lru_cache(maxsize=8)
+def _load(name: str, options: str, changed: int) -> Task:
+    path, wanted = Path(name), sources.TaskOptions.of(json.loads(options))
+    packaged = name in task_names()
+    if packaged:
+        path = Path(str(resources.files("duelbench.envs.text.tasks") / "data" / f"{name}.npz"))
+    if packaged or (path.suffix == ".npz" and path.is_file()):
+        wanted.check_only(name, "limit", "heldout")
+        return _from_npz(path).head(wanted.limit, wanted.heldout)
+    if prompt_sets.is_known(name):
+        wanted.check_only(name, "limit", "heldout", "longest", "seed")
+        return prompt_sets.load(name, wanted)
+    if path.suffix == ".jsonl" and path.is_file() and options == "{}":
+        return _from_jsonl(path)
+    if sources.is_table(name):
+        return sources.load(name, wanted)
+    known = [*task_names(), *prompt_sets.PROMPT_SETS]
+    raise ValueError(
+        f"unknown task {name!r}: expected one of {known}, the path of a .npz, .jsonl, .csv or .parquet file, a folder "
+        "of data files, or hub:OWNER/NAME" + did_you_mean(name, known)
+    )
+
+
+def _from_npz(path: Path) -> Task:
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            header = json.loads(data["header"].tobytes())
+            arrays = {key: data[key] for key in data.files if key != "header"}
+        missing = {"schema", "name", "prompts", "n_duel", "references", "card"} - header.keys()
+        if missing and header.get("schema", 0) <= SCHEMA_VERSION:
+            raise KeyError(f"its header lacks {sorted(missing)}")
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is not a task file of duelbench: {error}") from error
+    if header["schema"] > SCHEMA_VERSION:
+        raise ValueError(f"{path} has task schema {header['schema']}; this version reads up to {SCHEMA_VERSION}")
+    utilities = {
+        key.removeprefix("utilities/"): value.astype(np.float64)
+        for key, value in arrays.items()
+        if key.startswith("utilities/")
+    }
+    features = arrays.get("features")
+    return Task(
+        name=header["name"],
+        prompts=tuple(header["prompts"]),
+        n_duel=header["n_duel"],
+        references=np.array(header["references"], dtype=object),
+        features=None if features is None else _features(features),
+        lm_log_probs=arrays.get("lm_log_probs"),
+        utilities=utilities,
+        card=header["card"],
+    )
+
+
+def _features(stored: NDArray[Any]) -> NDArray[np.float32]:
+    """Features from bytes; files of an earlier form hold them as floats."""
+    scale = FEATURE_BOUND / 127 if stored.dtype == np.int8 else 1.0
+    return stored.astype(np.float32) * np.float32(scale)
+
+
+def _from_jsonl(path: Path) -> Task:
+    rows: dict[str, list[tuple[str, list[str]]]] = {"train": [], "heldout": []}
+    for number, line in enumerate(path.read_text(encoding="utf-8").removesuffix("\n").split("\n"), 1):
+        try:  # not splitlines(): JSON may hold other line separators as they are
+            row = json.loads(line)
+            if not _is_text(row["prompt"], *row["references"]) or not isinstance(row["references"], list):
+                raise TypeError("prompt and references must be strings")
+            rows[row.get("split", "train")].append((row["prompt"], row["references"]))
+        except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f"{path}:{number}: expected "
+                '{"prompt": str, "references": [str, ...], "split": "train" | "heldout"}'
+                f", got {line[:80]!r} ({error!r})"
+            ) from error
+    everything = rows["train"] + rows["heldout"]
+    widths = {len(references) for _, references in everything}
+    if not rows["train"] or len(widths) != 1 or 0 in widths:
+        raise ValueError(
+            f"{path}: expected at least one train prompt and the same number (>= 1) of references for every prompt, "
+            f"got {len(rows['train'])} train prompts with reference counts {sorted(widths)}"
+        )
+    references = np.empty((len(everything), widths.pop()), dtype=object)
+    for i, (_, texts) in enumerate(everything):
+        references[i] = texts
+    return Task(path.stem, tuple(prompt for prompt, _ in everything), len(rows["train"]), references)
+
+
+def _is_text(*values: Any) -> bool:
+    return all(isinstance(value, str) for value in values)

@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib import rcParams
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
+
+from duelbench.records.files import write_atomic
+from duelbench.records.record import Run, SeedRows
+from duelbench.results.report import plots
+from duelbench.results.report.comparison import Section, sections
+from duelbench.results.report.drawing import STYLES, save_csv, styles
+from duelbench.results.report.panels import (
+    Panel,
+    default_panels,
+    draw_panel,
+    drawn_curves,
+    further_panels,
+    guide_styles,
+)
+
+
+def make_run(agent: str, seed: int, speed: float = 1.0, env: str = "LLMDuelPool-v0") -> Run:
+    rng = np.random.default_rng([seed, *agent.encode()])
+    rows = []
+    for labels in range(0, 101, 20):
+        rate = 0.5 + 0.3 * (1 - np.exp(-speed * labels / 50)) + 0.005 * rng.standard_normal() * (labels > 0)
+        rows.append(
+            {"labels": float(labels + (labels > 0) * (seed % 2)), "offline_win_rate": float(rate)}
+            | {"online_win_rate": float(rate - 0.02), "simple_regret": float(1 - rate)}
+        )
+    made: dict[str, Any] = {
+        "run_id": f"{env}-{agent}-{seed}",
+        "spec": {"env": env, "env_kwargs": {}, "agent": agent, "seed": seed, "labels": 100},
+        "manifest": {"reference": "a stored response", "judge": "lexicon"},
+    }
+    return Run(rows=rows, timing=[], samples=[], finished=True, **made)
+
+
+def section(seeds: int, agents: tuple[str, ...] = ("online", "sea"), env: str = "LLMDuelPool-v0") -> Section:
+    runs = [make_run(a, s, 1.0 + 2 * i, env) for i, a in enumerate(agents) for s in range(seeds)]
+    (found,) = sections(runs)
+    return found
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_overview_writes_a_picture_and_exactly_what_it_shows(tmp_path: Path) -> None:
+    few = section(3)
+    path = plots.overview(few, tmp_path / "overview.png")
+    assert path is not None
+    with Image.open(path) as image:
+        assert image.width == pytest.approx(10.2 * 160, abs=2)
+        assert len(image.convert("RGB").getcolors(1 << 20) or []) > 50  # not a blank page
+    rows = read(tmp_path / "overview.csv")
+    assert {r["metric"] for r in rows} == {"offline_win_rate", "online_win_rate", "simple_regret"}
+
+    curves = few.curves("sea", "offline_win_rate")
+    assert curves is not None
+    sea = [r for r in rows if (r["agent"], r["metric"]) == ("sea", "offline_win_rate")]
+    assert {r["series"] for r in sea} == {"mean", "seed 0", "seed 1", "seed 2"}  # too few seeds for a band
+    for name, expected in [("mean", curves.values.mean(axis=0)), ("seed 1", curves.values[1])]:
+        np.testing.assert_allclose([float(r["value"]) for r in sea if r["series"] == name], expected)
+    np.testing.assert_allclose([float(r["labels"]) for r in sea if r["series"] == "mean"], curves.labels)
+
+
+def test_five_seeds_are_drawn_as_a_band_around_the_mean(tmp_path: Path) -> None:
+    plots.overview(section(5), tmp_path / "one.png", [Panel("offline_win_rate")])
+    rows = read(tmp_path / "one.csv")
+    assert {r["series"] for r in rows} == {"mean", "low", "high"}
+    low, mean, high = (
+        np.array([float(r["value"]) for r in rows if r["series"] == name]) for name in ("low", "mean", "high")
+    )
+    assert (low <= mean).all() and (mean <= high).all()
+
+
+def test_pictures_are_the_same_every_time_and_leave_no_trace(tmp_path: Path) -> None:
+    before = dict(rcParams)
+    for name in ("a.png", "b.png"):
+        plots.overview(section(5), tmp_path / name, [Panel("offline_win_rate")])
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert dict(rcParams) == before
+    assert {p.name for p in tmp_path.iterdir()} == {"a.png", "a.csv", "b.png", "b.csv"}
+
+
+def test_multiplier_data_says_what_the_statistics_say(tmp_path: Path) -> None:
+    five = section(5)
+    path = plots.multiplier(five, "online", [0.55, 0.7], tmp_path / "multiplier.png")
+    assert path is not None
+    rows = read(tmp_path / "multiplier.csv")
+    assert {r["agent"] for r in rows} == {"sea"} and len(rows) == 31
+    at = next(r for r in rows if float(r["threshold"]) == pytest.approx(0.65))
+    ratio = float(at["base_labels"]) / float(at["agent_labels"])
+    assert float(at["multiplier"]) == pytest.approx(ratio) and 2 < ratio < 4
+    assert float(at["low"]) <= ratio <= float(at["high"])
+
+
+def test_nothing_to_draw_writes_nothing(tmp_path: Path) -> None:
+    empty = section(1, ("online",))
+    assert plots.overview(empty, tmp_path / "overview.png", [Panel("loss")]) is None
+    assert plots.multiplier(empty, "online", [0.55, 0.6], tmp_path / "multiplier.png") is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_free_text_regret_is_called_pseudo_regret() -> None:
+    assert section(1, env="LLMDuel-v0").metric("simple_regret").title == "simple pseudo-regret"
+    assert section(1, env="duelbench:LLMDuel-v0").metric("simple_regret").title == "simple pseudo-regret"
+    assert section(1).metric("simple_regret").title == "simple regret"
+    assert not section(1).metric("third_party_regret").higher_is_better
+
+
+def test_known_agents_keep_their_style_and_others_get_different_ones() -> None:
+    found = styles(["mine", "sea", "yours"])
+    assert found["sea"] == STYLES["sea"]
+    assert len({found["mine"], found["yours"], *STYLES.values()}) == 2 + len(STYLES)
+
+
+def test_an_agent_name_is_text_not_a_formula(tmp_path: Path) -> None:
+    assert plots.overview(section(1, ("online", r"$\frac$ & co")), tmp_path / "overview.png") is not None
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "table.csv"
+    save_csv(path, ["a"], [[1]])
+
+    def fail(self: Path, target: Path) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        write_atomic(path, b"half")
+    assert path.read_text() == "a\n1\n"
+
+
+GUIDES = [
+    {"metric": "cumulative_average_regret", "name": name, "shape": shape, "coefficient": c, "says": ""}
+    for name, shape, c in (
+        ("uniform pairs", "linear", 0.5),
+        ("best vs uniform", "linear", 0.25),
+        ("c ln T", "log", 7.0),
+    )
+]
+
+
+def arms(slopes: dict[str, float], *, without: str = "", agents: int = 0) -> Section:
+    """A task with arms: the regret of an agent is slope · labels, give or take a little in each of six seeds."""
+    labels = np.array([0.0, 1.0, 10.0, 100.0, 1000.0, 4000.0])
+    slopes = slopes | {f"agent{i}": 0.01 * (i + 1) for i in range(agents)}
+    kinds = ["average", "weak"] if not without else []
+    runs = []
+    for agent, slope in slopes.items():
+        for seed in range(6):
+            columns = {
+                f"cumulative_{k}_regret": labels * slope * (1 + 0.01 * seed) for k in [*kinds, "copeland", "borda"]
+            }
+            columns |= {"simple_regret": np.array([9.0, 1.0, 0.5, 0.2, 0.1, 0.05]), "parameter_error": 1 / (1 + labels)}
+            spec = {
+                "env": "MatrixDuel-v0",
+                "env_kwargs": {"matrix": "bt10"},
+                "agent": agent,
+                "seed": seed,
+                "labels": 4000,
+            }
+            runs.append(Run(f"{agent}/{seed}", spec, SeedRows(labels, columns), [], [], True, {"guides": GUIDES}))
+    (found,) = sections(runs)
+    return found
+
+
+def panel_axes(of: Section, panel: Panel) -> Axes:
+    axes = Figure().subplots()
+    draw_panel(axes, of, panel, drawn_curves(of, panel.metric))
+    return axes
+
+
+def test_overview_on_arms_shows_regret_twice_then_weak_or_borda_then_the_arm_deployed(tmp_path: Path) -> None:
+    shown = [(panel.metric, panel.log_labels) for panel in default_panels(arms({"rucb": 0.1}))]
+    regret, weak, simple = "cumulative_average_regret", "cumulative_weak_regret", "simple_regret"
+    assert shown == [(regret, False), (regret, True), (weak, False), (simple, True)]
+    copeland = arms({"rucb": 0.1}, without="winner")
+    names = [panel.metric for panel in default_panels(copeland)]
+    assert names == ["cumulative_copeland_regret"] * 2 + ["cumulative_borda_regret", "simple_regret"]
+    assert [panel.metric for panel in further_panels(copeland)] == ["parameter_error"]
+    assert plots.overview(arms({"rucb": 0.1}), tmp_path / "overview.png") is not None
+    rows = read(tmp_path / "overview.csv")
+    curves = [r for r in rows if r["series"] != "guide"]
+    assert len(curves) == 3 * 3 * 6 and {r["metric"] for r in curves} == {regret, weak, simple}  # each curve once
+
+
+def test_guides_do_not_move_the_limits_and_are_the_lines_they_claim_to_be() -> None:
+    task = arms({"rucb": 0.001})
+    free = panel_axes(arms({"rucb": 0.001}, without="guides"), Panel("cumulative_copeland_regret"))
+    axes = panel_axes(task, Panel("cumulative_average_regret"))
+    assert axes.get_ylim() == pytest.approx(free.get_ylim()) and axes.get_xlim() == (0, 4000)
+    uniform, _, slope = (np.asarray(line.get_xydata()) for line in axes.lines[-3:])
+    assert len(axes.lines) == len(free.lines) + 3
+    np.testing.assert_allclose(uniform[:, 1], 0.5 * uniform[:, 0])
+    np.testing.assert_allclose(slope[:, 1], 7.0 * np.log(slope[:, 0]), atol=1e-12)
+    assert len(set(guide_styles(task, task.metrics).values())) == 3
+
+
+def test_zooming_in_leaves_out_who_learned_little_and_only_them() -> None:
+    panel = Panel("cumulative_average_regret", log_labels=True, closer=True)
+    learned = 4000 * 0.1 * 1.05
+    axes = panel_axes(arms({"uniform": 0.5, "rucb": 0.1, "oracle": 0.0}), panel)
+    assert learned < axes.get_ylim()[1] < 1.3 * learned and "zoomed in" in axes.texts[0].get_text()
+    everyone = panel_axes(arms({"rucb": 0.1, "other": 0.2, "oracle": 0.0}), panel)
+    assert everyone.get_ylim()[1] > 4000 * 0.2 and "zoomed in" not in everyone.texts[0].get_text()
+    nobody = panel_axes(arms({"uniform": 0.5, "rucb": 0.4}), panel)
+    assert nobody.get_ylim()[1] > 4000 * 0.5
+
+
+def test_what_lies_before_the_first_label_does_not_stretch_a_logarithmic_picture() -> None:
+    axes = panel_axes(arms({"rucb": 0.1}), Panel("simple_regret", log_labels=True))
+    assert axes.get_xscale() == "log" and axes.get_xlim() == (1, 4000) and axes.get_ylim()[1] < 2
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["1", "10", "100", "1,000", "4,000"]
+    both = panel_axes(arms({"rucb": 0.1}), Panel("parameter_error", log_labels=True, log_values=True))
+    assert both.get_yscale() == "log" and "$" not in "".join(t.get_text() for t in both.get_yticklabels())
+
+
+def test_the_legend_of_25_agents_and_their_guides_fits_the_picture(tmp_path: Path) -> None:
+    many = arms({"uniform": 0.5, "greedy": 0.3, "oracle": 0.0}, agents=22)
+    assert len(set(styles(many.agents).values())) == 25
+    assert plots.overview(many, tmp_path / "many.png") is not None
+    with Image.open(tmp_path / "many.png") as image:
+        pixels = np.asarray(image.convert("L"))
+    assert (pixels[:, :4] == 255).all() and (pixels[:, -4:] == 255).all() and (pixels[:4] == 255).all()
