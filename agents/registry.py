@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from duelbench.agents.alignment.sea_rules import SELECTION_AGENTS
-from duelbench.suggest import did_you_mean
+from duelbench.plugins import did_you_mean
 
 AGENTS: dict[str, tuple[str, dict[str, Any]]] = {
     "uniform": ("duelbench.agents.alignment.uniform:Uniform", {}),

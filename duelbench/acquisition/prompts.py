@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from duelbench.acquisition.posterior import Columns, Floats, Rewards, centred
-from duelbench.suggest import did_you_mean
+from duelbench.plugins import did_you_mean
 from duelbench.types import Responses
 
 

@@ -13,7 +13,7 @@ from duelbench.acquisition.thompson import (
     ee_thompson,
     max_gap,
 )
-from duelbench.suggest import did_you_mean
+from duelbench.plugins import did_you_mean
 
 RULES: dict[str, Rule] = {
     "bai": bai_thompson,

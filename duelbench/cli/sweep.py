@@ -13,12 +13,12 @@ from rich.console import Console
 
 from duelbench.cli.forecast import table
 from duelbench.cli.report import write_report
+from duelbench.plugins import did_you_mean
 from duelbench.records.plan import Plan, Planned
 from duelbench.runs.writer import RunFolder
 from duelbench.study.costs import Costs, forecast
 from duelbench.study.request import UsageError
 from duelbench.study.sweep import load_sweep
-from duelbench.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from duelbench.records.spec import RunSpec

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from duelbench.plugins import did_you_mean
 from duelbench.posteriors.dropout import DropoutPosterior
 from duelbench.posteriors.ensemble import EnsemblePosterior
 from duelbench.posteriors.gibbs import GibbsPosterior
 from duelbench.posteriors.laplace import LaplacePosterior
 from duelbench.posteriors.prior_ensemble import PriorEnsemblePosterior
 from duelbench.protocols import Posterior
-from duelbench.suggest import did_you_mean
 
 POSTERIORS: dict[str, Callable[..., Posterior]] = {
     "ensemble": EnsemblePosterior,

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from duelbench.plugins import did_you_mean
 from duelbench.records.spec import RUN_SETS, RunSpec, option_value, seed_specs
 from duelbench.study.settings import ENV_DEFAULTS, EnvDefaults, with_model
-from duelbench.suggest import did_you_mean
 
 OTHERS = ("env", "policy", "learner")
 """What options can be set of, beside the agents."""

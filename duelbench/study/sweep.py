@@ -26,9 +26,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from duelbench.plugins import did_you_mean
 from duelbench.records.plan import Plan, Planned
 from duelbench.study.request import OTHERS, Request, UsageError, meant
-from duelbench.suggest import did_you_mean
 
 SMOKE = "smoke"
 """Tag of a few runs that show that a sweep works: the first seed of each environment and agent, all else at its first

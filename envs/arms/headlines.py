@@ -38,7 +38,7 @@ from duelbench.duels.preference import LINKS
 from duelbench.envs.arms.family import Family, Floats, Instance
 from duelbench.envs.arms.problem import FixedArms
 from duelbench.envs.duel.problem import Array, Ids
-from duelbench.suggest import did_you_mean
+from duelbench.plugins import did_you_mean
 
 CLICK_PRIOR = (1.38, 96.11)
 """α and β of the Beta distribution of click rates."""

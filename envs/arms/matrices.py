@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, ndtr
 
 from duelbench.duels.tournament import PreferenceMatrixError, check_preferences
-from duelbench.suggest import did_you_mean
+from duelbench.plugins import did_you_mean
 
 Array = NDArray[np.float64]
 

@@ -18,8 +18,8 @@ from typing import Any
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import Trial
 
+from duelbench.plugins import did_you_mean
 from duelbench.records.spec import option_value
-from duelbench.suggest import did_you_mean
 
 Setting = dict[str, Any]
 """A value for each parameter."""

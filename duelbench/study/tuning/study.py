@@ -15,12 +15,12 @@ from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
 from duelbench.assets.wheel_source import alone
+from duelbench.plugins import did_you_mean
 from duelbench.records.record import Run, load_run
 from duelbench.records.spec import RunSpec
 from duelbench.results.report.comparison import METRICS
 from duelbench.results.statistics.curves import align, area_under_curve
 from duelbench.study.tuning.space import Setting, Space, suggest
-from duelbench.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from duelbench.runs.engines.outcome import Outcome

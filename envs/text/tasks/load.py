@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from duelbench.envs.text.tasks import prompt_sets, sources
 from duelbench.envs.text.tasks.task import FEATURE_BOUND, SCHEMA_VERSION, Task
-from duelbench.suggest import did_you_mean
+from duelbench.plugins import did_you_mean
 
 
 def task_names() -> list[str]:

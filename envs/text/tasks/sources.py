@@ -23,7 +23,7 @@ import numpy as np
 
 from duelbench.assets.wheel_source import UnavailableError
 from duelbench.envs.text.tasks.task import Task
-from duelbench.suggest import did_you_mean
+from duelbench.plugins import did_you_mean
 
 HUB = "hub:"
 Row = tuple[str, tuple[str, ...]]

@@ -1,0 +1,108 @@
+"""What was in the files that a run was given: code, data, weights. Part of the run's identity."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import os
+import sysconfig
+from collections.abc import Iterable
+from pathlib import Path
+
+_OURS = "duelbench"
+_INSTALLED = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+
+
+def digest(paths: Iterable[Path], root: Path | None = None) -> str:
+    """Hash of the content of files and of their names below ``root``, whatever their order; 16 hexadecimal digits.
+
+    Files are read in pieces: weights may be larger than memory.
+    """
+    total = hashlib.sha256()
+    for name, path in sorted((str(p.relative_to(root)) if root else p.name, p) for p in {*paths}):
+        with path.open("rb") as file:
+            own = hashlib.file_digest(file, "sha256").hexdigest()
+        total.update(f"{name}\0{own}\n".encode())
+    return total.hexdigest()[:16]
+
+
+def code_digest(place: str) -> str:
+    """Hash of the source behind ``package.module`` or ``path/to/file.py``, see ``sources``; empty where there is none.
+
+    The same files elsewhere have the same hash.
+    """
+    found = sources(place)
+    return digest(found, Path(os.path.commonpath([path.parent for path in found]))) if found else ""
+
+
+def sources(place: str) -> list[Path]:
+    """The file of a module, and those of its neighbours that it imports, directly or through each other.
+
+    Neighbours are, of a file, the modules in its folder; of a module that is not installed, those of the folder its
+    package lies in; of an installed package, its own modules. Other packages are known by their versions alone. Imports
+    that a program computes at run time are not seen.
+    """
+    if place.endswith(".py"):
+        start = Path(place).resolve()
+        return _closure(start, [start.parent], package=None) if start.is_file() else []
+    try:
+        spec = importlib.util.find_spec(place)
+    except (ImportError, ValueError):
+        return []
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        return []
+    start, parts = Path(spec.origin).resolve(), place.split(".")
+    if parts[0] == _OURS:  # the rooms of the repository: duelbench.agents lies in agents/
+        room = importlib.util.find_spec(".".join(parts[:2]))
+        folders = [Path(p).resolve().parent for p in (room.submodule_search_locations or [])] if room else []
+        return _closure(start, folders, package=".".join(parts[:2]))
+    root = start.parents[len(parts) - (start.name != "__init__.py")]
+    return _closure(start, [root], package=parts[0] if root in _INSTALLED else None)
+
+
+def _closure(start: Path, roots: list[Path], package: str | None) -> list[Path]:
+    found, waiting = {start}, [start]
+    while waiting:
+        path = waiting.pop()
+        for name in _imports(path, roots):
+            if package and name != package and not name.startswith(f"{package}."):
+                continue
+            relative = name.removeprefix(f"{_OURS}.") if package and package.startswith(_OURS) else name
+            for neighbour in _files(relative, roots):
+                if neighbour not in found:
+                    found.add(neighbour)
+                    waiting.append(neighbour)
+    return sorted(found)
+
+
+def _imports(path: Path, roots: list[Path]) -> set[str]:
+    """Dotted names that a file imports, relative ones resolved; what is imported from a module counts as a name too."""
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (SyntaxError, UnicodeDecodeError):
+        return set()  # what is wrong with it is said when it is loaded
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                folder = path.parents[node.level - 1]
+                root = next((root for root in roots if folder.is_relative_to(root)), None)
+                if root is None:
+                    continue
+                base = ".".join([*folder.relative_to(root).parts, *filter(None, [base])])
+            names |= {base, *(f"{base}.{alias.name}" for alias in node.names)} - {""}
+    return names
+
+
+def _files(name: str, roots: list[Path]) -> list[Path]:
+    """The files that importing a dotted name reads below some folders: packages on the way, then the module."""
+    parts, found = name.split("."), []
+    for root in roots:
+        for depth in range(1, len(parts) + 1):
+            stem = root.joinpath(*parts[:depth])
+            found += [path for path in (stem.with_suffix(".py"), stem / "__init__.py") if path.is_file()]
+    return [path.resolve() for path in found]
