@@ -145,12 +145,12 @@ def _check_edges(command: TuneCommand, space: Space) -> None:
 
 
 def _objective(command: TuneCommand) -> Objective:
-    from duelbench.results.report.findings import REGRETS
+    from duelbench.metrics import REGRETS, WIN_RATES
     from duelbench.study.tuning.study import Objective
 
     if command.metric is not None:
         return Objective((command.metric,), command.at_end)
-    usual = REGRETS if ENV_DEFAULTS[command.env].arms else ("offline_win_rate", "offline_win_probability")
+    usual = REGRETS if ENV_DEFAULTS[command.env].arms else WIN_RATES
     return Objective(usual, command.at_end)
 
 

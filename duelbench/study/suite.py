@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from duelbench.metrics import METRICS, REGRETS
 from duelbench.records.record import Run
 from duelbench.records.spec import RunSpec, seed_specs
 from duelbench.results.statistics.estimates import Estimate, mean_interval, standard_error
@@ -23,7 +24,7 @@ from duelbench.study.settings import ENV_DEFAULTS
 UNIFORM = "uniform"
 """The agent at score 0."""
 
-_HEADLINES = ("cumulative_average_regret", "cumulative_copeland_regret")  # the second without a Condorcet winner
+_HEADLINES = tuple(name for name in REGRETS if METRICS[name].accumulates)
 _EVALUATIONS = 20
 _LATE = ("delay", "answer_batch")
 

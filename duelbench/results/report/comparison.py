@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from duelbench.duels.guides import Guide
+from duelbench.metrics import RESULTS, Metric, metric
 from duelbench.records.record import Run, SeedRows
 from duelbench.results.report.naming import canonical, differing
 from duelbench.results.statistics.curves import Curves, align
@@ -32,35 +33,6 @@ _LONGEST = 80  # characters of a part of a file name
 
 TASK_KEYS = ("env", "labels", "policy", "model")
 """Fields of a run's specification that make a task, beside ``env_kwargs``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """How a recorded metric is called and read."""
-
-    title: str
-    higher_is_better: bool | None = True  # None: neither
-    chance: float | None = None  # the level of a response that is just as good as the reference
-
-
-METRICS = {
-    "offline_win_rate": Metric("offline win rate", chance=0.5),
-    "offline_win_probability": Metric("offline win probability", chance=0.5),
-    "online_win_rate": Metric("online win rate", chance=0.5),
-    "online_win_probability": Metric("online win probability", chance=0.5),
-    "cumulative_average_regret": Metric("cumulative average regret", higher_is_better=False),
-    "cumulative_weak_regret": Metric("cumulative weak regret", higher_is_better=False),
-    "cumulative_strong_regret": Metric("cumulative strong regret", higher_is_better=False),
-    "cumulative_probability_regret": Metric("cumulative probability regret", higher_is_better=False),
-    "cumulative_copeland_regret": Metric("cumulative Copeland regret", higher_is_better=False),
-    "cumulative_borda_regret": Metric("cumulative Borda regret", higher_is_better=False),
-    "cumulative_von_neumann_regret": Metric("cumulative von Neumann regret", higher_is_better=False),
-    "simple_regret": Metric("simple regret", higher_is_better=False),
-    "best_arm_rate": Metric("best arm rate"),
-    "offline_utility": Metric("offline utility"),
-    "parameter_error": Metric("squared parameter error", higher_is_better=False),
-}
-"""The results, in the order in which they are shown; other metrics are diagnostics and follow by name."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +73,11 @@ class Section:
         return any("guides" in run.manifest for run in everyone)
 
     @cached_property
+    def free_text(self) -> bool:
+        """Whether a language model writes the responses."""
+        return any(language_model(run) for run in self.runs)
+
+    @cached_property
     def end(self) -> float:
         """Labels at which final scores are read: the most that every finished run reached."""
         return min((float(run.rows[-1]["labels"]) for run in self.runs), default=0.0)
@@ -110,7 +87,7 @@ class Section:
         """Metrics that some finished run recorded."""
         found = {name for run in self.runs for name in _recorded(run)}
         found = {name for name in found if any(len(_series(run, name)[0]) for run in self.runs)}
-        return [name for name in METRICS if name in found] + sorted(found - METRICS.keys())
+        return [name for name in RESULTS if name in found] + sorted(found.difference(RESULTS))
 
     def guides(self, metric: str) -> list[Guide]:
         """Lines to read a metric's curves against, as the first finished run that has any recorded them."""
@@ -122,12 +99,8 @@ class Section:
         Where responses are free text the best response is not known, only the best of a declared comparator:
         what is measured against that is a pseudo-regret.
         """
-        lower = "regret" in name or "loss" in name
-        metric = METRICS.get(name, Metric(name.replace("_", " "), higher_is_better=False if lower else None))
-        if self.env.split(":")[-1].startswith("LLMDuel-"):
-            title = metric.title.replace("regret", "pseudo-regret")
-            metric = Metric(title, metric.higher_is_better, metric.chance)
-        return metric
+        known = metric(name)
+        return replace(known, title=known.title.replace("regret", "pseudo-regret")) if self.free_text else known
 
     def named(self, agent: str) -> str:
         """The first agent of that name, whatever settings are added to it; the name if there is none."""
@@ -257,6 +230,12 @@ def _agent_names(runs: list[Run]) -> dict[str, str]:
         for run, suffix in zip(members, differing(settings), strict=True):
             names[run.run_id] = agent + suffix
     return names
+
+
+def language_model(run: Run) -> str | None:
+    """The language model that a run aligned; None where its policy is none."""
+    said = [(run.spec.get("resolved") or {}).get("policy"), run.spec.get("policy")]
+    return next((str(policy["model"]) for policy in said if policy and policy.get("model")), None)
 
 
 def _recorded(run: Run) -> set[str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from duelbench.metrics import HEADLINE, REGRETS
 from duelbench.results.report.comparison import LAST_AGENTS, Section
 from duelbench.results.statistics.curves import Multiplier, area_under_curve
 from duelbench.results.statistics.estimates import (
@@ -20,10 +21,6 @@ from duelbench.results.statistics.estimates import (
     probability_of_improvement,
 )
 from duelbench.streams import Streams
-
-REGRETS = ("cumulative_average_regret", "cumulative_copeland_regret", "simple_regret")
-HEADLINE = ("offline_win_rate", "offline_win_probability", *REGRETS)
-"""The verdict is on the first of these that was recorded, on the first of ``REGRETS`` where arms are played."""
 
 BASELINES = ("uniform",)
 """Who takes the baseline's place where it has no finished run."""

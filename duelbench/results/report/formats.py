@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
+from duelbench.metrics import SHORT_LEADERBOARD
 from duelbench.results.report.comparison import Section
 from duelbench.results.report.findings import baseline_name, compare, headline, headline_metric, signed
 from duelbench.results.report.provenance import progress
@@ -21,10 +22,6 @@ from duelbench.results.statistics.estimates import BAND_MIN_RUNS, Estimate, Floa
 
 NOTHING = "–"
 COLUMNS = ("task", "agent", "metric", "labels", "mean", "low", "high", "n")
-_SHOWN = (
-    "offline_win_rate", "online_win_rate", "cumulative_average_regret", "cumulative_copeland_regret", "simple_regret",
-    "offline_win_probability",
-)  # fmt: skip
 _MOST_METRICS = 4  # columns of a leaderboard that still fit on a page
 _VERDICTS = {"ahead": "ahead", "behind": "behind", "open": "not separated"}
 _LATEX = {
@@ -95,7 +92,7 @@ FORMATS: dict[str, Callable[[Study], str]] = {"md": markdown, "latex": latex, "c
 
 def leaderboard(section: Section) -> Grid:
     """Final scores of a task with 95 % Student t intervals, best agent first."""
-    metrics = [metric for metric in _SHOWN if metric in section.metrics][:_MOST_METRICS]
+    metrics = [metric for metric in SHORT_LEADERBOARD if metric in section.metrics][:_MOST_METRICS]
     rows = [
         (agent, str(len(section.agents[agent])), *(_score(list(section.final(agent, m).values())) for m in metrics))
         for agent in ranked(section)

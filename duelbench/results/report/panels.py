@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from duelbench.metrics import PICTURED, cumulative_regret
 from duelbench.results.report.comparison import Section
 from duelbench.results.report.drawing import FAINT, GUIDE, MUTED, Style, styles
 from duelbench.results.statistics.curves import Curves, curve_band
@@ -34,33 +35,12 @@ class Panel:
     closer: bool = False
 
 
-OVERVIEW = tuple(map(Panel, ("offline_win_rate", "online_win_rate", "cumulative_average_regret", "simple_regret")))
+OVERVIEW = tuple(map(Panel, PICTURED))
 
 TRIVIAL = ("uniform", "greedy")
 """Agents that others are measured against, far off as they may be: no close view has to hold them."""
 
 _CROWD = 8  # agents beyond whom lines are thinner and bands fainter
-_MEANING = {
-    "offline_win_rate": "deployed response on held-out prompts",
-    "offline_win_probability": "deployed response on held-out prompts",
-    "online_win_rate": "responses shown to the oracle",
-    "online_win_probability": "responses shown to the oracle",
-    "cumulative_average_regret": "of both responses shown, summed",
-    "cumulative_weak_regret": "of the better response shown, summed",
-    "cumulative_probability_regret": "on the probability scale, summed",
-    "simple_regret": "deployed response on held-out prompts",
-    "offline_utility": "deployed response on held-out prompts",
-}
-_MEANING_OF_ARMS = {
-    "cumulative_average_regret": "of both arms, summed",
-    "cumulative_weak_regret": "of the better arm, summed",
-    "cumulative_copeland_regret": "Copeland score lost by both arms, summed",
-    "cumulative_borda_regret": "Borda score lost by both arms, summed",
-    "cumulative_von_neumann_regret": "against the von Neumann winner, summed",
-    "simple_regret": "of the arm it would deploy now",
-    "best_arm_rate": "how often it would deploy the best arm",
-    "parameter_error": "|θ̂ − θ|²",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +62,12 @@ def default_panels(section: Section) -> tuple[Panel, ...]:
     """
     if not section.numeric:
         return OVERVIEW
-    kind = "average" if "cumulative_average_regret" in section.metrics else "copeland"
-    regret, other = f"cumulative_{kind}_regret", {"average": "weak", "copeland": "borda"}[kind]
+    kind = "average" if cumulative_regret("average") in section.metrics else "copeland"
+    regret, other = cumulative_regret(kind), {"average": "weak", "copeland": "borda"}[kind]
     return (
         Panel(regret),
         Panel(regret, log_labels=True, closer=True),
-        Panel(f"cumulative_{other}_regret", closer=True),
+        Panel(cumulative_regret(other), closer=True),
         Panel("simple_regret", log_labels=True),
     )
 
@@ -95,7 +75,7 @@ def default_panels(section: Section) -> tuple[Panel, ...]:
 def further_panels(section: Section) -> tuple[Panel, ...]:
     """What is worth a picture beside the overview of a task with arms; other metrics are in the leaderboard only."""
     shown = {panel.metric for panel in default_panels(section)}
-    regrets = [f"cumulative_{kind}_regret" for kind in ("copeland", "borda", "von_neumann")]
+    regrets = [cumulative_regret(kind) for kind in ("copeland", "borda", "von_neumann")]
     found = [Panel(metric) for metric in regrets if metric not in shown]
     found += [Panel("best_arm_rate", log_labels=True), Panel("parameter_error", log_labels=True, log_values=True)]
     return tuple(panel for panel in found if panel.metric in section.metrics)
@@ -172,11 +152,10 @@ def _draw_guides(axes: Axes, section: Section, metric: str, end: float) -> None:
 
 
 def _note(section: Section, panel: Panel, drawn: list[Drawn], end: float) -> str:
-    better = {True: "higher is better", False: "lower is better", None: ""}[
-        section.metric(panel.metric).higher_is_better
-    ]
+    look = section.metric(panel.metric)
+    better = {True: "higher is better", False: "lower is better", None: ""}[look.higher_is_better]
     closer = "zoomed in" if panel.closer and _closer(section, panel, drawn, end) is not None else ""
-    meaning = (_MEANING_OF_ARMS if section.numeric else _MEANING).get(panel.metric, "")
+    meaning = look.meaning_of_arms if section.numeric else look.meaning
     return " · ".join(text for text in (meaning, better, closer) if text)
 
 

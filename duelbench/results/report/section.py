@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from duelbench.records.record import Run
 from duelbench.results.report import plots, tables
 from duelbench.results.report.calibration import NOTE, calibration_table, draw_calibration, predictions
-from duelbench.results.report.comparison import Section
+from duelbench.results.report.comparison import Section, language_model
 from duelbench.results.report.compute import compute
 from duelbench.results.report.findings import (
     FAILED,
@@ -96,14 +95,10 @@ def _facts(section: Section) -> str:
         "Win rates against": _said(section, "reference") if won or not section.numeric else [],
         "Duels decided by" if section.numeric else "Judged by": _said(section, "judge"),
         "Regret relative to": _said(section, "comparator"),
-        "Model": sorted({str(model) for run in section.runs if (model := _model(run))}),
+        "Model": sorted({model for run in section.runs if (model := language_model(run))}),
     }
     items = [f"<li>{k} <b>{escape(' / '.join(v))}</b></li>" for k, v in facts.items() if v]
     return f'<ul class="facts">{"".join(items)}</ul>' if items else ""
-
-
-def _model(run: Run) -> object:
-    return (run.spec.get("policy") or {}).get("model") or run.spec.get("model")
 
 
 def _warnings(section: Section) -> str:

@@ -12,6 +12,7 @@ from html import escape
 
 import numpy as np
 
+from duelbench.metrics import LEADERBOARD
 from duelbench.records.record import Run
 from duelbench.results.report.comparison import Section
 from duelbench.results.report.drawing import styles
@@ -21,22 +22,6 @@ from duelbench.results.statistics.estimates import BAND_MIN_RUNS, Estimate, cent
 
 NOTHING = "–"
 SHOWN_PROMPTS = 6
-LEADERBOARD = (
-    "offline_win_rate",
-    "offline_win_probability",
-    "online_win_rate",
-    "cumulative_average_regret",
-    "cumulative_weak_regret",
-    "cumulative_probability_regret",
-    "cumulative_copeland_regret",
-    "cumulative_borda_regret",
-    "cumulative_von_neumann_regret",
-    "simple_regret",
-    "best_arm_rate",
-    "parameter_error",
-    "offline_utility",
-    "posterior_accuracy",
-)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1, *, wrap: bool = False) -> str:

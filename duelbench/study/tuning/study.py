@@ -15,10 +15,10 @@ from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
 from duelbench.assets.wheel_source import alone
+from duelbench.metrics import METRICS, RESULTS
 from duelbench.plugins import did_you_mean
 from duelbench.records.record import Run, load_run
 from duelbench.records.spec import RunSpec
-from duelbench.results.report.comparison import METRICS
 from duelbench.results.statistics.curves import align, area_under_curve
 from duelbench.study.tuning.space import Setting, Space, suggest
 
@@ -48,9 +48,9 @@ class Objective:
 
     def __post_init__(self) -> None:
         for name in self.metrics:
-            if name not in METRICS:
+            if name not in RESULTS:
                 raise ValueError(
-                    f"unknown metric {name!r}: expected one of {list(METRICS)}{did_you_mean(name, METRICS)}"
+                    f"unknown metric {name!r}: expected one of {list(RESULTS)}{did_you_mean(name, RESULTS)}"
                 )
 
     @property
@@ -84,7 +84,7 @@ class Objective:
         return float(area_under_curve(curve)[0])
 
     def _ends(self, metric: str) -> bool:
-        return self.at_end or metric.startswith("cumulative_")
+        return self.at_end or METRICS[metric].accumulates
 
 
 @dataclass(frozen=True)

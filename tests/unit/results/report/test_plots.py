@@ -26,7 +26,9 @@ from duelbench.results.report.panels import (
 )
 
 
-def make_run(agent: str, seed: int, speed: float = 1.0, env: str = "LLMDuelPool-v0") -> Run:
+def make_run(
+    agent: str, seed: int, speed: float = 1.0, env: str = "LLMDuelPool-v0", policy: dict[str, Any] | None = None
+) -> Run:
     rng = np.random.default_rng([seed, *agent.encode()])
     rows = []
     for labels in range(0, 101, 20):
@@ -37,7 +39,7 @@ def make_run(agent: str, seed: int, speed: float = 1.0, env: str = "LLMDuelPool-
         )
     made: dict[str, Any] = {
         "run_id": f"{env}-{agent}-{seed}",
-        "spec": {"env": env, "env_kwargs": {}, "agent": agent, "seed": seed, "labels": 100},
+        "spec": {"env": env, "env_kwargs": {}, "agent": agent, "seed": seed, "labels": 100, "policy": policy or {}},
         "manifest": {"reference": "a stored response", "judge": "lexicon"},
     }
     return Run(rows=rows, timing=[], samples=[], finished=True, **made)
@@ -112,8 +114,9 @@ def test_nothing_to_draw_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_free_text_regret_is_called_pseudo_regret() -> None:
-    assert section(1, env="LLMDuel-v0").metric("simple_regret").title == "simple pseudo-regret"
-    assert section(1, env="duelbench:LLMDuel-v0").metric("simple_regret").title == "simple pseudo-regret"
+    for env in ("LLMDuel-v0", "mypackage:MyDuel-v0"):  # what decides is that a language model writes
+        (found,) = sections([make_run("online", 0, env=env, policy={"model": "tiny"})])
+        assert found.metric("simple_regret").title == "simple pseudo-regret"
     assert section(1).metric("simple_regret").title == "simple regret"
     assert not section(1).metric("third_party_regret").higher_is_better
 
