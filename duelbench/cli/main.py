@@ -51,9 +51,15 @@ def main(argv: list[str] | None = None) -> None:
     argv = sys.argv[1:] if argv is None else argv
     command = parse(argv)
     actions: dict[type, Callable[[Any, str], int]] = {
-        RunCommand: play_run, SweepCommand: play_sweep, SuiteCommand: play_suite, TuneCommand: tune,
-        TaskCommand: write_task, ExportCommand: export, ReportCommand: report, ListCommand: _list,
-    }  # fmt: skip
+        RunCommand: play_run,
+        SweepCommand: play_sweep,
+        SuiteCommand: play_suite,
+        TuneCommand: tune,
+        TaskCommand: write_task,
+        ExportCommand: export,
+        ReportCommand: report,
+        ListCommand: _list,
+    }
     try:
         raise SystemExit(actions[type(command)](command, shlex.join(["duelbench", *argv])))
     except (ValueError, FileNotFoundError) as error:
@@ -68,9 +74,11 @@ def parse(argv: list[str]) -> Any:
     """The command that arguments ask for; exits with 2 and a message where they are none."""
     return tyro.cli(
         Command,  # type: ignore[arg-type]
-        args=argv, prog="duelbench", description="LLM alignment as a contextual dueling bandit.",
+        args=argv,
+        prog="duelbench",
+        description="LLM alignment as a contextual dueling bandit.",
         config=(tyro.conf.UseAppendAction, tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes),
-    )  # fmt: skip
+    )
 
 
 def _list(command: ListCommand, line: str) -> int:

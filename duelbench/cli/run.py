@@ -88,8 +88,16 @@ def run_specs(command: RunCommand) -> list[RunSpec]:
     """
     usual = ENV_DEFAULTS[command.env].agents if command.env in ENV_DEFAULTS else ()
     return Request(
-        env=command.env, agents=command.agent, preset=command.preset, optimizer=command.optimizer,
-        seeds=command.seeds, first_seed=command.first_seed, labels=command.labels, batch=command.batch,
-        model=command.model, learning_rate=command.learning_rate,
-        options=read_settings(command.set, command.agent or usual), threads=command.threads,
-    ).specs()  # fmt: skip
+        env=command.env,
+        agents=command.agent,
+        preset=command.preset,
+        optimizer=command.optimizer,
+        seeds=command.seeds,
+        first_seed=command.first_seed,
+        labels=command.labels,
+        batch=command.batch,
+        model=command.model,
+        learning_rate=command.learning_rate,
+        options=read_settings(command.set, command.agent or usual),
+        threads=command.threads,
+    ).specs()

@@ -109,9 +109,13 @@ def _plan(
 
 
 def _scores(
-    out: Path, agents: tuple[str, ...], tasks: Sequence[Task], played: Played,
-    reasons: dict[tuple[str, str], str], outcomes: Sequence[Outcome],
-) -> list[Score]:  # fmt: skip
+    out: Path,
+    agents: tuple[str, ...],
+    tasks: Sequence[Task],
+    played: Played,
+    reasons: dict[tuple[str, str], str],
+    outcomes: Sequence[Outcome],
+) -> list[Score]:
     """One score for each task and agent."""
     from duelbench.records.record import load_runs
     from duelbench.study.suite import UNIFORM, Score, final_regrets, seed_scores
@@ -164,12 +168,16 @@ def _rows(scores: Sequence[Score]) -> list[dict[str, Any]]:
     """Scores as plain data; what each seed scored comes last."""
     return [
         {
-            "task": score.task, "agent": score.agent, "score": score.mean if score.values else None,
-            "standard_error": score.error, "seeds": len(score.values), "reason": score.reason,
+            "task": score.task,
+            "agent": score.agent,
+            "score": score.mean if score.values else None,
+            "standard_error": score.error,
+            "seeds": len(score.values),
+            "reason": score.reason,
             "values": list(score.values),
         }
         for score in scores
-    ]  # fmt: skip
+    ]
 
 
 def _show(printer: Console, tasks: Sequence[Task], scores: Sequence[Score]) -> None:

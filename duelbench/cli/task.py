@@ -84,38 +84,64 @@ def write_task(command: TaskCommand, line: str) -> int:
         raise ValueError(f"a task file ends in .npz, got {command.out}")
     task = load_task(command.source, _task_options(command))
     drawing = {
-        "model": command.model, "references": command.references, "temperature": command.temperature,
-        "max_new_tokens": command.max_new_tokens, "prompt_template": command.prompt_template, "dtype": command.dtype,
+        "model": command.model,
+        "references": command.references,
+        "temperature": command.temperature,
+        "max_new_tokens": command.max_new_tokens,
+        "prompt_template": command.prompt_template,
+        "dtype": command.dtype,
         "seed": command.seed,
-    }  # fmt: skip
+    }
     policy = CausalLMPolicy(
-        resolve_model(command.model, console.print), max_new_tokens=command.max_new_tokens,
-        temperature=command.temperature, dtype=command.dtype, prompt_template=command.prompt_template, features=False,
-    )  # fmt: skip
+        resolve_model(command.model, console.print),
+        max_new_tokens=command.max_new_tokens,
+        temperature=command.temperature,
+        dtype=command.dtype,
+        prompt_template=command.prompt_template,
+        features=False,
+    )
     partial = partial_file(command.out, task.prompts, drawing)
     command.out.parent.mkdir(parents=True, exist_ok=True)
     with progress(len(task.prompts) * command.references, "responses", console) as show:
         texts, log_probs = build_references(
-            task.prompts, policy, command.references, seed=command.seed, partial=partial,
+            task.prompts,
+            policy,
+            command.references,
+            seed=command.seed,
+            partial=partial,
             tell=lambda responses: show(responses, "sampling"),
-        )  # fmt: skip
-    card = {"made_by": "duelbench task", "command": line, "source": command.source, "prompts_from": task.card,
-            "duel_prompts": task.n_duel, "heldout_prompts": len(task.heldout_ids), **drawing}  # fmt: skip
+        )
+    card = {
+        "made_by": "duelbench task",
+        "command": line,
+        "source": command.source,
+        "prompts_from": task.card,
+        "duel_prompts": task.n_duel,
+        "heldout_prompts": len(task.heldout_ids),
+        **drawing,
+    }
     made = Task(command.out.stem, task.prompts, task.n_duel, texts, lm_log_probs=log_probs, card=card)
     made.save(command.out)
     partial.unlink()
     console.print(
         f"Wrote {command.out}: {task.n_duel} duel and {len(task.heldout_ids)} held-out prompts, "
         f"{command.references} references each. Play on it with --set env.task={command.out}",
-        markup=False, highlight=False, soft_wrap=True,
-    )  # fmt: skip
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
     return 0
 
 
 def build_references(
-    prompts: Sequence[str], policy: Policy, n: int, *, seed: int = 0, partial: Path | None = None,
+    prompts: Sequence[str],
+    policy: Policy,
+    n: int,
+    *,
+    seed: int = 0,
+    partial: Path | None = None,
     tell: Callable[[int], None] = lambda responses: None,
-) -> tuple[NDArray[Any], NDArray[np.float32]]:  # fmt: skip
+) -> tuple[NDArray[Any], NDArray[np.float32]]:
     """Sample n responses of the reference policy to each prompt.
 
     Prompts go in batches of like length. Every batch draws from a random stream of its own, so one that is already in
@@ -180,9 +206,12 @@ def _append(partial: Path | None, row: dict[str, Any]) -> None:
 def _task_options(command: TaskCommand) -> dict[str, Any]:
     """Those that were given, so that a source which is no table is not told of columns."""
     given = {
-        "prompt": command.prompt_column, "split": command.split, "heldout_split": command.heldout_split,
+        "prompt": command.prompt_column,
+        "split": command.split,
+        "heldout_split": command.heldout_split,
         "longest": command.longest,
-        "limit": command.limit, "heldout": command.heldout,
-    }  # fmt: skip
+        "limit": command.limit,
+        "heldout": command.heldout,
+    }
     defaults = {"prompt": "prompt", "split": "train"}
     return {name: value for name, value in given.items() if value is not None and value != defaults.get(name)}

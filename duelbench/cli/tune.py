@@ -121,11 +121,15 @@ def _tuning(command: TuneCommand) -> Tuning:
     proposer = make_proposer(command.proposer, console.print) if command.sampler == "llm" else None
     settings = {name: value for name, value in dataclasses.asdict(command).items() if name not in _FREE}
     return Tuning(
-        space=space, specs_of=lambda setting: _specs_of(command, setting), play=lambda runs: _play(command, runs),
-        objective=_objective(command), sampler=sampler_factory(command.sampler, space, command.sampler_seed, proposer),
+        space=space,
+        specs_of=lambda setting: _specs_of(command, setting),
+        play=lambda runs: _play(command, runs),
+        objective=_objective(command),
+        sampler=sampler_factory(command.sampler, space, command.sampler_seed, proposer),
         trials=len(grid(space)) if command.sampler == "grid" else command.trials,
-        settings=json.loads(json.dumps(settings)), pruning=command.pruner == "median",
-    )  # fmt: skip
+        settings=json.loads(json.dumps(settings)),
+        pruning=command.pruner == "median",
+    )
 
 
 def _specs_of(command: TuneCommand, setting: Setting) -> list[RunSpec]:
@@ -195,8 +199,10 @@ def _say_trial(study: Study) -> None:
     console.print(
         f"trial {trial['number']}: {record.score_text(trial)}  {values}{f'  ({remark})' if remark else ''}"
         + (f"  best: trial {best.number}, {best.value:.4g}" if best else ""),
-        markup=False, highlight=False, soft_wrap=True,
-    )  # fmt: skip
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _show(content: dict[str, Any], out: Path, printer: Console) -> None:

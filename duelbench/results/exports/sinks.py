@@ -150,9 +150,16 @@ def to_wandb(runs: Sequence[Run], out: Path) -> Path:
         for old in (out / "wandb").glob(f"offline-run-*-{name}"):
             shutil.rmtree(old)
         logged = wandb.init(
-            project="duelbench", id=name, name=name, group=run.spec["env"], job_type=run.spec["agent"], dir=str(out),
-            config=run.spec, mode="offline", settings=wandb.Settings(silent=True, console="off", x_disable_stats=True),
-        )  # fmt: skip
+            project="duelbench",
+            id=name,
+            name=name,
+            group=run.spec["env"],
+            job_type=run.spec["agent"],
+            dir=str(out),
+            config=run.spec,
+            mode="offline",
+            settings=wandb.Settings(silent=True, console="off", x_disable_stats=True),
+        )
         for values, spent in zip(run.rows, run.timing, strict=False):
             logged.log(dict(values) | _timing(spent), step=int(values["labels"]))
         logged.finish()
@@ -182,5 +189,8 @@ def _replacing(folder: Path) -> Iterator[Path]:
 
 
 SINKS: dict[str, Callable[[Sequence[Run], Path], Path]] = {
-    "csv": to_csv, "parquet": to_parquet, "tensorboard": to_tensorboard, "wandb": to_wandb,
-}  # fmt: skip
+    "csv": to_csv,
+    "parquet": to_parquet,
+    "tensorboard": to_tensorboard,
+    "wandb": to_wandb,
+}

@@ -71,9 +71,7 @@ def compute(section: Section, path: Path) -> Path | None:
     return path
 
 
-def _draw(
-    axes: Axes, section: Section, metric: str, cost: str, found: list[Priced], looks: dict[str, Style]
-) -> None:  # fmt: skip
+def _draw(axes: Axes, section: Section, metric: str, cost: str, found: list[Priced], looks: dict[str, Style]) -> None:
     look = section.metric(metric)
     if look.chance is not None:
         axes.axhline(look.chance, color=FAINT, linewidth=1.0, zorder=1)

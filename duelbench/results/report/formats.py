@@ -25,10 +25,26 @@ COLUMNS = ("task", "agent", "metric", "labels", "mean", "low", "high", "n")
 _MOST_METRICS = 4  # columns of a leaderboard that still fit on a page
 _VERDICTS = {"ahead": "ahead", "behind": "behind", "open": "not separated"}
 _LATEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "−": "$-$", "–": "--", "½": r"$\tfrac12$",
-    "“": "``", "”": "''", "’": "'", "<": "$<$", ">": "$>$", "\n": " ",
-}  # fmt: skip
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "−": "$-$",
+    "–": "--",
+    "½": r"$\tfrac12$",
+    "“": "``",
+    "”": "''",
+    "’": "'",
+    "<": "$<$",
+    ">": "$>$",
+    "\n": " ",
+}
 
 
 @dataclass(frozen=True)
@@ -64,11 +80,19 @@ def latex(study: Study) -> str:
     for grid in _grids(study):
         rows = [" & ".join(map(_latex_text, row)) + r" \\" for row in grid.rows]
         parts += [
-            r"\begin{table}", r"\centering", rf"\caption{{{_latex_text(f'{grid.title}. {grid.note}')}}}", r"\small",
-            rf"\begin{{tabular}}{{l{'r' * (len(grid.header) - 1)}}}", r"\toprule",
-            " & ".join(map(_latex_text, grid.header)) + r" \\", r"\midrule", *rows, r"\bottomrule",
-            r"\end{tabular}", r"\end{table}",
-        ]  # fmt: skip
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{_latex_text(f'{grid.title}. {grid.note}')}}}",
+            r"\small",
+            rf"\begin{{tabular}}{{l{'r' * (len(grid.header) - 1)}}}",
+            r"\toprule",
+            " & ".join(map(_latex_text, grid.header)) + r" \\",
+            r"\midrule",
+            *rows,
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+        ]
     return "\n".join(parts) + "\n"
 
 
@@ -109,10 +133,16 @@ def comparisons(section: Section, baseline: str) -> Grid | None:
     if not found:
         return None
     rows = [
-        (c.agent, _VERDICTS[c.verdict], _difference(c.final), _difference(c.area), _probability(c.improvement),
-         str(c.n))
+        (
+            c.agent,
+            _VERDICTS[c.verdict],
+            _difference(c.final),
+            _difference(c.area),
+            _probability(c.improvement),
+            str(c.n),
+        )
         for c in found
-    ]  # fmt: skip
+    ]
     title = section.metric(headline_metric(section) or "").title
     header = ("agent", "verdict", "final", "whole curve", "ends better", "seeds")
     note = (

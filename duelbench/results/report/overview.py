@@ -31,11 +31,13 @@ def overview_page(overview: Overview, folder: Path) -> str:
     drawn = draw_overview(overview, folder / f"overview-{overview.name}.png")
     radar = draw_radar(overview, folder / "radar.png")
     parts = [
-        standings_table(overview), notes(overview), picture(drawn, "performance profiles of all agents"),
+        standings_table(overview),
+        notes(overview),
+        picture(drawn, "performance profiles of all agents"),
         f"<h3>Mean score on each task</h3>\n{by_task_table(overview)}",
         picture(radar, "scores on the behaviour suite", "narrow"),
         f"<details><summary>Runs behind these numbers</summary>\n{runs_table(overview)}</details>",
-    ]  # fmt: skip
+    ]
     return "\n".join(part for part in parts if part)
 
 
@@ -81,8 +83,9 @@ def runs_table(overview: Overview) -> str:
     for agent in overview.agents:
         links = [
             f'<a href="#{anchor(t.section, agent)}">{escape(t.section.name)} ({len(t.values[agent]):,})</a>'
-            for t in overview.tasks if t.values.get(agent)
-        ]  # fmt: skip
+            for t in overview.tasks
+            if t.values.get(agent)
+        ]
         rows.append(
             [f'<span id="{_runs_anchor(overview, agent)}">{dotted(overview.agents, agent)}</span>', " · ".join(links)]
         )

@@ -44,9 +44,10 @@ def write_report(
     few = len(study.sections) <= _FEW
     body += [section_page(s, folder, study.baseline, study.thresholds, further=few) for s in study.sections]
     page = Template(files("duelbench.results.report").joinpath("page.html").read_text(encoding="utf-8")).substitute(
-        title=escape(study.title), subtitle=escape(provenance.progress(study)),
+        title=escape(study.title),
+        subtitle=escape(provenance.progress(study)),
         body="\n".join([*body, provenance.how_made(study)]),
-    )  # fmt: skip
+    )
     path = folder / "report.html"
     write_atomic(path, page)
     return path

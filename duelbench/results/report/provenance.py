@@ -108,8 +108,9 @@ def how_made(study: Study) -> str:
     commands = Counter(str(m["command"]) for m in manifests if m.get("command"))
     versions = Counter(
         ", ".join(f"{name} {version}" for name, version in sorted(m["versions"].items()))
-        for m in manifests if m.get("versions")
-    )  # fmt: skip
+        for m in manifests
+        if m.get("versions")
+    )
     revisions = sorted({str(m["git"]) for m in manifests if m.get("git")})
     created = sorted(str(m["created"]) for m in manifests if m.get("created"))
     parts = ['<section id="provenance">\n<h2>How this was made</h2>']

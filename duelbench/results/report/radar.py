@@ -72,9 +72,16 @@ def _grid(axes: Axes, spokes: int) -> None:
     for ring in (0.0, *_RINGS):
         at = middle * ring * np.cos(np.pi / spokes)
         axes.text(
-            at[0], at[1], f"{ring:g}", fontsize=7, color=MUTED, ha="center", va="center", zorder=4,
+            at[0],
+            at[1],
+            f"{ring:g}",
+            fontsize=7,
+            color=MUTED,
+            ha="center",
+            va="center",
+            zorder=4,
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.8},
-        )  # fmt: skip
+        )
 
 
 def _agent(axes: Axes, scores: Sequence[Score], style: Style, alone: bool) -> None:

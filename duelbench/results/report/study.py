@@ -36,9 +36,14 @@ class Study:
 
     @classmethod
     def of(
-        cls, folder: Path, runs: Sequence[Run], *, baseline: str | None = None,
-        thresholds: Sequence[float] | None = None, title: str | None = None,
-    ) -> Study:  # fmt: skip
+        cls,
+        folder: Path,
+        runs: Sequence[Run],
+        *,
+        baseline: str | None = None,
+        thresholds: Sequence[float] | None = None,
+        title: str | None = None,
+    ) -> Study:
         """The runs of a folder with its plan, if there is one. What is given here goes before what the plan says.
 
         Args:
