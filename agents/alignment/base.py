@@ -51,10 +51,12 @@ class LearningAgent:
     Attributes:
         Config: dataclass of the agent's hyper-parameters; the command line sets them with ``--set name=value``.
         prompts_per_label: prompts the agent wants to see for each label it buys.
+        floor: whether it plays uniform pairs and learns nothing, which makes it the line that scores 0.
     """
 
     Config: ClassVar[type] = NoOptions
     prompts_per_label: float = 1.0
+    floor: ClassVar[bool] = False
 
     def __init__(self, setup: Setup, config: Any = None) -> None:
         self.setup = setup

@@ -12,6 +12,8 @@ from duelbench.types import Metrics, Observation, Pair
 class Uniform(LearningAgent):
     """Asks about two samples of the reference policy and never learns: its regret grows linearly."""
 
+    floor = True
+
     def propose(self, observation: Observation) -> Pair:
         """Two reference samples."""
         return two_samples(self.policy, observation, self.rng, reference=True)

@@ -54,12 +54,14 @@ class ArmAgent:
         Config: dataclass of the agent's hyper-parameters; the command line sets them with ``--set name=value``.
         needs_features: whether the agent can only play arms that have features.
         privileged: whether it is told the best arm, which makes it a reference line and no rival.
+        floor: whether it plays uniform pairs, which makes it the line that scores 0.
     """
 
     lockstep: ClassVar[bool] = True
     Config: ClassVar[type] = NoOptions
     needs_features: ClassVar[bool] = False
     privileged: ClassVar[bool] = False
+    floor: ClassVar[bool] = False
 
     def __init__(self, setup: ArmSetup, config: Any = None) -> None:
         if self.needs_features and not setup.dim:

@@ -40,6 +40,8 @@ class GreedyArms(ArmAgent):
 class UniformArms(GreedyArms):
     """Two different arms, uniformly at random: linear regret, and a strong pure explorer."""
 
+    floor = True
+
     def propose(self, observation: Observation) -> Duels:
         """A random pair."""
         n, arms = self.setup.rows, self.setup.arms

@@ -45,8 +45,9 @@ def export(command: ExportCommand, line: str) -> int:
         ValueError: there is nothing to export, or a package is missing.
     """
     from duelbench.records.record import load_runs
-    from duelbench.results.exports import models, preferences
+    from duelbench.results.exports import preferences
     from duelbench.results.exports.sinks import SINKS
+    from duelbench.runs import export_models
 
     runs = _chosen(load_runs(command.folder), command)
     out = command.out or command.folder / "export" / command.to
@@ -54,7 +55,7 @@ def export(command: ExportCommand, line: str) -> int:
         found = preferences.collect(command.folder, runs, plain=command.plain)
         path, what = preferences.write(found, out), str(found)
     elif command.to == "model":
-        path, what = out, str(models.write(runs, out))
+        path, what = out, str(export_models.write(runs, out))
     else:
         if not any(len(run.rows) for run in runs):
             raise ValueError(f"no run in {command.folder} has been judged yet: there is nothing to export")

@@ -36,13 +36,13 @@ def report(command: ReportCommand, line: str) -> int:
     """
     from duelbench.records.record import load_runs
     from duelbench.results.report.formats import FORMATS
-    from duelbench.results.report.study import Study
+    from duelbench.results.report.subject import Subject
 
     runs = load_runs(command.folder)
     if command.format == "html":
         write_report(command.folder, runs, as_json=command.json)
     else:
-        print(FORMATS[command.format](Study.of(command.folder, runs)), end="")
+        print(FORMATS[command.format](Subject.of(command.folder, runs)), end="")
     return 0
 
 

@@ -21,8 +21,9 @@ from duelbench.cli.printing import table_printer
 if TYPE_CHECKING:
     from duelbench.records.record import Run
     from duelbench.records.spec import RunSpec
+    from duelbench.results.statistics.scores import Score
     from duelbench.runs.engines.outcome import Outcome
-    from duelbench.study.suite import Score, Task
+    from duelbench.study.suite import Task
 
 Played = dict[tuple[str, str], list["RunSpec"]]  # runs by task and agent
 
@@ -118,7 +119,8 @@ def _scores(
 ) -> list[Score]:
     """One score for each task and agent."""
     from duelbench.records.record import load_runs
-    from duelbench.study.suite import UNIFORM, Score, final_regrets, seed_scores
+    from duelbench.results.statistics.scores import Score, final_regrets, seed_scores
+    from duelbench.study.suite import UNIFORM
 
     done = {outcome.spec.run_id for outcome in outcomes if not outcome.error}
     runs: dict[str, list[Run]] = {}

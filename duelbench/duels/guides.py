@@ -13,6 +13,8 @@ from scipy.special import rel_entr
 from duelbench.duels.tournament import arm_losses, condorcet_winner
 
 Floats = NDArray[np.float64]
+UNIFORM_PAIRS, BEST_AGAINST_UNIFORM = "uniform pairs", "best vs uniform"
+"""Names of the guides that every problem with known regret has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,6 @@ def average_guides(groups: Sequence[Sequence[Guide]]) -> list[Guide]:
 def trivial_guides(metric: str, uniform: float) -> list[Guide]:
     """Lines for any problem: uniform pairs, which lose ``uniform`` a duel, and the best arm against a uniform one."""
     return [
-        Guide(metric, "uniform pairs", "linear", uniform, "what random pairs lose"),
-        Guide(metric, "best vs uniform", "linear", 0.5 * uniform, "what the best arm loses beside a random one"),
+        Guide(metric, UNIFORM_PAIRS, "linear", uniform, "what random pairs lose"),
+        Guide(metric, BEST_AGAINST_UNIFORM, "linear", 0.5 * uniform, "what the best arm loses beside a random one"),
     ]

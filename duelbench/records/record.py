@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +15,16 @@ from numpy.typing import NDArray
 from duelbench.records.files import read_lines
 from duelbench.records.spec import RunSpec
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
     1: lambda manifest: manifest | {"machine": {}},  # not recorded then
+    2: lambda manifest: _known_by_name(manifest) | manifest,
 }
 """Schema -> what makes a manifest of it one of the next."""
 CALIBRATION_FILE = "calibration.json"
+
+Role = Literal["floor", "rival", "ceiling"]
+"""What an agent is to the others: it plays uniform pairs, it competes, or it is told the truth."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,22 @@ class Run:
         return not self.manifest and not self.finished
 
     @property
+    def role(self) -> Role:
+        """What its agent is to the others; nobody knows it of a run that has not begun."""
+        role: Role = self.manifest.get("role", "rival")
+        return role
+
+    @property
+    def arms(self) -> bool:
+        """Whether it duelled arms with known preferences, and not responses that somebody judges."""
+        return bool(self.manifest.get("arms", False))
+
+    @property
+    def task(self) -> str:
+        """The name that a suite gave the task it belongs to; empty for any other run."""
+        return str(self.spec.get("task", ""))
+
+    @property
     def folder_id(self) -> str:
         """Id of the specification it was played by, which lock-step seeds share."""
         return self.run_id.partition("/")[0]
@@ -134,6 +154,13 @@ def _load(path: Path) -> Run:
         finished=(folder / "DONE").exists(), manifest=manifest,
         error=error.read_text(encoding="utf-8") if error.exists() else None, folder=folder,
     )  # fmt: skip
+
+
+def _known_by_name(manifest: dict[str, Any]) -> dict[str, Any]:
+    """What a manifest of schema 2 left to the names of its agent and its environment."""
+    agent, env = manifest["spec"]["agent"].rpartition(":")[2], manifest["spec"]["env"].rpartition(":")[2]
+    role = {"uniform": "floor", "oracle": "ceiling"}.get(agent, "rival")
+    return {"role": role, "arms": not env.startswith("LLMDuel")}
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:

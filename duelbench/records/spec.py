@@ -30,6 +30,7 @@ class RunSpec:
         learner: fields of ``duelbench.learning.learner.LearnerConfig``.
         policy: arguments of the policy; ``model`` names the language model.
         threads: torch threads; results can differ between thread counts.
+        task: name that a suite gives the task; no part of the id, for it decides nothing.
         lockstep: seeds, from ``seed`` on, that an agent of the numeric families plays at once; 0 for any other agent.
     """
 
@@ -46,6 +47,7 @@ class RunSpec:
     policy: dict[str, Any] = field(default_factory=dict)
     threads: int = 1
     lockstep: int = 0
+    task: str = ""
 
     def __post_init__(self) -> None:
         for name in ("labels", "batch", "evaluate_every", "evaluation_repeats", "threads"):
@@ -53,11 +55,9 @@ class RunSpec:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
 
     def to_json(self) -> dict[str, Any]:
-        """The specification as plain data; ``lockstep`` only where it is one, so that older ids stay what they were."""
+        """The specification as plain data; ``lockstep`` and ``task`` only where they say something."""
         data = dataclasses.asdict(self) | {"version": SPEC_VERSION}
-        if not self.lockstep:
-            del data["lockstep"]
-        return data
+        return {name: value for name, value in data.items() if value or name not in ("lockstep", "task")}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> RunSpec:
@@ -72,7 +72,8 @@ class RunSpec:
     @property
     def run_id(self) -> str:
         """Hash of the canonical JSON: equal specifications are the same run."""
-        canonical = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
+        data = {name: value for name, value in self.to_json().items() if name != "task"}
+        canonical = json.dumps(data, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
     @property

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from duelbench.duels.guides import average_guides
 from duelbench.duels.preference import REWARD_OF_VERDICT
 from duelbench.records.spec import RunSpec
-from duelbench.runs.writer import RunFolder
+from duelbench.runs.writer import RunFolder, role_of
 from duelbench.streams import Streams
 
 Ids = NDArray[np.int64]
@@ -84,6 +84,8 @@ class _Lockstep:
                 "comparator": self.problem.comparator,
                 "reference": self.problem.reference,
                 "judge": "the arms' known preference probabilities",
+                "role": role_of(self.agent),
+                "arms": True,
                 "agent_config": dataclasses.asdict(config) if dataclasses.is_dataclass(config) else {},  # type: ignore[arg-type]
                 "guides": [dataclasses.asdict(guide) for guide in average_guides(guides)],
             },

@@ -17,7 +17,7 @@ from duelbench.records.checkpoint import load_checkpoint, save_checkpoint
 from duelbench.records.journal import Journal
 from duelbench.records.spec import RunSpec
 from duelbench.runs.assemble import Parts, assemble
-from duelbench.runs.writer import CHECKPOINT, POLICY, RunFolder
+from duelbench.runs.writer import CHECKPOINT, POLICY, RunFolder, role_of
 from duelbench.streams import Streams
 from duelbench.types import Pair, Responses
 
@@ -78,7 +78,13 @@ def _play(spec: RunSpec, folder: RunFolder, command: str, progress: Progress) ->
     problem = parts.env.unwrapped.problem
     folder.write_manifest(
         command,
-        {"comparator": problem.comparator, "reference": problem.reference, "judge": _judge_name(problem)},
+        {
+            "comparator": problem.comparator,
+            "reference": problem.reference,
+            "judge": _judge_name(problem),
+            "role": role_of(parts.agent),
+            "arms": getattr(problem, "arms", None) is not None,
+        },
     )
     journal = Journal(folder.path / "journal.sqlite", spec.run_id)
     parts.env.unwrapped.engine.journal = journal

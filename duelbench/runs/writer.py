@@ -14,7 +14,7 @@ from typing import IO, Any
 
 from duelbench.records.files import read_lines, write_atomic
 from duelbench.records.provenance import git_state, installed_versions, machine
-from duelbench.records.record import CALIBRATION_FILE, SCHEMA_VERSION
+from duelbench.records.record import CALIBRATION_FILE, SCHEMA_VERSION, Role
 from duelbench.records.spec import RunSpec
 
 try:
@@ -164,6 +164,13 @@ class RunFolder:
         if not (self.path / "manifest.json").exists():
             self.write_manifest("", {})
         write_atomic(self.path / "error.txt", trace)
+
+
+def role_of(agent: object) -> Role:
+    """What an agent says it is to the others."""
+    if getattr(agent, "privileged", False):
+        return "ceiling"
+    return "floor" if getattr(agent, "floor", False) else "rival"
 
 
 def _locked(file: IO[str]) -> bool:

@@ -9,22 +9,16 @@ In the spirit of bsuite (Osband et al. 2020).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-from duelbench.metrics import METRICS, REGRETS
-from duelbench.records.record import Run
 from duelbench.records.spec import RunSpec, seed_specs
-from duelbench.results.statistics.estimates import Estimate, mean_interval, standard_error
 from duelbench.study.settings import ENV_DEFAULTS
 
 UNIFORM = "uniform"
 """The agent at score 0."""
 
-_HEADLINES = tuple(name for name in REGRETS if METRICS[name].accumulates)
 _EVALUATIONS = 20
 _LATE = ("delay", "answer_batch")
 
@@ -109,11 +103,6 @@ def select(tags: Sequence[str] = (), *, smoke: bool = False) -> list[Task]:
     return found
 
 
-def suite_task(env: str, kwargs: Mapping[str, Any]) -> Task | None:
-    """The task that is played by an environment with these arguments, whatever its budget; None if none of them is."""
-    return next((task for task in TASKS if task.env == env and task.kwargs == kwargs), None)
-
-
 def why_not(task: Task, agent: type) -> str | None:
     """Why this class of agents cannot play the task; None if it can."""
     if task.late and not getattr(agent, "lockstep", False):
@@ -134,7 +123,7 @@ def task_specs(task: Task, name: str, agent: type, seeds: range, labels: int | N
     labels = task.labels if labels is None else labels
     shared = {
         "env": task.env, "agent": name, "labels": labels, "evaluate_every": max(1, labels // _EVALUATIONS),
-        "evaluation_repeats": 1, "env_kwargs": task.kwargs,
+        "evaluation_repeats": 1, "env_kwargs": task.kwargs, "task": task.name,
     }  # fmt: skip
     usual = ENV_DEFAULTS[_LINEAR]  # whose policy learns from features, as on every task here
     in_batches = {
@@ -142,54 +131,3 @@ def task_specs(task: Task, name: str, agent: type, seeds: range, labels: int | N
         "policy": usual.policy,
     }  # fmt: skip
     return seed_specs(agent, shared, seeds, in_batches)
-
-
-def final_regrets(runs: Sequence[Run]) -> dict[int, float]:
-    """Cumulative regret of finished runs over all their labels, by seed, in the kind that the problem is judged by."""
-    last = {run.spec["seed"]: run.rows[-1] for run in runs if run.finished}
-    return {seed: next(row[name] for name in _HEADLINES if name in row) for seed, row in last.items()}
-
-
-@dataclass(frozen=True)
-class Score:
-    """How well an agent did on a task.
-
-    Attributes:
-        task: its name.
-        agent: the name shown.
-        values: of each seed, in [0, 1]; empty if the task was not played.
-        reason: why not.
-    """
-
-    task: str
-    agent: str
-    values: tuple[float, ...] = ()
-    reason: str = ""
-
-    @property
-    def mean(self) -> float:
-        """Over the seeds; NaN if the task was not played."""
-        return float(np.mean(self.values)) if self.values else float("nan")
-
-    @property
-    def error(self) -> float | None:
-        """Standard error of the mean; None for less than two seeds."""
-        return standard_error(self.values)
-
-    @property
-    def interval(self) -> Estimate:
-        """Mean with its 95 % interval."""
-        return mean_interval(self.values)
-
-
-def seed_scores(regrets: Mapping[int, float], uniform: Mapping[int, float]) -> tuple[float, ...]:
-    """1 − R / R_uniform of each seed, clipped to [0, 1].
-
-    R_uniform is what uniform pairs lose on the same seed, hence on the same instance. Divided by an average over
-    seeds instead, clipping would lift the score of uniform pairs above 0 wherever instances differ.
-
-    Args:
-        regrets: of the agent, by seed.
-        uniform: of uniform pairs, by seed.
-    """
-    return tuple(min(1.0, max(0.0, 1.0 - regret / uniform[seed])) for seed, regret in sorted(regrets.items()))

@@ -14,7 +14,7 @@ from gymnasium.spaces import Box, Dict
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
-from duelbench.duels.guides import Guide
+from duelbench.duels.guides import UNIFORM_PAIRS, Guide
 from duelbench.envs.arms.family import Family, Instance
 from duelbench.envs.arms.problem import FixedArms
 from duelbench.envs.duel.problem import Array, Ids, Truth
@@ -97,4 +97,4 @@ class BudgetedArms(FixedArms):
     def guides(self, row: int) -> list[Guide]:
         """Uniform pairs."""
         uniform = float(self._losses["average"][row].mean())
-        return [Guide("cumulative_average_regret", "uniform pairs", "linear", uniform, "what random pairs lose")]
+        return [Guide("cumulative_average_regret", UNIFORM_PAIRS, "linear", uniform, "what random pairs lose")]

@@ -22,7 +22,7 @@ from duelbench.records.files import write_atomic
 from duelbench.records.record import Run, SeedRows, load_runs
 from duelbench.records.spec import RunSpec
 from duelbench.results.report.formats import markdown
-from duelbench.results.report.study import Study
+from duelbench.results.report.subject import Subject
 from duelbench.study.suite import UNIFORM, select, task_specs
 
 RECORDS = Path(__file__).with_name("records.csv")
@@ -92,18 +92,19 @@ def _run(spec: RunSpec, seed: int, run_id: str, columns: Columns) -> Run:
         run_id=run_id, spec=spec.to_json() | {"agent": spec.agent_label, "seed": seed},
         rows=SeedRows(arrays["labels"], {name: arrays[name] for name in METRICS}),
         timing=[dict(zip(("labels", *COSTS), row, strict=True)) for row in spent],
-        samples=[], finished=True, manifest={"guides": []} if spec.lockstep else {},
+        samples=[], finished=True,
+        manifest={"guides": [], "arms": spec.lockstep > 0, "role": "floor" if spec.agent == UNIFORM else "rival"},
     )  # fmt: skip
 
 
 def page(records: dict[str, Columns]) -> str:
     """The whole leaderboard."""
     parts = {"The pool": (pool_specs(), "online"), "The behaviour suite, smoke tasks": (suite_specs(), UNIFORM)}
-    studies = [
-        Study.of(RECORDS.parent, recorded_runs(specs, records), title=title, baseline=baseline)
+    subjects = [
+        Subject.of(RECORDS.parent, recorded_runs(specs, records), title=title, baseline=baseline)
         for title, (specs, baseline) in parts.items()
     ]
-    return HEADER + "\n".join(markdown(study, level=2) for study in studies)
+    return HEADER + "\n".join(markdown(subject, level=2) for subject in subjects)
 
 
 def main() -> None:

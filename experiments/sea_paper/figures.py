@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 
 from duelbench.experiments.records import Ids, Records
 from duelbench.experiments.sea_paper.sweep import AGENTS, OPTIMIZERS, RULES, SCALES, VARIANTS, Part, run_ids
-from duelbench.results.report.drawing import FAINT, MUTED, Style, caption, legend, save_png, styles
+from duelbench.results.report.drawing import FAINT, MUTED, caption, legend, save_png
+from duelbench.results.report.styles import Style, styles
 from duelbench.results.statistics.curves import curve_band
 from duelbench.results.statistics.estimates import BAND_MIN_RUNS
 

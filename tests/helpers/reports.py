@@ -12,6 +12,7 @@ import numpy as np
 from duelbench.records.record import Run, SeedRows
 from duelbench.study.suite import TASKS
 
+ROLES = {"uniform": "floor", "oracle": "ceiling"}
 ARMS = np.array([0.0, 10.0, 100.0])
 VOID = {"meta", "img", "br", "link", "hr", "input"}
 
@@ -54,19 +55,37 @@ def pool_run(agent: str, seed: int, win_rate: float, task: str = "A", **changes:
     spec = {"env": "LLMDuelPool-v0", "env_kwargs": {"task": task}, "agent": agent, "seed": seed, "labels": 100}
     timing = [{"labels": r["labels"], "wall_seconds": r["labels"] / 10, "generated_tokens": 0.0} for r in rows]
     made: dict[str, Any] = {
-        "run_id": f"{task}-{agent}-{seed}", "spec": spec, "rows": rows, "timing": timing, "samples": [],
-        "finished": True, "manifest": {"command": "duelbench sweep x", "judge": "lexicon"},
-    }  # fmt: skip
+        "run_id": f"{task}-{agent}-{seed}",
+        "spec": spec,
+        "rows": rows,
+        "timing": timing,
+        "samples": [],
+        "finished": True,
+        "manifest": {"command": "duelbench sweep x", "judge": "lexicon", "role": ROLES.get(agent, "rival")},
+    }
     return Run(**(made | changes))
 
 
 def suite_run(agent: str, seed: int, regret: float, task: str = "basic", **changes: Any) -> Run:
     """A seed of a lock-step run on a task of the behaviour suite that ends at a regret."""
     (played,) = (t for t in TASKS if t.name == task)
-    spec = {"env": played.env, "env_kwargs": played.kwargs, "agent": agent, "seed": seed, "labels": 100, "lockstep": 10}
+    spec = {
+        "env": played.env,
+        "env_kwargs": played.kwargs,
+        "agent": agent,
+        "seed": seed,
+        "labels": 100,
+        "lockstep": 10,
+        "task": task,
+    }
     rows = SeedRows(ARMS, {"cumulative_average_regret": ARMS / 100 * regret})
     made: dict[str, Any] = {
-        "run_id": f"{task}-{agent}/{seed}", "spec": spec, "rows": rows, "samples": [], "finished": True,
-        "timing": [{"labels": x, "wall_seconds": x / 100} for x in ARMS.tolist()], "manifest": {"guides": []},
-    }  # fmt: skip
+        "run_id": f"{task}-{agent}/{seed}",
+        "spec": spec,
+        "rows": rows,
+        "samples": [],
+        "finished": True,
+        "timing": [{"labels": x, "wall_seconds": x / 100} for x in ARMS.tolist()],
+        "manifest": {"guides": [], "arms": True, "role": ROLES.get(agent, "rival")},
+    }
     return Run(**(made | changes))

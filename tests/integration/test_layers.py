@@ -31,11 +31,7 @@ FORBIDDEN = {
 }
 """Room -> rooms that it must not know. ``core`` stands for all rooms that no line here names."""
 
-PENDING = {
-    "duelbench.envs.duel.engine", "duelbench.results.exports.models", "duelbench.results.exports.preferences",
-    "duelbench.results.report.comparison", "duelbench.results.report.overview", "duelbench.results.report.radar",
-    "duelbench.results.report.scores",
-}  # fmt: skip
+PENDING = {"duelbench.envs.duel.engine"}
 BY_NAME = {
     "duelbench.study.sweep", "duelbench.runs.assemble", "duelbench.runs.engines", "duelbench.study.request",
     "duelbench.runs.arms_loop", "duelbench.agents.registry", "duelbench.oracles.registry",

@@ -14,9 +14,7 @@ from typing import Any
 
 from duelbench.records.journal import Answer, Journal
 from duelbench.records.record import Run
-from duelbench.records.spec import RunSpec
 from duelbench.results.exports.sinks import write_parquet
-from duelbench.study.settings import ENV_DEFAULTS
 from duelbench.types import Verdict
 
 FILE = "preferences.parquet"
@@ -66,11 +64,10 @@ def collect(folder: Path, runs: Sequence[Run], *, plain: bool = False) -> Prefer
     """
     found = Preferences()
     for run in runs:
-        if (defaults := ENV_DEFAULTS.get(run.spec["env"])) and defaults.arms:
+        if run.arms:
             found.no_texts += 1
             continue
-        journal = folder / "runs" / RunSpec.from_json(run.manifest["spec"]).folder_name / "journal.sqlite"
-        if not journal.exists():
+        if run.folder is None or not (journal := run.folder / "journal.sqlite").exists():
             continue
         found.runs += 1
         about = {"run": run.run_id, **{name: run.spec[name] for name in ("env", "agent", "seed")}}

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from duelbench.results.report.comparison import Section
-from duelbench.results.report.drawing import FAINT, MUTED, Style, caption, legend, save_csv, save_png, styles
+from duelbench.results.report.drawing import FAINT, MUTED, caption, legend, save_csv, save_png
+from duelbench.results.report.styles import Style
 from duelbench.results.report.tables import agent_name, anchor, table
 from duelbench.results.statistics import reliability as calibration
 from duelbench.results.statistics.estimates import BAND_MIN_RUNS, mean_interval
@@ -62,7 +63,7 @@ def draw_calibration(section: Section, found: Found, path: Path) -> Path:
     rngs = {agent: Streams(0).generator(f"calibration/{agent}") for agent in found}
     reliable = {agent: calibration.reliability(runs, rngs[agent]) for agent, runs in found.items()}
     doubt = {agent: calibration.uncertainty(runs, rngs[agent]) for agent, runs in found.items()}
-    looks = {agent: style for agent, style in styles(section.agents).items() if agent in found}
+    looks = {agent: style for agent, style in section.looks.items() if agent in found}
 
     def draw(figure: Figure) -> None:
         places = figure.subplot_mosaic([["reliable", "doubt"], ["count", "doubt"]], height_ratios=[3.4, 1])

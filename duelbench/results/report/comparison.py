@@ -17,17 +17,11 @@ import numpy as np
 
 from duelbench.duels.guides import Guide
 from duelbench.metrics import RESULTS, Metric, metric
-from duelbench.records.record import Run, SeedRows
+from duelbench.records.record import Role, Run, SeedRows
 from duelbench.results.report.naming import canonical, differing
+from duelbench.results.report.styles import Style, styles
 from duelbench.results.statistics.curves import Curves, align
 from duelbench.results.statistics.estimates import Floats
-from duelbench.study.suite import suite_task
-
-AGENT_ORDER = ("uniform", "greedy", "offline", "online", "apl", "xpo", "sea", "sea-ee")
-"""Known agents, from baseline to newest; all tables and legends keep this order unless they sort by score."""
-
-LAST_AGENTS = ("oracle",)
-"""Agents that are told the truth: rivals of nobody, shown after all others."""
 
 _LONGEST = 80  # characters of a part of a file name
 
@@ -44,8 +38,9 @@ class Section:
         env: the environment id.
         agents: for each agent name its finished runs, ascending in seed; an agent may have none.
         unfinished: (agent name, run) of every run that failed, stopped early or is missing.
-        name: the title, or the task's own name where it is one of the behaviour suite.
-        of_suite: whether it is.
+        name: the title, or the name that the suite gave the task that it belongs to.
+        of_suite: whether it belongs to one.
+        looks: colour and line style of each agent, the same in all tasks of a report.
     """
 
     title: str
@@ -54,6 +49,7 @@ class Section:
     unfinished: tuple[tuple[str, Run], ...]
     name: str = field(default="", kw_only=True)
     of_suite: bool = field(default=False, kw_only=True)
+    looks: dict[str, Style] = field(default_factory=dict, kw_only=True)
 
     @cached_property
     def slug(self) -> str:
@@ -68,9 +64,29 @@ class Section:
 
     @cached_property
     def numeric(self) -> bool:
-        """Whether the task has arms with known preferences; their runs bring guides along."""
-        everyone = [*self.runs, *(run for _, run in self.unfinished)]
-        return any("guides" in run.manifest for run in everyone)
+        """Whether arms with known preferences are duelled, and not responses that somebody judges."""
+        return any(run.arms for run in self.everyone)
+
+    @cached_property
+    def everyone(self) -> list[Run]:
+        """All runs, finished or not."""
+        return [*self.runs, *(run for _, run in self.unfinished)]
+
+    @cached_property
+    def roles(self) -> dict[str, Role]:
+        """What each agent is to the others."""
+        found = {name: run.role for name, run in self.unfinished}
+        return found | {name: runs[0].role for name, runs in self.agents.items() if runs}
+
+    @cached_property
+    def floor(self) -> str | None:
+        """The agent with finished runs that plays uniform pairs, if there is one."""
+        return next((name for name, runs in self.agents.items() if runs and self.roles[name] == "floor"), None)
+
+    @property
+    def rivals(self) -> list[str]:
+        """The agents that compete: all but those that are told the truth."""
+        return [name for name in self.agents if self.roles.get(name) != "ceiling"]
 
     @cached_property
     def free_text(self) -> bool:
@@ -165,23 +181,32 @@ def sections(runs: Sequence[Run]) -> list[Section]:
         groups.sort(key=lambda members: -float(members[0].spec.get("labels") or 0))
         for members, settings in zip(groups, differing([_task(m[0]) for m in groups]), strict=True):
             found.append(_section(env + settings, env, members))
-    return _named(found)
+    return _looking_alike(_named(found))
 
 
 def _named(found: list[Section]) -> list[Section]:
-    """Call each task of the behaviour suite by its name, as long as no two tasks go by it."""
-    known = [suite_task(s.env, _env_kwargs(s)) for s in found]
+    """Call each task of a suite by its name there, as long as no two tasks go by it."""
+    names = [next((run.task for run in section.everyone if run.task), "") for section in found]
     return [
-        replace(section, name=task.name, of_suite=True)
-        if task is not None and known.count(task) == 1
+        replace(section, name=name, of_suite=True)
+        if name and names.count(name) == 1
         else replace(section, name=section.title)
-        for section, task in zip(found, known, strict=True)
+        for section, name in zip(found, names, strict=True)
     ]
 
 
-def _env_kwargs(section: Section) -> dict[str, Any]:
-    everyone = [*section.runs, *(run for _, run in section.unfinished)]
-    return dict(everyone[0].spec.get("env_kwargs") or {})
+def _looking_alike(found: list[Section]) -> list[Section]:
+    """Give every agent one look in all tasks."""
+    roles = {name: role for section in found for name, role in section.roles.items()}
+    agents = sorted(roles, key=lambda name: agent_place(roles[name], name))
+    floors, ceilings = ([a for a in agents if roles[a] == role] for role in ("floor", "ceiling"))
+    looks = styles(agents, floors, ceilings)
+    return [replace(section, looks=looks) for section in found]
+
+
+def agent_place(role: Role, name: str) -> tuple[int, str]:
+    """Sorts agents where no score does: uniform pairs, the rivals by name, those who are told the truth."""
+    return {"floor": 0, "rival": 1, "ceiling": 2}[role], name
 
 
 def _task(run: Run) -> dict[str, Any]:
@@ -191,8 +216,8 @@ def _task(run: Run) -> dict[str, Any]:
 
 def _section(title: str, env: str, runs: list[Run]) -> Section:
     names = _agent_names(runs)
-    known = {name: i for i, name in enumerate(AGENT_ORDER)} | dict.fromkeys(LAST_AGENTS, len(AGENT_ORDER) + 1)
-    order = sorted(set(names.values()), key=lambda n: (known.get(n.split(" [")[0], len(AGENT_ORDER)), n))
+    roles = {names[run.run_id]: run.role for run in runs}
+    order = sorted(roles, key=lambda name: agent_place(roles[name], name))
     by_name: dict[str, list[Run]] = {name: [] for name in order}
     ranked = sorted(runs, key=lambda run: (int(run.spec["seed"]), run.run_id))
     complete = [run for run in ranked if run.finished and run.error is None and run.rows]
@@ -225,7 +250,7 @@ def _agent_names(runs: list[Run]) -> dict[str, str]:
         by_agent.setdefault(str(run.spec["agent"]), []).append(run)
     names = {}
     for agent, members in by_agent.items():
-        free = {"agent", "seed", "lockstep", "env_kwargs", *TASK_KEYS}
+        free = {"agent", "seed", "lockstep", "task", "env_kwargs", *TASK_KEYS}
         settings = [{k: v for k, v in run.spec.items() if k not in free} for run in members]
         for run, suffix in zip(members, differing(settings), strict=True):
             names[run.run_id] = agent + suffix

@@ -14,9 +14,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from duelbench.results.report.comparison import Section
-from duelbench.results.report.drawing import FAINT, MUTED, Style, caption, legend, save_csv, save_png, styles
+from duelbench.results.report.drawing import FAINT, MUTED, caption, legend, save_csv, save_png
 from duelbench.results.report.findings import headline_metric
 from duelbench.results.report.panels import Drawn, drawn_curves
+from duelbench.results.report.styles import Style
 from duelbench.results.statistics.curves import align
 from duelbench.results.statistics.estimates import Floats
 
@@ -50,7 +51,7 @@ def compute(section: Section, path: Path) -> Path | None:
     shown = {cost: found for cost in _COSTS if (found := priced_curves(section, cost))}
     if not shown:
         return None
-    metric, looks = headline_metric(section) or "", styles(section.agents)
+    metric, looks = headline_metric(section) or "", section.looks
 
     def draw(figure: Figure) -> None:
         places = figure.subplots(1, len(shown), squeeze=False)[0]

@@ -1,10 +1,9 @@
-"""How pictures look, and how they reach the disk: theme, agent styles, labels, PNG and CSV files."""
+"""How pictures look, and how they reach the disk: theme, legends, captions, PNG and CSV files."""
 
 from __future__ import annotations
 
 import csv
 import io
-import itertools
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from matplotlib.lines import Line2D
 from PIL import Image
 
 from duelbench.records.files import write_atomic
+from duelbench.results.report.styles import Style
 
 DPI = 160
 INK, MUTED, FAINT = "#1f2328", "#66707b", "#b6bdc6"
@@ -46,60 +46,12 @@ _THEME: dict[Any, Any] = {
     "legend.frameon": False,
 }
 
-Style = tuple[str, Any]
-
-STYLES: dict[str, Style] = {
-    "uniform": ("#8c96a0", (0, (1, 1.4))),
-    "greedy": ("#66707b", (0, (6, 1.4, 1, 1.4))),
-    "offline": ("#E69F00", (0, (5, 1.6))),
-    "online": ("#1f2328", "-"),
-    "apl": ("#56B4E9", (0, (5, 1.4, 1, 1.4))),
-    "xpo": ("#009E73", (0, (3, 1.2))),
-    "sea": ("#D55E00", "-"),
-    "sea-ee": ("#B0569A", (0, (7, 1.6, 1.4, 1.6))),
-    "oracle": ("#8c96a0", "-"),
-}
-"""Colour (after Okabe and Ito, safe for colour-blind readers) and line style of the known agents."""
-
-_CYCLE: tuple[Style, ...] = (
-    ("#0072B2", "-"),
-    ("#A6761D", (0, (4, 1.4))),
-    ("#117733", (0, (1.5, 1.2))),
-    ("#882255", (0, (6, 1.4, 1, 1.4))),
-    ("#6A51A3", (0, (3, 1.2))),
-    ("#CC3311", "-"),
-    ("#2AA198", "-"),
-    ("#E69F00", "-"),
-    ("#CC79A7", "-"),
-    ("#56B4E9", "-"),
-    ("#4D3319", "-"),
-    ("#0072B2", (0, (4, 1.4))),
-    ("#CC3311", (0, (4, 1.4))),
-    ("#117733", "-"),
-    ("#882255", "-"),
-    ("#E69F00", (0, (1.5, 1.2))),
-    ("#6A51A3", "-"),
-    ("#2AA198", (0, (4, 1.4))),
-    ("#CC79A7", (0, (4, 1.4))),
-    ("#A6761D", "-"),
-    ("#0072B2", (0, (1.5, 1.2))),
-    ("#4D3319", (0, (4, 1.4))),
-    ("#CC3311", (0, (6, 1.4, 1, 1.4))),
-    ("#56B4E9", (0, (1.5, 1.2))),
-)
-
 GUIDE: tuple[Style, ...] = tuple(
     ("#98a1ab", dashes) for dashes in ((0, (2, 1.5)), (0, (7, 3)), (0, (7, 2, 1.5, 2)), (0, (12, 2, 2, 2, 2, 2)), "-")
 )
 """Thin grey lines that are no agents."""
 
 _FEW = 12  # agents beside whom there is room for two columns of guides
-
-
-def styles(agents: Iterable[str]) -> dict[str, Style]:
-    """Colour and line style of each agent; unknown ones take theirs from a cycle, in the order given."""
-    cycle = itertools.cycle(_CYCLE)
-    return {agent: STYLES[agent] if agent in STYLES else next(cycle) for agent in agents}
 
 
 def legend(figure: Figure, shown: Mapping[str, Style], guides: Mapping[str, Style] | None = None) -> None:

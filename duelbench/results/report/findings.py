@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from duelbench.duels.guides import UNIFORM_PAIRS
 from duelbench.metrics import HEADLINE, REGRETS
-from duelbench.results.report.comparison import LAST_AGENTS, Section
+from duelbench.results.report.comparison import Section
 from duelbench.results.statistics.curves import Multiplier, area_under_curve
 from duelbench.results.statistics.estimates import (
     BAND_MIN_RUNS,
@@ -21,9 +22,6 @@ from duelbench.results.statistics.estimates import (
     probability_of_improvement,
 )
 from duelbench.streams import Streams
-
-BASELINES = ("uniform",)
-"""Who takes the baseline's place where it has no finished run."""
 
 FAILED = 0.9
 
@@ -68,9 +66,9 @@ def headline_metric(section: Section) -> str | None:
 
 
 def baseline_name(section: Section, asked: str) -> str:
-    """The agent to compare with: the one asked for, or another of ``BASELINES`` where it has no finished run."""
-    names = [section.named(name) for name in (asked, *BASELINES)]
-    return next((name for name in names if section.agents.get(name)), names[0])
+    """The agent to compare with: the one asked for, or uniform pairs where it has no finished run."""
+    name = section.named(asked)
+    return name if section.agents.get(name) else section.floor or name
 
 
 def compare(section: Section, baseline: str) -> list[Comparison]:
@@ -80,8 +78,8 @@ def compare(section: Section, baseline: str) -> list[Comparison]:
         return []
     found = [
         _compare(section, agent, baseline, metric)
-        for agent in section.agents
-        if agent not in (baseline, *LAST_AGENTS) and section.final(agent, metric)
+        for agent in section.rivals
+        if agent != baseline and section.final(agent, metric)
     ]
     sign = 1 if section.metric(metric).higher_is_better else -1
     means = {c.agent: sign * float(np.mean(list(section.final(c.agent, metric).values()))) for c in found}
@@ -171,7 +169,7 @@ def failures(section: Section) -> dict[str, float]:
     Empty where there is no such guide. Where every seed has its own instance the guide is the instances' average.
     """
     metric = headline_metric(section)
-    guide = next((g for g in section.guides(metric or "") if g.name == "uniform pairs"), None)
+    guide = next((g for g in section.guides(metric or "") if g.name == UNIFORM_PAIRS), None)
     if metric is None or guide is None:
         return {}
     limit = FAILED * float(guide.value(section.end))

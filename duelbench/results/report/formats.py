@@ -13,9 +13,9 @@ from scipy.special import stdtrit
 from duelbench.metrics import SHORT_LEADERBOARD
 from duelbench.results.report.comparison import Section
 from duelbench.results.report.findings import baseline_name, compare, headline, headline_metric, signed
-from duelbench.results.report.provenance import progress
-from duelbench.results.report.scores import LOW, Overview
-from duelbench.results.report.study import Study
+from duelbench.results.report.origins import progress
+from duelbench.results.report.standings import LOW, Overview
+from duelbench.results.report.subject import Subject
 from duelbench.results.report.tables import ranked
 from duelbench.results.statistics.curves import Curves
 from duelbench.results.statistics.estimates import BAND_MIN_RUNS, Estimate, Floats, mean_interval
@@ -64,20 +64,20 @@ class Grid:
     note: str
 
 
-def markdown(study: Study, level: int = 1) -> str:
+def markdown(subject: Subject, level: int = 1) -> str:
     """Leaderboards and comparisons as Markdown tables, under headings from this level on."""
-    parts = [f"{'#' * level} {_markdown_text(study.title)}", f"{progress(study)}."]
-    for grid in _grids(study):
+    parts = [f"{'#' * level} {_markdown_text(subject.title)}", f"{progress(subject)}."]
+    for grid in _grids(subject):
         cells = [grid.header, ("---", *("---:" for _ in grid.header[1:])), *grid.rows]
         lines = ["| " + " | ".join(_markdown_text(cell) for cell in row) + " |" for row in cells]
         parts += [f"{'#' * (level + 1)} {_markdown_text(grid.title)}", "\n".join(lines), _markdown_text(grid.note)]
     return "\n\n".join(parts) + "\n"
 
 
-def latex(study: Study) -> str:
+def latex(subject: Subject) -> str:
     r"""The same tables for LaTeX, as floats in the style of ``booktabs``: ``\usepackage{booktabs}``."""
-    parts = [rf"% {study.title}: {progress(study)}. Needs \usepackage{{booktabs}}.".replace("\n", " ")]
-    for grid in _grids(study):
+    parts = [rf"% {subject.title}: {progress(subject)}. Needs \usepackage{{booktabs}}.".replace("\n", " ")]
+    for grid in _grids(subject):
         rows = [" & ".join(map(_latex_text, row)) + r" \\" for row in grid.rows]
         parts += [
             r"\begin{table}",
@@ -96,7 +96,7 @@ def latex(study: Study) -> str:
     return "\n".join(parts) + "\n"
 
 
-def tidy_csv(study: Study) -> str:
+def tidy_csv(subject: Subject) -> str:
     """One line for each task, agent, metric and number of labels: mean, 95 % Student t interval, n runs.
 
     The ends of an interval are empty for a single run.
@@ -104,14 +104,14 @@ def tidy_csv(study: Study) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for section in study.sections:
+    for section in subject.sections:
         for agent in section.agents:
             for metric in section.metrics:
                 writer.writerows(_tidy(section, agent, metric))
     return buffer.getvalue()
 
 
-FORMATS: dict[str, Callable[[Study], str]] = {"md": markdown, "latex": latex, "csv": tidy_csv}
+FORMATS: dict[str, Callable[[Subject], str]] = {"md": markdown, "latex": latex, "csv": tidy_csv}
 
 
 def leaderboard(section: Section) -> Grid:
@@ -170,11 +170,11 @@ def standings(overview: Overview) -> Grid:
     return Grid(overview.title, header, tuple(rows), note)
 
 
-def _grids(study: Study) -> list[Grid]:
-    """All tables of a study, in the order of the page."""
-    found: list[Grid | None] = [standings(overview) for overview in study.overviews if overview.tasks]
-    for section in study.sections:
-        found += [leaderboard(section) if section.runs else None, comparisons(section, study.baseline)]
+def _grids(subject: Subject) -> list[Grid]:
+    """All tables of a subject, in the order of the page."""
+    found: list[Grid | None] = [standings(overview) for overview in subject.overviews if overview.tasks]
+    for section in subject.sections:
+        found += [leaderboard(section) if section.runs else None, comparisons(section, subject.baseline)]
     return [grid for grid in found if grid is not None]
 
 

@@ -10,16 +10,16 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from duelbench.results.report.comparison import LAST_AGENTS
-from duelbench.results.report.drawing import FAINT, MUTED, Style, caption, legend, save_csv, save_png, styles
+from duelbench.results.report.drawing import FAINT, MUTED, caption, legend, save_csv, save_png
 from duelbench.results.report.radar import save_radar
-from duelbench.results.report.scores import LOW, Overview, Standing
 from duelbench.results.report.section import picture
+from duelbench.results.report.standings import LOW, Overview, Standing
+from duelbench.results.report.styles import Style
 from duelbench.results.report.tables import NOTHING, anchor, dotted, table
 from duelbench.results.statistics.aggregate import profile, profile_band
 from duelbench.results.statistics.estimates import BAND_MIN_RUNS, Estimate, Floats
+from duelbench.results.statistics.scores import Score
 from duelbench.streams import Streams
-from duelbench.study.suite import Score
 
 _FEWEST_SPOKES = 3  # of a radar picture
 _CROWD = 8  # agents beyond whom bands are fainter
@@ -47,7 +47,7 @@ def standings_table(overview: Overview) -> str:
     head = ["agent", "runs", "IQM", "mean", "median", "optimality gap", "failed", beats]
     rows = []
     for s in overview.standings:
-        name = dotted(overview.agents, s.agent)
+        name = dotted(overview.looks, s.agent)
         runs = f'<a href="#{_runs_anchor(overview, s.agent)}">{s.n:,}</a>'
         failed = f"{100 * s.failed:.1f} %"
         if (a := s.aggregate) is None:
@@ -87,7 +87,7 @@ def runs_table(overview: Overview) -> str:
             if t.values.get(agent)
         ]
         rows.append(
-            [f'<span id="{_runs_anchor(overview, agent)}">{dotted(overview.agents, agent)}</span>', " · ".join(links)]
+            [f'<span id="{_runs_anchor(overview, agent)}">{dotted(overview.looks, agent)}</span>', " · ".join(links)]
         )
     return table(["agent", "runs by task"], rows, left=2, wrap=True)
 
@@ -115,7 +115,7 @@ def draw_overview(overview: Overview, path: Path) -> Path | None:
     ranked = [s for s in overview.standings if s.aggregate is not None]
     if not ranked:
         return None
-    looks, rivals = styles(overview.agents), [s for s in ranked if s.improvement is not None]
+    looks, rivals = overview.looks, [s for s in ranked if s.improvement is not None]
     drawn = [_Profile(s.agent, profile(s.strata, _LEVELS), _band(s), looks[s.agent]) for s in ranked]
 
     def draw(figure: Figure) -> None:
@@ -139,8 +139,7 @@ def draw_overview(overview: Overview, path: Path) -> Path | None:
 def draw_radar(overview: Overview, path: Path) -> Path | None:
     """The behaviour suite's tasks as spokes, where at least three of them were played; None otherwise."""
     tasks = {t.section.name: t for t in overview.tasks if t.section.of_suite}
-    rivals = [agent for agent in overview.agents if agent not in LAST_AGENTS]
-    agents = [agent for agent in rivals if any(task.values.get(agent) for task in tasks.values())]
+    agents = [agent for agent in overview.rivals if any(task.values.get(agent) for task in tasks.values())]
     if len(tasks) < _FEWEST_SPOKES or not agents:
         return None
     found = [
@@ -148,7 +147,7 @@ def draw_radar(overview: Overview, path: Path) -> Path | None:
         for name, task in tasks.items()
         for agent in agents
     ]
-    save_radar(path, list(tasks), found)
+    save_radar(path, list(tasks), found, overview.looks)
     rows = [(s.task, s.agent, s.mean, s.interval.low, s.interval.high, len(s.values)) for s in found if s.values]
     save_csv(path.with_suffix(".csv"), ("task", "agent", "score", "low", "high", "n"), rows)
     return path

@@ -13,10 +13,10 @@ import numpy as np
 
 from duelbench.records.files import write_atomic
 from duelbench.records.record import Run
-from duelbench.results.report import overview, provenance
+from duelbench.results.report import origins, overview
 from duelbench.results.report.comparison import Section, sections
 from duelbench.results.report.section import section_page
-from duelbench.results.report.study import Study
+from duelbench.results.report.subject import Subject
 from duelbench.results.statistics.estimates import standard_error
 
 _FEW = 4  # tasks beyond which only the main metrics are drawn: pictures take most of the time, and of the page
@@ -33,35 +33,35 @@ def write_report(
     """Write ``report.html`` with its pictures (PNG) and their data (CSV) into a folder.
 
     Title, baseline and thresholds are those of the folder's plan (``duelbench.records.plan``) if there is one and
-    nothing else is asked for; its runs that nobody has begun are shown as missing. Arguments as for ``Study.of``.
+    nothing else is asked for; its runs that nobody has begun are shown as missing. Arguments as for ``Subject.of``.
 
     Returns:
         Path of the page. Every file is replaced atomically.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    study = Study.of(folder, runs, baseline=baseline, thresholds=thresholds, title=title)
-    body = [_overview(study, folder)] if len(study.sections) > 1 else []
-    few = len(study.sections) <= _FEW
-    body += [section_page(s, folder, study.baseline, study.thresholds, further=few) for s in study.sections]
+    subject = Subject.of(folder, runs, baseline=baseline, thresholds=thresholds, title=title)
+    body = [_overview(subject, folder)] if len(subject.sections) > 1 else []
+    few = len(subject.sections) <= _FEW
+    body += [section_page(s, folder, subject.baseline, subject.thresholds, further=few) for s in subject.sections]
     page = Template(files("duelbench.results.report").joinpath("page.html").read_text(encoding="utf-8")).substitute(
-        title=escape(study.title),
-        subtitle=escape(provenance.progress(study)),
-        body="\n".join([*body, provenance.how_made(study)]),
+        title=escape(subject.title),
+        subtitle=escape(origins.progress(subject)),
+        body="\n".join([*body, origins.how_made(subject)]),
     )
     path = folder / "report.html"
     write_atomic(path, page)
     return path
 
 
-def _overview(study: Study, folder: Path) -> str:
+def _overview(subject: Subject, folder: Path) -> str:
     """Tasks of a kind together, and the way to each task."""
-    links = [f'<a href="#{s.slug}">{escape(s.name)}</a>' for s in study.sections]
+    links = [f'<a href="#{s.slug}">{escape(s.name)}</a>' for s in subject.sections]
     parts = [f'<nav>{" · ".join(links)} · <a href="#provenance">how this was made</a></nav>']
-    for found in study.overviews:
+    for found in subject.overviews:
         if found.tasks:
             parts += [f'<section id="overview-{found.name}">\n<h2>{escape(found.title)}</h2>']
             parts += [overview.overview_page(found, folder), "</section>"]
-    return "\n".join(part for part in [*parts, provenance.completeness(study)] if part)
+    return "\n".join(part for part in [*parts, origins.completeness(subject)] if part)
 
 
 def summary(runs: Sequence[Run]) -> dict[str, Any]:

@@ -9,9 +9,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from duelbench.duels.guides import BEST_AGAINST_UNIFORM
 from duelbench.metrics import PICTURED, cumulative_regret
 from duelbench.results.report.comparison import Section
-from duelbench.results.report.drawing import FAINT, GUIDE, MUTED, Style, styles
+from duelbench.results.report.drawing import FAINT, GUIDE, MUTED
+from duelbench.results.report.styles import Style
 from duelbench.results.statistics.curves import Curves, curve_band
 from duelbench.results.statistics.estimates import BAND_MIN_RUNS, Floats
 from duelbench.streams import Streams
@@ -25,8 +27,8 @@ class Panel:
         metric: the metric.
         log_labels: labels on a logarithmic axis, from the first label on.
         log_values: the metric too.
-        closer: leave out of view ``TRIVIAL`` agents, and who has learned little: who ends above what "best vs uniform"
-            says, or, on a metric without that guide, above half of what the uniform agent ends at.
+        closer: leave out of view who has learned little: who ends above the guide ``BEST_AGAINST_UNIFORM``, or, on a
+            metric without that guide, above half of what uniform pairs end at.
     """
 
     metric: str
@@ -36,9 +38,6 @@ class Panel:
 
 
 OVERVIEW = tuple(map(Panel, PICTURED))
-
-TRIVIAL = ("uniform", "greedy")
-"""Agents that others are measured against, far off as they may be: no close view has to hold them."""
 
 _CROWD = 8  # agents beyond whom lines are thinner and bands fainter
 
@@ -97,7 +96,7 @@ def drawn_curves(section: Section, metric: str) -> list[Drawn]:
 
 def draw_panel(axes: Axes, section: Section, panel: Panel, drawn: list[Drawn]) -> None:
     """Draw a panel with its title and its axes."""
-    look, shown = section.metric(panel.metric), styles(section.agents)
+    look, shown = section.metric(panel.metric), section.looks
     if look.chance is not None:
         axes.axhline(look.chance, color=FAINT, linewidth=1.0, zorder=1)
     if panel.log_labels:
@@ -161,10 +160,10 @@ def _note(section: Section, panel: Panel, drawn: list[Drawn], end: float) -> str
 
 def _closer(section: Section, panel: Panel, drawn: list[Drawn], end: float) -> float | None:
     """Top of the view without those who have learned little; None if there is nobody to leave out, or to see."""
-    halves = [g.coefficient * end for g in section.guides(panel.metric) if g.name == "best vs uniform"]
-    halves += [float(d.mean[-1]) / 2 for d in drawn if d.agent == section.named("uniform")]
+    halves = [g.coefficient * end for g in section.guides(panel.metric) if g.name == BEST_AGAINST_UNIFORM]
+    halves += [float(d.mean[-1]) / 2 for d in drawn if d.agent == section.floor]
     level = next(iter(halves), np.inf)
-    inside = [d for d in drawn if 0 < d.mean[-1] < level and d.agent.split(" [")[0] not in TRIVIAL]
+    inside = [d for d in drawn if 0 < d.mean[-1] < level and d.agent != section.floor]
     if not inside or len(inside) == len([d for d in drawn if d.mean[-1] > 0]):
         return None
     return 1.15 * max(float((d.mean if d.band is None else d.band[1])[-1]) for d in inside)

@@ -18,12 +18,10 @@ from duelbench.results.report.comparison import Section
 from duelbench.results.report.drawing import (
     FAINT,
     MUTED,
-    Style,
     caption,
     legend,
     save_csv,
     save_png,
-    styles,
 )
 from duelbench.results.report.panels import (
     COLUMNS,
@@ -35,6 +33,7 @@ from duelbench.results.report.panels import (
     guide_styles,
     table_of,
 )
+from duelbench.results.report.styles import Style
 from duelbench.results.statistics.curves import Multiplier, multipliers
 from duelbench.results.statistics.estimates import BAND_MIN_RUNS, center_name
 from duelbench.streams import Streams
@@ -58,7 +57,7 @@ def overview(section: Section, path: Path, panels: Sequence[Panel] | None = None
     n_rows = -(-len(panels) // n_columns)
     width, height = (5.1, 3.4) if n_columns < 3 else (3.7, 2.8)
     everyone = [d for drawn in shown.values() for d in drawn]
-    present = {d.agent: style for d in everyone for style in [styles(section.agents)[d.agent]]}
+    present = {d.agent: section.looks[d.agent] for d in everyone}
     guides = guide_styles(section, list(shown))
 
     def draw(figure: Figure) -> None:
@@ -103,7 +102,7 @@ def multiplier(section: Section, base: str, thresholds: Sequence[float], path: P
     seeds = {agent: len(section.agents[agent]) for agent in (base, *found)}
 
     def draw(figure: Figure) -> None:
-        shown = {a: s for a, s in styles(section.agents).items() if a in found}
+        shown = {a: s for a, s in section.looks.items() if a in found}
         axes = figure.subplots()
         for agent, style in shown.items():
             band = min(seeds[agent], seeds[base]) >= BAND_MIN_RUNS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +10,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from duelbench.results.report.drawing import FAINT, INK, MUTED, Style, caption, legend, save_png, styles
-from duelbench.study.suite import Score
+from duelbench.results.report.drawing import FAINT, INK, MUTED, caption, legend, save_png
+from duelbench.results.report.styles import Style, styles
+from duelbench.results.statistics.scores import Score
 
 Floats = NDArray[np.float64]
 _RINGS = (0.25, 0.5, 0.75, 1.0)
 
 
-def save_radar(path: Path, tasks: Sequence[str], scores: Sequence[Score]) -> None:
+def save_radar(
+    path: Path, tasks: Sequence[str], scores: Sequence[Score], looks: Mapping[str, Style] | None = None
+) -> None:
     """Draw one agent with its 95 % band and its numbers, or several agents' means over each other.
 
     A task that an agent did not play leaves a gap in its line.
@@ -26,8 +29,10 @@ def save_radar(path: Path, tasks: Sequence[str], scores: Sequence[Score]) -> Non
         path: PNG file.
         tasks: names of the spokes, clockwise from the top; at least 3.
         scores: of each agent on each task.
+        looks: colour and line style of each agent; None to choose them here.
     """
-    looks = styles(dict.fromkeys(score.agent for score in scores))
+    agents = dict.fromkeys(score.agent for score in scores)
+    looks = {agent: (looks or styles(agents))[agent] for agent in agents}
     alone = len(looks) == 1
 
     def draw(figure: Figure) -> None:

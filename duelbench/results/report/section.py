@@ -21,8 +21,8 @@ from duelbench.results.report.findings import (
     headline_metric,
     sentence,
 )
+from duelbench.results.report.origins import run_ids, unfinished
 from duelbench.results.report.panels import Panel, default_panels, further_panels
-from duelbench.results.report.provenance import run_ids, unfinished
 from duelbench.results.statistics.estimates import BAND_MIN_RUNS, IQM_MIN_SCORES
 
 FURTHER_METRICS = (

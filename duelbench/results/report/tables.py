@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 import numpy as np
@@ -15,8 +15,8 @@ import numpy as np
 from duelbench.metrics import LEADERBOARD
 from duelbench.records.record import Run
 from duelbench.results.report.comparison import Section
-from duelbench.results.report.drawing import styles
 from duelbench.results.report.findings import Comparison, failures, headline_metric, multiplier_text, signed
+from duelbench.results.report.styles import Style
 from duelbench.results.statistics.curves import Multiplier, labels_to_threshold
 from duelbench.results.statistics.estimates import BAND_MIN_RUNS, Estimate, center, standard_error
 
@@ -47,12 +47,12 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1, *
 
 def agent_name(section: Section, agent: str) -> str:
     """An agent's name behind a dot in its colour."""
-    return dotted(section.agents, agent)
+    return dotted(section.looks, agent)
 
 
-def dotted(agents: Iterable[str], agent: str) -> str:
-    """The same where these agents are shown together."""
-    dot = f'<span class="dot" style="background:{styles(agents)[agent][0]}"></span>'
+def dotted(looks: Mapping[str, Style], agent: str) -> str:
+    """The same with the looks of all agents."""
+    dot = f'<span class="dot" style="background:{looks[agent][0]}"></span>'
     return f'<span class="name">{dot}<span>{escape(agent)}</span></span>'
 
 

@@ -45,9 +45,15 @@ CHANGES: dict[str, Any] = {
 
 
 def test_every_field_changes_the_run_id() -> None:
-    assert set(CHANGES) == {field.name for field in dataclasses.fields(RunSpec)}
+    assert set(CHANGES) == {field.name for field in dataclasses.fields(RunSpec)} - {"task"}
     ids = {dataclasses.replace(SPEC, **{name: value}).run_id for name, value in CHANGES.items()}
     assert len(ids | {SPEC.run_id}) == len(CHANGES) + 1
+
+
+def test_the_name_of_a_suites_task_is_kept_and_decides_nothing() -> None:
+    named = dataclasses.replace(SPEC, task="basic")
+    assert named.run_id == SPEC.run_id and RunSpec.from_json(named.to_json()) == named
+    assert "task" not in SPEC.to_json()
 
 
 def test_the_run_id_is_the_same_in_another_process_and_another_year() -> None:
@@ -185,3 +191,24 @@ def test_a_newer_record_is_refused(tmp_path: Path) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": SCHEMA_VERSION + 1}))
     with pytest.raises(RuntimeError, match=f"record schema {SCHEMA_VERSION + 1}"):
         load_runs(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("env", "agent", "role", "arms"),
+    [
+        ("MatrixDuel-v0", "uniform", "floor", True),
+        ("MatrixDuel-v0", "oracle", "ceiling", True),
+        ("LLMDuelPool-v0", "mine.py:Mine", "rival", False),
+        ("duelbench:LLMDuel-v0", "sea", "rival", False),
+    ],
+)
+def test_an_old_manifest_is_told_what_only_names_said_then(
+    tmp_path: Path, env: str, agent: str, role: str, arms: bool
+) -> None:
+    folder = tmp_path / "runs" / "old"
+    folder.mkdir(parents=True)
+    spec = dataclasses.replace(SPEC, env=env, agent=agent)
+    old = {"schema": 2, "run_id": spec.run_id, "spec": spec.to_json(), "machine": {}}
+    (folder / "manifest.json").write_text(json.dumps(old))
+    (run,) = load_runs(tmp_path)
+    assert (run.role, run.arms) == (role, arms)

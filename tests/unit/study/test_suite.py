@@ -17,8 +17,9 @@ from duelbench.agents.arms.baselines import OracleArms, UniformArms
 from duelbench.envs.arms.kl import BudgetedArms
 from duelbench.records.record import load_runs
 from duelbench.results.report.radar import save_radar
+from duelbench.results.statistics.scores import Score, final_regrets, seed_scores
 from duelbench.runs.arms_loop import run_lockstep
-from duelbench.study.suite import TAGS, TASKS, Score, Task, final_regrets, seed_scores, select, task_specs, why_not
+from duelbench.study.suite import TAGS, TASKS, Task, select, task_specs, why_not
 
 every_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 NAMED = {task.name: task for task in TASKS}

@@ -19,7 +19,7 @@ from duelbench.records.spec import RunSpec
 from duelbench.results.report.comparison import sections
 from duelbench.results.report.compute import compute, priced_curves
 from duelbench.results.report.formats import COLUMNS, FORMATS, latex, markdown, tidy_csv
-from duelbench.results.report.study import Study
+from duelbench.results.report.subject import Subject
 from duelbench.runs.policy_loop import run
 
 FINALS = {"online": [0.60, 0.62, 0.61, 0.63, 0.64], "a_b & |c|": [0.70, 0.74, 0.72, 0.71, 0.73]}
@@ -32,8 +32,8 @@ def runs() -> list[Run]:
 
 
 @pytest.fixture
-def study(tmp_path: Path) -> Study:
-    return Study.of(tmp_path, runs(), title="A <study>")
+def subject(tmp_path: Path) -> Subject:
+    return Subject.of(tmp_path, runs(), title="A <study>")
 
 
 def t_interval(values: list[float]) -> tuple[float, float]:
@@ -41,8 +41,8 @@ def t_interval(values: list[float]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def test_markdown_tables_hold_the_numbers_and_have_a_width(study: Study) -> None:
-    text = markdown(study)
+def test_markdown_tables_hold_the_numbers_and_have_a_width(subject: Subject) -> None:
+    text = markdown(subject)
     for finals in FINALS.values():
         low, high = t_interval(finals)
         assert f"{np.mean(finals):.3f} [{low:.3f}, {high:.3f}]" in text
@@ -55,8 +55,8 @@ def test_markdown_tables_hold_the_numbers_and_have_a_width(study: Study) -> None
     assert r"a_b & \|c\|" in text and "25 finished runs" in text
 
 
-def test_latex_is_balanced_and_escaped(study: Study) -> None:
-    text = latex(study)
+def test_latex_is_balanced_and_escaped(subject: Subject) -> None:
+    text = latex(subject)
     assert text.count(r"\begin{table}") == text.count(r"\end{table}") == 6  # two kinds of tables
     assert text.count(r"\toprule") == text.count(r"\midrule") == text.count(r"\bottomrule") == 6
     assert r"a\_b \& |c|" in text and "−" not in text and "½" not in text
@@ -67,16 +67,16 @@ def test_latex_is_balanced_and_escaped(study: Study) -> None:
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex: whether the tables compile is not tested")
-def test_latex_compiles(study: Study, tmp_path: Path) -> None:
-    document = rf"\documentclass{{article}}\usepackage{{booktabs}}\begin{{document}}{latex(study)}\end{{document}}"
+def test_latex_compiles(subject: Subject, tmp_path: Path) -> None:
+    document = rf"\documentclass{{article}}\usepackage{{booktabs}}\begin{{document}}{latex(subject)}\end{{document}}"
     (tmp_path / "tables.tex").write_text(document.replace("% A", "%\n% A"), encoding="utf-8")
     command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "tables.tex"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False, timeout=60)
     assert result.returncode == 0, result.stdout[-2000:]
 
 
-def test_csv_has_one_line_for_each_point(study: Study) -> None:
-    rows = list(csv.DictReader(io.StringIO(tidy_csv(study))))
+def test_csv_has_one_line_for_each_point(subject: Subject) -> None:
+    rows = list(csv.DictReader(io.StringIO(tidy_csv(subject))))
     assert tuple(rows[0]) == COLUMNS
     keys = [(r["task"], r["agent"], r["metric"], r["labels"]) for r in rows]
     assert len(set(keys)) == len(keys) == 2 * 3 + 3 * 3
@@ -89,7 +89,7 @@ def test_csv_has_one_line_for_each_point(study: Study) -> None:
 
 
 def test_a_single_run_has_no_interval_in_any_format(tmp_path: Path) -> None:
-    alone = Study.of(tmp_path, [pool_run("online", 0, 0.6)])
+    alone = Subject.of(tmp_path, [pool_run("online", 0, 0.6)])
     (row,) = (r for r in csv.DictReader(io.StringIO(tidy_csv(alone))) if r["labels"] == "100")
     assert (row["mean"], row["low"], row["high"], row["n"]) == ("0.6", "", "", "1")
     assert "| online | 1 | 0.600 |" in markdown(alone) and "inf" not in latex(alone)
@@ -115,7 +115,7 @@ def test_the_command_prints_each_format_and_nothing_else(
 
 def test_curves_over_cost_put_each_evaluation_at_what_was_spent_by_then(tmp_path: Path) -> None:
     (section,) = sections([r for r in runs() if r.spec["env"] == "LLMDuelPool-v0"])
-    online, other = priced_curves(section, "wall_seconds")
+    other, online = priced_curves(section, "wall_seconds")
     assert online.curve.agent == "online" and online.cost.tolist() == other.cost.tolist() == [0.0, 5.0, 10.0]
     np.testing.assert_allclose(online.curve.mean, [0.5, 0.56, 0.62])
     assert priced_curves(section, "generated_tokens") == []  # a pool generates none

@@ -14,11 +14,11 @@ from scipy import stats as scipy_stats
 from duelbench.records.plan import Plan, Planned
 from duelbench.records.record import Run
 from duelbench.records.spec import RunSpec
-from duelbench.results.report import overview, provenance
+from duelbench.results.report import origins, overview
 from duelbench.results.report.comparison import sections
 from duelbench.results.report.page import write_report
-from duelbench.results.report.scores import Overview, task_scores
-from duelbench.results.report.study import THRESHOLDS, Study
+from duelbench.results.report.standings import Overview, task_scores
+from duelbench.results.report.subject import THRESHOLDS, Subject
 
 SEEDS = range(10)
 
@@ -135,14 +135,14 @@ def sweep(tmp_path: Path) -> list[RunSpec]:
 
 def test_a_sweeps_page_says_what_its_plan_says(sweep: list[RunSpec], tmp_path: Path) -> None:
     runs = [played(spec, 0.6 + 0.01 * spec.seed) for spec in sweep]
-    study = Study.of(tmp_path, runs)
-    assert (study.title, study.baseline, study.thresholds) == ("Who wins <here>?", "sea", (0.51, 0.52))
-    assert provenance.progress(study) == "24 of 24 planned runs finished"
+    subject = Subject.of(tmp_path, runs)
+    assert (subject.title, subject.baseline, subject.thresholds) == ("Who wins <here>?", "sea", (0.51, 0.52))
+    assert origins.progress(subject) == "24 of 24 planned runs finished"
     page = Page(write_report(tmp_path, runs))
     assert "Who wins <here>?" in page.text and "Against sea" in page.text and "0.52" in page.text
-    asked = Study.of(tmp_path, runs, title="Mine", baseline="online", thresholds=[0.9])
+    asked = Subject.of(tmp_path, runs, title="Mine", baseline="online", thresholds=[0.9])
     assert (asked.title, asked.baseline, asked.thresholds) == ("Mine", "online", (0.9,))
-    nowhere = Study.of(tmp_path / "nowhere", runs)
+    nowhere = Subject.of(tmp_path / "nowhere", runs)
     assert (nowhere.title, nowhere.baseline, nowhere.thresholds) == ("duelbench report", "online", THRESHOLDS)
 
 
@@ -152,8 +152,8 @@ def test_an_incomplete_sweep_is_visibly_incomplete(sweep: list[RunSpec], tmp_pat
     runs += [played(spec, 0.9, finished=False, error=trace, rows=[]) for spec in sweep[8:10]]
     runs += [played(sweep[10], 0.9, finished=False), played(RunSpec("LLMDuelPool-v0", "apl", 0, 100,
              env_kwargs={"task": "A"}), 0.5)]  # fmt: skip
-    study = Study.of(tmp_path, runs)
-    assert provenance.progress(study) == (
+    subject = Subject.of(tmp_path, runs)
+    assert origins.progress(subject) == (
         "8 of 24 planned runs finished, 2 failed, 1 unfinished, 13 missing (shown as such, in no average); "
         "beside them 1 run not of the plan"
     )
@@ -170,7 +170,7 @@ def test_an_incomplete_sweep_is_visibly_incomplete(sweep: list[RunSpec], tmp_pat
 
 def test_missing_runs_are_in_no_number(sweep: list[RunSpec], tmp_path: Path) -> None:
     runs = [played(spec, 0.6 + 0.01 * spec.seed) for spec in sweep if spec.seed < 5]
-    whole, without = Study.of(tmp_path, runs), Study.of(tmp_path / "nowhere", runs, baseline="sea")
+    whole, without = Subject.of(tmp_path, runs), Subject.of(tmp_path / "nowhere", runs, baseline="sea")
     for one, other in zip(whole.sections, without.sections, strict=True):
         assert one.agents == other.agents and one.end == other.end and one.metrics == other.metrics
         assert len(one.unfinished) == 2 and not other.unfinished

@@ -10,12 +10,13 @@ from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
+from reports import ROLES
 
 from duelbench.records.files import write_atomic
 from duelbench.records.record import Run, SeedRows
 from duelbench.results.report import plots
 from duelbench.results.report.comparison import Section, sections
-from duelbench.results.report.drawing import STYLES, save_csv, styles
+from duelbench.results.report.drawing import save_csv
 from duelbench.results.report.panels import (
     Panel,
     default_panels,
@@ -121,10 +122,11 @@ def test_free_text_regret_is_called_pseudo_regret() -> None:
     assert not section(1).metric("third_party_regret").higher_is_better
 
 
-def test_known_agents_keep_their_style_and_others_get_different_ones() -> None:
-    found = styles(["mine", "sea", "yours"])
-    assert found["sea"] == STYLES["sea"]
-    assert len({found["mine"], found["yours"], *STYLES.values()}) == 2 + len(STYLES)
+def test_an_agent_looks_the_same_in_all_tasks_and_like_no_other() -> None:
+    both = [make_run(agent, 0) for agent in ("mine", "sea", "yours")]
+    one = [make_run(agent, 0, env="Other-v0") for agent in ("sea", "yours")]
+    first, second = sections([*both, *one])
+    assert first.looks == second.looks and len(set(first.looks.values())) == 3
 
 
 def test_an_agent_name_is_text_not_a_formula(tmp_path: Path) -> None:
@@ -166,6 +168,7 @@ def arms(slopes: dict[str, float], *, without: str = "", agents: int = 0) -> Sec
                 f"cumulative_{k}_regret": labels * slope * (1 + 0.01 * seed) for k in [*kinds, "copeland", "borda"]
             }
             columns |= {"simple_regret": np.array([9.0, 1.0, 0.5, 0.2, 0.1, 0.05]), "parameter_error": 1 / (1 + labels)}
+            manifest = {"guides": GUIDES, "arms": True, "role": ROLES.get(agent, "rival")}
             spec = {
                 "env": "MatrixDuel-v0",
                 "env_kwargs": {"matrix": "bt10"},
@@ -173,7 +176,7 @@ def arms(slopes: dict[str, float], *, without: str = "", agents: int = 0) -> Sec
                 "seed": seed,
                 "labels": 4000,
             }
-            runs.append(Run(f"{agent}/{seed}", spec, SeedRows(labels, columns), [], [], True, {"guides": GUIDES}))
+            runs.append(Run(f"{agent}/{seed}", spec, SeedRows(labels, columns), [], [], True, manifest))
     (found,) = sections(runs)
     return found
 
@@ -231,7 +234,7 @@ def test_what_lies_before_the_first_label_does_not_stretch_a_logarithmic_picture
 
 def test_the_legend_of_25_agents_and_their_guides_fits_the_picture(tmp_path: Path) -> None:
     many = arms({"uniform": 0.5, "greedy": 0.3, "oracle": 0.0}, agents=22)
-    assert len(set(styles(many.agents).values())) == 25
+    assert len(set(many.looks.values())) == 25
     assert plots.overview(many, tmp_path / "many.png") is not None
     with Image.open(tmp_path / "many.png") as image:
         pixels = np.asarray(image.convert("L"))

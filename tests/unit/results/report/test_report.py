@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reports import Page
+from reports import ROLES, Page
 from scipy import stats as scipy_stats
 
 from duelbench.records.record import Run, SeedRows
 from duelbench.results.report.comparison import sections
-from duelbench.results.report.drawing import _CYCLE, STYLES
 from duelbench.results.report.findings import (
     baseline_name,
     compare,
@@ -25,6 +24,7 @@ from duelbench.results.report.findings import (
     sentence,
 )
 from duelbench.results.report.page import summary, write_report
+from duelbench.results.report.styles import CEILING, CYCLE, FLOOR
 from duelbench.results.statistics.curves import Multiplier
 
 HOSTILE = '<script>alert("x")</script> & $title ${body}'
@@ -182,10 +182,11 @@ def test_several_tasks_are_kept_apart() -> None:
 
 def test_one_agent_with_two_settings_is_two_agents() -> None:
     runs = three_agents(2)
-    runs += [make_run("sea", s, 0.6, spec=run.spec | {"optimizer": "ipo"}, run_id=f"i{s}")
-             for s, run in enumerate(runs[2:4])]  # fmt: skip
+    runs += [
+        make_run("sea", s, 0.6, spec=run.spec | {"optimizer": "ipo"}, run_id=f"i{s}") for s, run in enumerate(runs[2:4])
+    ]
     (section,) = sections(runs)
-    assert list(section.agents) == ["online", "apl", "sea", "sea [optimizer=ipo]"]
+    assert list(section.agents) == ["apl", "online", "sea", "sea [optimizer=ipo]"]
 
 
 def test_another_label_budget_is_another_task_and_the_baseline_is_found_in_both(tmp_path: Path) -> None:
@@ -224,17 +225,23 @@ def arms_runs(finals: dict[str, list[float]], regret: str = "cumulative_average_
     ]
     spec = {"env": "MatrixDuel-v0", "env_kwargs": {"matrix": "bt10"} | env, "labels": 200}
     manifest = {"guides": guides, "comparator": "the best arm", "reference": "nobody", "judge": "known preferences"}
+    manifest["arms"] = True
     return [
         make_run(
-            agent, seed, 0.0, run_id=f"{agent}0123/{seed}", samples=[],
+            agent,
+            seed,
+            0.0,
+            run_id=f"{agent}0123/{seed}",
+            samples=[],
             spec=spec | {"agent": agent, "seed": seed, "lockstep": len(values)},
             rows=SeedRows(LABELS, {regret: LABELS / 200 * final, "simple_regret": np.full(5, 0.25)}),
             timing=[{"labels": 200.0, "wall_seconds": 0.05}],
-            manifest=manifest | {"agent_config": {"alpha": 0.51} if agent == "rucb" else {}},
+            manifest=manifest
+            | {"agent_config": {"alpha": 0.51} if agent == "rucb" else {}, "role": ROLES.get(agent, "rival")},
         )
         for agent, values in finals.items()
         for seed, final in enumerate(values)
-    ]  # fmt: skip
+    ]
 
 
 FINALS = {
@@ -272,7 +279,7 @@ def test_average_regret_goes_before_copeland_and_simple_regret() -> None:
 def test_a_seed_failed_from_nine_tenths_of_uniform_pairs_on() -> None:
     (section,) = sections(arms_runs(FINALS))  # uniform pairs lose 100: the limit is 90
     assert failures(section) == {"uniform": 1.0, "greedy": 0.4, "rucb": 0.1, "oracle": 0.0}
-    (unguided,) = sections([dataclasses.replace(r, manifest={"guides": []}) for r in arms_runs(FINALS)])
+    (unguided,) = sections([dataclasses.replace(r, manifest=r.manifest | {"guides": []}) for r in arms_runs(FINALS)])
     assert failures(unguided) == {}
 
 
@@ -323,5 +330,5 @@ def test_unknown_values_of_a_column_are_left_out() -> None:
 
 
 def test_many_agents_look_different() -> None:
-    looks = [*STYLES.values(), *_CYCLE]
-    assert len(_CYCLE) >= 16 and len(set(looks)) == len(looks)
+    looks = [FLOOR, CEILING, *CYCLE]
+    assert len(CYCLE) >= 24 and len(set(looks)) == len(looks)

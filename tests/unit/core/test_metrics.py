@@ -19,7 +19,7 @@ from duelbench.metrics import (
     metric,
 )
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def test_every_list_names_metrics_of_the_table() -> None:

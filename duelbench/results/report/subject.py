@@ -11,13 +11,13 @@ from duelbench.records.plan import Plan
 from duelbench.records.record import Run
 from duelbench.records.spec import RunSpec
 from duelbench.results.report.comparison import Section, sections
-from duelbench.results.report.scores import Overview
+from duelbench.results.report.standings import Overview
 
 THRESHOLDS = (0.55, 0.6, 0.65, 0.7, 0.75, 0.8)
 
 
 @dataclass(frozen=True)
-class Study:
+class Subject:
     """Runs by task, with who is compared with whom.
 
     Attributes:
@@ -43,7 +43,7 @@ class Study:
         baseline: str | None = None,
         thresholds: Sequence[float] | None = None,
         title: str | None = None,
-    ) -> Study:
+    ) -> Subject:
         """The runs of a folder with its plan, if there is one. What is given here goes before what the plan says.
 
         Args:

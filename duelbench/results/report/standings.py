@@ -8,12 +8,14 @@ from functools import cached_property
 
 import numpy as np
 
-from duelbench.results.report.comparison import AGENT_ORDER, LAST_AGENTS, Section
+from duelbench.duels.guides import UNIFORM_PAIRS
+from duelbench.records.record import Role
+from duelbench.results.report.comparison import Section, agent_place
 from duelbench.results.report.findings import FAILED, headline_metric
+from duelbench.results.report.styles import Style
 from duelbench.results.statistics.aggregate import Aggregate, aggregate, average_improvement
 from duelbench.results.statistics.estimates import BAND_MIN_RUNS, Estimate
 from duelbench.streams import Streams
-from duelbench.study.suite import UNIFORM
 
 LOW = round(1.0 - FAILED, 6)
 """A run with this score or less failed: it is hardly better than uniform pairs."""
@@ -50,7 +52,7 @@ def task_scores(section: Section) -> TaskScores:
     if chance is not None:
         scores = {a: {s: (w - chance) / (1.0 - chance) for s, w in ws.items()} for a, ws in finals.items()}
         return TaskScores(section, _clipped(scores))
-    uniform, fallback = finals.get(section.named(UNIFORM), {}), _uniform_guide(section, metric)
+    uniform, fallback = finals.get(section.floor or "", {}), _uniform_guide(section, metric)
     lost = {seed: uniform.get(seed, fallback) for values in finals.values() for seed in values}
     scores = {a: {s: 1.0 - r / lost[s] for s, r in rs.items() if lost[s] > 0} for a, rs in finals.items()}
     scores = {agent: values for agent, values in scores.items() if values}
@@ -62,7 +64,7 @@ def _clipped(scores: dict[str, dict[int, float]]) -> dict[str, dict[int, float]]
 
 
 def _uniform_guide(section: Section, metric: str) -> float:
-    return next((float(g.value(section.end)) for g in section.guides(metric) if g.name == "uniform pairs"), 0.0)
+    return next((float(g.value(section.end)) for g in section.guides(metric) if g.name == UNIFORM_PAIRS), 0.0)
 
 
 @dataclass(frozen=True)
@@ -114,8 +116,22 @@ class Overview:
         """Everyone with a score on some task, in the order of tables."""
         names = list(dict.fromkeys(agent for task in self.tasks for agent in task.section.agents if task.values))
         names = [name for name in names if any(name in task.values for task in self.tasks)]
-        known = {name: i for i, name in enumerate(AGENT_ORDER)} | dict.fromkeys(LAST_AGENTS, len(names) + 99)
-        return sorted(names, key=lambda name: (known.get(name.split(" [")[0], len(AGENT_ORDER)), name))
+        return sorted(names, key=lambda name: agent_place(self.roles[name], name))
+
+    @cached_property
+    def roles(self) -> dict[str, Role]:
+        """What each agent is to the others."""
+        return {name: role for task in self.tasks for name, role in task.section.roles.items()}
+
+    @property
+    def rivals(self) -> list[str]:
+        """The agents that compete: all but those that are told the truth."""
+        return [name for name in self.agents if self.roles[name] != "ceiling"]
+
+    @property
+    def looks(self) -> dict[str, Style]:
+        """Colour and line style of each agent."""
+        return self.tasks[0].section.looks
 
     @property
     def title(self) -> str:
@@ -125,7 +141,7 @@ class Overview:
     @cached_property
     def baseline(self) -> str:
         """The agent asked for if it played every task, else uniform pairs."""
-        return next((name for name in (self.asked, UNIFORM) if self._everywhere(name)), self.asked)
+        return next((name for name in (self.asked, *self._floors) if self._everywhere(name)), self.asked)
 
     @cached_property
     def standings(self) -> list[Standing]:
@@ -133,9 +149,13 @@ class Overview:
         found = [self._standing(agent) for agent in self.agents]
 
         def place(s: Standing) -> tuple[bool, bool, float]:
-            return s.aggregate is None, s.agent in LAST_AGENTS, -(s.aggregate.center.value if s.aggregate else 0.0)
+            return s.aggregate is None, s.agent not in self.rivals, -(s.aggregate.center.value if s.aggregate else 0.0)
 
         return sorted(found, key=place)
+
+    @property
+    def _floors(self) -> list[str]:
+        return [name for name in self.agents if self.roles[name] == "floor"]
 
     def _everywhere(self, agent: str) -> bool:
         return bool(self.tasks) and all(task.values.get(agent) for task in self.tasks)
@@ -147,8 +167,8 @@ class Overview:
         found = aggregate(strata, rng) if whole else None
         if found is not None and min(map(len, strata)) < BAND_MIN_RUNS:
             found = Aggregate(*(_without_interval(getattr(found, name)) for name in Aggregate.__slots__))
-        rivals = whole and agent != self.baseline and self._everywhere(self.baseline) and agent not in LAST_AGENTS
-        improvement = self._improvement(agent) if rivals else None
+        compared = whole and agent in self.rivals and agent != self.baseline and self._everywhere(self.baseline)
+        improvement = self._improvement(agent) if compared else None
         return Standing(agent, strata, len(flat), found, float((flat <= LOW).mean()), improvement)
 
     def _improvement(self, agent: str) -> Estimate:

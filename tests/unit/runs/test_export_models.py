@@ -14,8 +14,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from duelbench.records.record import load_runs
 from duelbench.records.spec import RunSpec
-from duelbench.results.exports.models import write
 from duelbench.runs.assemble import assemble
+from duelbench.runs.export_models import write
 from duelbench.runs.policy_loop import run
 
 LORA = {"lora_rank": 4, "lora_alpha": 16}

@@ -9,7 +9,7 @@ from html import escape
 
 from duelbench.records.record import Run
 from duelbench.results.report.comparison import Section
-from duelbench.results.report.study import Study
+from duelbench.results.report.subject import Subject
 from duelbench.results.report.tables import NOTHING, agent_name, anchor, table
 
 _SHOWN_IDS = 12  # more are folded away
@@ -31,13 +31,13 @@ def states(section: Section, agent: str) -> Counter[str]:
     return found
 
 
-def progress(study: Study) -> str:
+def progress(subject: Subject) -> str:
     """How many of all runs are finished, failed, unfinished and missing, in a sentence."""
-    total = Counter(state(run) for run in study.everyone for _ in range(_seeds_of(run)))
-    extra = Counter(state(run) for run in study.unplanned for _ in range(_seeds_of(run)))
+    total = Counter(state(run) for run in subject.everyone for _ in range(_seeds_of(run)))
+    extra = Counter(state(run) for run in subject.unplanned for _ in range(_seeds_of(run)))
     total -= extra
     said = _count(total["finished"], "finished run")
-    if study.planned is not None:
+    if subject.planned is not None:
         said = f"{total['finished']:,} of {_count(total.total(), 'planned run')} finished"
     said += "".join(f", {total[name]:,} {name}" for name in _STATES[1:] if total[name])
     if total.total() > total["finished"]:
@@ -45,15 +45,15 @@ def progress(study: Study) -> str:
     return said + (f"; beside them {_count(extra.total(), 'run')} not of the plan" if extra else "")
 
 
-def completeness(study: Study) -> str:
+def completeness(subject: Subject) -> str:
     """Finished runs of all by task and agent; empty where everything is finished."""
-    counts = {(s.name, a): states(s, a) for s in study.sections for a in s.agents}
+    counts = {(s.name, a): states(s, a) for s in subject.sections for a in s.agents}
     if all(found.total() == found["finished"] for found in counts.values()):
         return ""
-    agents = list(dict.fromkeys(agent for section in study.sections for agent in section.agents))
+    agents = list(dict.fromkeys(agent for section in subject.sections for agent in section.agents))
     rows = [
         [f'<a href="#{s.slug}">{escape(s.name)}</a>', *(_cell(s, a, counts.get((s.name, a))) for a in agents)]
-        for s in study.sections
+        for s in subject.sections
     ]
     return f"<h3>What is finished</h3>\n{table(['task', *map(escape, agents)], rows)}"
 
@@ -102,9 +102,9 @@ def unfinished(section: Section) -> str:
     return table(head, rows, left=6, wrap=True) + "".join(traces)
 
 
-def how_made(study: Study) -> str:
+def how_made(subject: Subject) -> str:
     """Commands, versions, revision, dates and the tasks' settings."""
-    manifests = [run.manifest for run in {run.folder_id: run for run in study.everyone}.values() if run.manifest]
+    manifests = [run.manifest for run in {run.folder_id: run for run in subject.everyone}.values() if run.manifest]
     commands = Counter(str(m["command"]) for m in manifests if m.get("command"))
     versions = Counter(
         ", ".join(f"{name} {version}" for name, version in sorted(m["versions"].items()))
@@ -123,7 +123,7 @@ def how_made(study: Study) -> str:
     if created:
         span = created[0] if created[0] == created[-1] else f"{created[0]} to {created[-1]}"
         parts.append(f'<p class="quiet">Runs created: {escape(span)}</p>')
-    settings = {s.title: s.runs[0].spec.get("env_kwargs") for s in study.sections if s.runs}
+    settings = {s.title: s.runs[0].spec.get("env_kwargs") for s in subject.sections if s.runs}
     text = json.dumps(settings, indent=2, default=str)
     parts.append(f"<details><summary>Settings of the tasks</summary><pre>{escape(text)}</pre></details></section>")
     return "\n".join(parts)
