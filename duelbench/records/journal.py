@@ -9,9 +9,12 @@ from __future__ import annotations
 import errno
 import shutil
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from duelbench.types import Verdict
 
@@ -145,3 +148,47 @@ def check_same_duel(answer: Answer, prompt: str, first: str, second: str) -> Non
             f"but the resumed run proposes {prompt!r}: {first!r} against {second!r}. The run did not repeat itself: "
             "code, versions or thread count changed since it began. Choose another --out folder to start afresh."
         )
+
+
+class JournaledOracle:
+    """Asks an oracle only what the journal does not hold (``duelbench.envs.duel.engine.AnswerStore``).
+
+    Args:
+        journal: of the run.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+
+    def answers(
+        self,
+        numbers: Sequence[int],
+        duels: Sequence[tuple[str, str, str]],
+        ask: Callable[[list[int]], tuple[NDArray[np.float64], NDArray[np.int8]]],
+    ) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
+        """Probabilities, NaN where the oracle failed, and verdicts, (n,) each; new ones are journaled first.
+
+        Args:
+            numbers: of the duels, within the run.
+            duels: prompt, first and second response of each.
+            ask: asks the oracle for the duels at some places.
+
+        Raises:
+            JournalMismatchError: a held answer is to another duel.
+            OSError: no space is left to keep an answer; the oracle is not asked.
+        """
+        known = self.journal.recall(numbers)
+        for number, texts in zip(numbers, duels, strict=True):
+            if number in known:
+                check_same_duel(known[number], *texts)
+        if new := [place for place, number in enumerate(numbers) if number not in known]:
+            self.journal.check_room()
+            bought = [
+                Answer(numbers[place], *duels[place], None if np.isnan(p) else float(p), Verdict(int(v)))
+                for place, p, v in zip(new, *ask(new), strict=True)
+            ]
+            self.journal.append(bought)
+            known |= {answer.duel: answer for answer in bought}
+        answers = [known[number] for number in numbers]
+        probabilities = [np.nan if answer.probability is None else answer.probability for answer in answers]
+        return np.array(probabilities), np.array([answer.verdict for answer in answers], np.int8)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from duelbench.duels import regret
 from duelbench.protocols import Predictor
 from duelbench.records.checkpoint import load_checkpoint, save_checkpoint
-from duelbench.records.journal import Journal
+from duelbench.records.journal import Journal, JournaledOracle
 from duelbench.records.spec import RunSpec
 from duelbench.runs.assemble import Parts, assemble
 from duelbench.runs.writer import CHECKPOINT, POLICY, RunFolder, role_of
@@ -87,7 +87,7 @@ def _play(spec: RunSpec, folder: RunFolder, command: str, progress: Progress) ->
         },
     )
     journal = Journal(folder.path / "journal.sqlite", spec.run_id)
-    parts.env.unwrapped.engine.journal = journal
+    parts.env.unwrapped.engine.store = JournaledOracle(journal)
     at = _restore(folder, parts)
     try:
         _loop(spec, folder, parts, at, progress)
@@ -148,7 +148,7 @@ def _stop_if_down(spec: RunSpec, parts: Parts, at: Progressed, invalid: int, ask
     if asked:
         at.failing = at.failing + invalid if invalid == asked else 0
     if at.failing >= min(_FAILURES_IN_A_ROW, spec.labels):
-        parts.env.unwrapped.engine.journal.forget_trailing_failures()
+        parts.env.unwrapped.engine.store.journal.forget_trailing_failures()
         raise OracleFailedError(
             f"the oracle failed on the last {at.failing} duels, up to round {at.round}; no label was made up. "
             "The same command asks them again."

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,28 @@ from numpy.typing import NDArray
 from duelbench.duels.preference import REWARD_OF_VERDICT, Feedback
 from duelbench.envs.duel.delay import Delay
 from duelbench.envs.duel.problem import InvalidActionError, Problem
-from duelbench.records.journal import Answer, Journal, check_same_duel
 from duelbench.types import Verdict
 
 Identical = Literal["tie", "ask", "skip", "error"]
+Duel = tuple[str, str, str]
+"""Prompt, first and second response."""
+Answered = tuple[NDArray[np.float64], NDArray[np.int8]]
+"""The oracle's P(first preferred), NaN where it failed, and the verdicts, (n,) each."""
+
+
+class AnswerStore(Protocol):
+    """Holds the answers of earlier duels, so that a run that goes on buys none of them twice."""
+
+    def answers(self, numbers: Sequence[int], duels: Sequence[Duel], ask: Callable[[list[int]], Answered]) -> Answered:
+        """The answers to n duels; new ones are durable before this returns.
+
+        Args:
+            numbers: of the duels, within their run, (n,).
+            duels: what is compared, (n,).
+            ask: asks the oracle for the duels at some places of the batch; called at most once, for those that are not
+                held.
+        """
+        ...
 
 
 class Engine:
@@ -44,7 +62,7 @@ class Engine:
             raise ValueError(f"identical must be 'tie', 'ask', 'skip' or 'error', got {identical!r}")
         self.problem, self.rows, self.horizon = problem, rows, horizon
         self.feedback, self.identical, self.delay = feedback, identical, delay
-        self.journal: Journal | None = None
+        self.store: AnswerStore | None = None
         self.round = 0
         self.labels = np.zeros(rows, np.int64)
         self.abstaining = np.zeros(rows, bool)
@@ -138,32 +156,16 @@ class Engine:
         return verdicts
 
     def _recall_or_ask(self, rows: NDArray[np.int64], firsts: NDArray[Any], seconds: NDArray[Any]) -> NDArray[np.int8]:
-        """Verdicts from the journal where it has them; new ones are journaled before anyone sees them."""
-        if self.journal is None:
+        """Verdicts from the store where it has them, otherwise from the oracle."""
+        if self.store is None:
             return self._ask(rows, firsts, seconds)[1]
         ids = self.prompt_ids[rows]
-        duels = (self.round * self.rows + rows).tolist()
+        numbers = (self.round * self.rows + rows).tolist()
         sides = self.problem.texts(ids, firsts), self.problem.texts(ids, seconds)
-        shown = list(zip(self.problem.prompt_texts(ids), *sides, strict=True))
-        known = self.journal.recall(duels)
-        for duel, texts in zip(duels, shown, strict=True):
-            if duel in known:
-                check_same_duel(known[duel], *texts)
-        new = [k for k, duel in enumerate(duels) if duel not in known]
-        if new:
-            self.journal.check_room()
-            probability, verdicts = self._ask(rows[new], firsts[new], seconds[new])
-            answers = [
-                Answer(duels[k], *shown[k], None if np.isnan(p) else float(p), Verdict(int(v)))
-                for k, p, v in zip(new, probability, verdicts, strict=True)
-            ]
-            self.journal.append(answers)
-            known |= {answer.duel: answer for answer in answers}
-        return np.array([known[duel].verdict for duel in duels], np.int8)
+        duels = list(zip(self.problem.prompt_texts(ids), *sides, strict=True))
+        return self.store.answers(numbers, duels, lambda at: self._ask(rows[at], firsts[at], seconds[at]))[1]
 
-    def _ask(
-        self, rows: NDArray[np.int64], firsts: NDArray[Any], seconds: NDArray[Any]
-    ) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
+    def _ask(self, rows: NDArray[np.int64], firsts: NDArray[Any], seconds: NDArray[Any]) -> Answered:
         """The oracle's probabilities and verdicts; of a pair of identical responses it is asked only if it must be."""
         ids, noise, duels = self.prompt_ids[rows], self._noise[rows, self._position[rows]], self._duels[rows]
         if self.identical != "tie":

@@ -31,7 +31,7 @@ FORBIDDEN = {
 }
 """Room -> rooms that it must not know. ``core`` stands for all rooms that no line here names."""
 
-PENDING = {"duelbench.envs.duel.engine"}
+PENDING: set[str] = set()
 BY_NAME = {
     "duelbench.study.sweep", "duelbench.runs.assemble", "duelbench.runs.engines", "duelbench.study.request",
     "duelbench.runs.arms_loop", "duelbench.agents.registry", "duelbench.oracles.registry",
