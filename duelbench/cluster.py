@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from duelbench.errors import install
+
 __all__ = ["ROLES", "answer", "bundle", "connect", "ray", "start"]
 
 try:
     import ray
 except ModuleNotFoundError as missing:
-    raise ModuleNotFoundError("Ray is not installed: pip install 'duelbench[ray]'") from missing
+    raise ModuleNotFoundError(f"Ray is not installed: {install('ray')}") from missing
 
 # isort: split
 from ray.exceptions import RayTaskError

@@ -1,17 +1,20 @@
-"""What a failed run says to its user: what can be mended is named in one message, anything else is a traceback."""
+"""What a failed command or run says to its user: one line for what can be mended, a traceback for a defect of ours."""
 
 from __future__ import annotations
 
 import errno
 import re
 import sqlite3
+import sysconfig
 import traceback
+from types import FrameType
 
 OUT_OF_MEMORY = (
     "ran out of memory. Take a smaller --batch or fewer candidates, --set learner.micro_batch=4, "
     "--set policy.checkpointing=true, --set policy.lora_rank=8, a smaller model, or fewer --workers. Nothing is lost: "
     "with the old settings the same command goes on from the last checkpoint, other settings are another run"
 )
+_STANDARD_LIBRARY = sysconfig.get_paths()["stdlib"]
 _GOES_ON = "Nothing is lost: the same command goes on from the last checkpoint, and answers are bought only once"
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.ENOTDIR)
 _NO_ROOM = re.compile("disk is full|disk I/O error|readonly database|unable to open")
@@ -35,14 +38,70 @@ def unwritable(error: BaseException) -> bool:
 
 
 def explain(error: BaseException) -> str:
-    """The message for a user: one line for what can be mended; else the traceback.
+    """The message for a user: one line for what can be mended, else the traceback.
 
-    That is missing memory, a place that cannot be written to, or a missing file, model or network.
+    One line gets: missing memory; a place that cannot be written to; what our own code raised on purpose, about a
+    value, a file, a package or an answer; and whatever was raised in the user's own code, with file and line.
     """
     if unwritable(error):
         return f"The run could not write its records: {error}. Make room, or choose another --out. {_GOES_ON}"
     if out_of_memory(error):
         return f"The run {OUT_OF_MEMORY}. ({type(error).__name__}: {str(error).strip().partition(chr(10))[0]})"
-    if isinstance(error, FileNotFoundError):
-        return str(error)
+    if (where := _in_code_of_the_user(error)) is not None:
+        return f"{type(error).__name__}: {_one_line(error)} ({where})"
+    if isinstance(error, FileNotFoundError) or _raised_on_purpose(error):
+        return _one_line(error)
     return "".join(traceback.format_exception(error))
+
+
+def install(extra: str) -> str:
+    """How to get the packages of one of our extras.
+
+    >>> install("data")
+    "pip install -e '.[data]' in the source folder of duelbench"
+    """
+    return f"pip install -e '.[{extra}]' in the source folder of duelbench"
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _frames(error: BaseException) -> list[tuple[FrameType, int]]:
+    """Where an exception passed through, the place that raised it last, each with its line."""
+    found, trace = [], error.__traceback__
+    while trace is not None:
+        found.append((trace.tb_frame, trace.tb_lineno))
+        trace = trace.tb_next
+    return found
+
+
+def _in_code_of_the_user(error: BaseException) -> str | None:
+    """The last place in code that is neither ours nor of an installed package, if we called it; None if there is none.
+
+    An exception that our code raised, called back by the user's, is ours to explain.
+    """
+    frames = _frames(error)
+    ours = [place for place, (frame, _) in enumerate(frames) if _is_ours(frame)]
+    theirs = [place for place, (frame, _) in enumerate(frames) if ours and place > ours[0] and _is_theirs(frame)]
+    if not theirs or theirs[-1] < ours[-1]:
+        return None
+    frame, line = frames[theirs[-1]]
+    return f"{frame.f_code.co_filename}, line {line}, in {frame.f_code.co_name}"
+
+
+def _raised_on_purpose(error: BaseException) -> bool:
+    """Whether a ``raise`` of our own code made this error, and not a slip of it."""
+    frames = _frames(error)
+    deliberate = isinstance(error, ValueError | OSError | ImportError | RuntimeError)
+    return deliberate and bool(frames) and _is_ours(frames[-1][0]) and not type(error).__module__.startswith("torch")
+
+
+def _is_ours(frame: FrameType) -> bool:
+    return frame.f_globals.get("__name__", "").partition(".")[0] == "duelbench"
+
+
+def _is_theirs(frame: FrameType) -> bool:
+    path = frame.f_code.co_filename
+    installed = "site-packages" in path or "dist-packages" in path or path.startswith(("<", _STANDARD_LIBRARY))
+    return not installed and not _is_ours(frame)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Literal
 import tyro
 from rich.console import Console
 
+from duelbench.cli.printing import columns
+
 if TYPE_CHECKING:
     from duelbench.records.record import Run
 
@@ -21,11 +23,11 @@ class ReportCommand:
 
     folder: tyro.conf.Positional[Path]
     """Folder that `duelbench run` wrote."""
-    format: Literal["html", "md", "csv", "latex"] = "html"
-    """html: the page, in the folder. The others go to standard output: md and latex are tables to paste, csv has one
-    line for each task, agent, metric and number of labels."""
+    format: Literal["html", "terminal", "md", "csv", "latex"] = "html"
+    """html: the page, in the folder. The others go to standard output: terminal is a short table, md and latex are
+    tables to paste, csv has one line for each task, agent, metric and number of labels."""
     json: bool = False
-    """Print the summary as one JSON object."""
+    """Print the summary as one JSON object instead of the table."""
 
 
 def report(command: ReportCommand, line: str) -> int:
@@ -37,27 +39,36 @@ def report(command: ReportCommand, line: str) -> int:
     from duelbench.records.record import load_runs
     from duelbench.results.report.formats import FORMATS
     from duelbench.results.report.subject import Subject
+    from duelbench.results.report.terminal import terminal
 
     runs = load_runs(command.folder)
     if command.format == "html":
         write_report(command.folder, runs, as_json=command.json)
     else:
-        print(FORMATS[command.format](Subject.of(command.folder, runs)), end="")
+        subject = Subject.of(command.folder, runs)
+        print(
+            terminal(subject, columns()) if command.format == "terminal" else FORMATS[command.format](subject), end=""
+        )
     return 0
 
 
 def write_report(out: Path, runs: list[Run], *, as_json: bool, ids: Collection[str] | None = None) -> None:
-    """Write the page of an output folder and say where it is.
+    """Write the page of an output folder, print a table of the results, and say where the page is.
 
     Args:
         out: the folder.
         runs: all that is in it.
-        as_json: also print final metrics as one JSON object, the one thing that goes to standard output.
-        ids: of the runs that it tells of; None takes all.
+        as_json: print final metrics as one JSON object instead of the table.
+        ids: of the runs that the table or the object tells of; None takes all.
     """
     from duelbench.results.report import page
+    from duelbench.results.report.subject import Subject
+    from duelbench.results.report.terminal import terminal
 
-    Console(stderr=True).print(f"Report: {page.write_report(out, runs)}", markup=False, highlight=False, soft_wrap=True)
+    path = page.write_report(out, runs)
+    told = [run for run in runs if ids is None or run.folder_id in ids]
     if as_json:
-        told = [run for run in runs if ids is None or run.folder_id in ids]
         print(json.dumps({"out": str(out), **page.summary(told)}))
+    else:
+        print(terminal(Subject.of(out, told, planned=ids), columns()), end="")
+    Console(stderr=True).print(f"Report: {path}", markup=False, highlight=False, soft_wrap=True)

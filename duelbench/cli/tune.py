@@ -17,6 +17,7 @@ from rich.table import Table
 
 from duelbench.cli.printing import table_printer
 from duelbench.cli.run import RunCommand, run_specs
+from duelbench.errors import install
 from duelbench.study.request import UsageError
 from duelbench.study.settings import ENV_DEFAULTS
 
@@ -83,7 +84,7 @@ def tune(command: TuneCommand, line: str) -> int:
     try:
         import optuna  # noqa: F401
     except ImportError:
-        raise UsageError('tuning needs Optuna: pip install "duelbench[tune]"') from None
+        raise UsageError(f"tuning needs Optuna: {install('tune')}") from None
     from duelbench.study.tuning import record
 
     tuning = _tuning(command)

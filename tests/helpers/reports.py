@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from duelbench.records.record import Run, SeedRows
+from duelbench.records.spec import RunSpec
+from duelbench.runs.writer import RunFolder
 from duelbench.study.suite import TASKS
 
 ROLES = {"uniform": "floor", "oracle": "ceiling"}
@@ -64,6 +67,19 @@ def pool_run(agent: str, seed: int, win_rate: float, task: str = "A", **changes:
         "manifest": {"command": "duelbench sweep x", "judge": "lexicon", "role": ROLES.get(agent, "rival")},
     }
     return Run(**(made | changes))
+
+
+def write_pool_runs(out: Path, agents: Sequence[str] = ("online", "sea"), seeds: int = 3) -> None:
+    """Finished runs on a pool, on disk; each agent ends 0.1 above the one before it."""
+    for place, agent in enumerate(agents):
+        for seed in range(seeds):
+            run = pool_run(agent, seed, 0.6 + 0.1 * place + 0.01 * seed)
+            folder = RunFolder.at(out, RunSpec("LLMDuelPool-v0", agent, seed, 100))
+            folder.path.mkdir(parents=True)
+            folder.write_manifest("duelbench run", {"judge": "lexicon", "role": "rival", "arms": False})
+            for row, timing in zip(run.rows, run.timing, strict=True):
+                folder.append(row, timing)
+            folder.finish([])
 
 
 def suite_run(agent: str, seed: int, regret: float, task: str = "basic", **changes: Any) -> Run:

@@ -50,7 +50,7 @@ def test_without_optuna_it_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
     assert call("tune", "-a", "online", "--search", RATE) == 2
-    assert 'pip install "duelbench[tune]"' in capsys.readouterr().err
+    assert "pip install -e '.[tune]'" in capsys.readouterr().err
 
 
 def test_a_study_ends_with_a_line_that_runs_its_best_setting(

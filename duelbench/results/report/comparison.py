@@ -25,8 +25,8 @@ from duelbench.results.statistics.estimates import Floats
 
 _LONGEST = 80  # characters of a part of a file name
 
-TASK_KEYS = ("env", "labels", "policy", "model")
-"""Fields of a run's specification that make a task, beside ``env_kwargs``."""
+_FREE = {"agent", "seed", "lockstep", "task", "env", "labels", "env_kwargs"}
+"""Fields of a run's specification that are no setting of its agent."""
 
 
 @dataclass(frozen=True)
@@ -210,8 +210,9 @@ def agent_place(role: Role, name: str) -> tuple[int, str]:
 
 
 def _task(run: Run) -> dict[str, Any]:
-    """What must be equal for runs to be compared: the environment, the label budget and the model."""
-    return {key: run.spec.get(key) for key in TASK_KEYS} | dict(run.spec.get("env_kwargs") or {})
+    """What must be equal for runs to be compared: the environment, the label budget and the language model."""
+    task = {"env": run.spec["env"], "labels": run.spec.get("labels"), "model": language_model(run)}
+    return task | dict(run.spec.get("env_kwargs") or {})
 
 
 def _section(title: str, env: str, runs: list[Run]) -> Section:
@@ -250,8 +251,7 @@ def _agent_names(runs: list[Run]) -> dict[str, str]:
         by_agent.setdefault(str(run.spec["agent"]), []).append(run)
     names = {}
     for agent, members in by_agent.items():
-        free = {"agent", "seed", "lockstep", "task", "env_kwargs", *TASK_KEYS}
-        settings = [{k: v for k, v in run.spec.items() if k not in free} for run in members]
+        settings = [{k: v for k, v in run.spec.items() if k not in _FREE} for run in members]
         for run, suffix in zip(members, differing(settings), strict=True):
             names[run.run_id] = agent + suffix
     return names

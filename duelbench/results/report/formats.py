@@ -23,7 +23,7 @@ from duelbench.results.statistics.estimates import BAND_MIN_RUNS, Estimate, Floa
 NOTHING = "–"
 COLUMNS = ("task", "agent", "metric", "labels", "mean", "low", "high", "n")
 _MOST_METRICS = 4  # columns of a leaderboard that still fit on a page
-_VERDICTS = {"ahead": "ahead", "behind": "behind", "open": "not separated"}
+VERDICTS = {"ahead": "ahead", "behind": "behind", "open": "not separated"}
 _LATEX = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -135,7 +135,7 @@ def comparisons(section: Section, baseline: str) -> Grid | None:
     rows = [
         (
             c.agent,
-            _VERDICTS[c.verdict],
+            VERDICTS[c.verdict],
             _difference(c.final),
             _difference(c.area),
             _probability(c.improvement),
@@ -158,7 +158,7 @@ def standings(overview: Overview) -> Grid:
     for s in overview.standings:
         numbers = [NOTHING] * 5
         if (a := s.aggregate) is not None:
-            numbers = [_interval(e) for e in (a.center, a.mean, a.median, a.gap)]
+            numbers = [interval(e) for e in (a.center, a.mean, a.median, a.gap)]
             numbers.append(NOTHING if s.improvement is None else _probability(s.improvement))
         rows.append((s.agent, f"{s.n:,}", *numbers[:4], f"{100 * s.failed:.1f} %", numbers[4]))
     header = ("agent", "runs", "IQM", "mean", "median", "optimality gap", "failed", "ends better")
@@ -197,10 +197,11 @@ def _half_widths(curves: Curves) -> Floats:
 
 
 def _score(values: Sequence[float]) -> str:
-    return _interval(mean_interval(values)) if values else NOTHING
+    return interval(mean_interval(values)) if values else NOTHING
 
 
-def _interval(e: Estimate) -> str:
+def interval(e: Estimate) -> str:
+    """A number with its interval, where there is one."""
     digits = 3 if abs(e.value) < 10 else 1
     text = [f"{x:,.{digits}f}".replace("-", "−") for x in (e.value, e.low, e.high)]
     return f"{text[0]} [{text[1]}, {text[2]}]" if np.isfinite(e.low) else text[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -43,6 +43,7 @@ class Subject:
         baseline: str | None = None,
         thresholds: Sequence[float] | None = None,
         title: str | None = None,
+        planned: Collection[str] | None = None,
     ) -> Subject:
         """The runs of a folder with its plan, if there is one. What is given here goes before what the plan says.
 
@@ -53,17 +54,20 @@ class Subject:
             thresholds: offline win rates; choose them before looking at the runs. None for the plan's, else
                 ``THRESHOLDS``.
             title: heading; None for the plan's.
+            planned: ids of the plan's runs that matter here; None for all.
         """
         plan = Plan.load(folder)
-        planned = {p.spec.run_id: p.spec for p in plan.runs} if plan else {}
+        specs = {p.spec.run_id: p.spec for p in plan.runs} if plan else {}
+        if planned is not None:
+            specs = {run_id: spec for run_id, spec in specs.items() if run_id in planned}
         begun = {run.folder_id for run in runs}
-        missing = [_not_begun(run_id, spec) for run_id, spec in planned.items() if run_id not in begun]
+        missing = [_not_begun(run_id, spec) for run_id, spec in specs.items() if run_id not in begun]
         return cls(
             title=title or (plan.title if plan else "duelbench report"),
             baseline=baseline or (plan.baseline if plan else "online"),
             thresholds=tuple(thresholds or (plan and plan.thresholds) or THRESHOLDS),
             sections=tuple(sections([*runs, *missing])),
-            planned=frozenset(planned) if plan else None,
+            planned=frozenset(specs) if plan else None,
         )
 
     @cached_property

@@ -5,7 +5,7 @@ Any column can be the prompt, and any other the reference responses:
     load_task("hub:trl-lib/tldr", {"reference": "completion", "heldout_split": "validation", "limit": 2000})
     load_task("questions.csv", {"prompt": "question", "reference": "answer", "heldout": 100})
 
-Parquet, folders and the hub need the extra ``duelbench[data]``.
+Parquet, folders and the hub need the extra ``data``.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import numpy as np
 
 from duelbench.assets.wheel_source import UnavailableError
 from duelbench.envs.text.tasks.task import Task
+from duelbench.errors import install
 from duelbench.plugins import did_you_mean
 
 HUB = "hub:"
@@ -220,7 +221,7 @@ def _parquet(path: Path, columns: list[str]) -> Iterable[Mapping[str, Any]]:
         import pyarrow
         from pyarrow import parquet
     except ImportError as error:
-        raise UnavailableError(f"{path} needs pyarrow: pip install 'duelbench[data]'") from error
+        raise UnavailableError(f"{path} needs pyarrow: {install('data')}") from error
     try:
         file = parquet.ParquetFile(path)
     except pyarrow.ArrowInvalid as error:
@@ -240,7 +241,7 @@ def _data_set(name: str, split: str, columns: list[str], options: TaskOptions) -
     try:
         import datasets
     except ImportError as error:
-        raise UnavailableError(f"{name} needs the package datasets: pip install 'duelbench[data]'") from error
+        raise UnavailableError(f"{name} needs the package datasets: {install('data')}") from error
     try:
         table: Any = datasets.load_dataset(
             name.removeprefix(HUB), options.subset, split=split, revision=options.revision

@@ -208,7 +208,7 @@ def test_a_hub_data_set_without_network_says_what_to_do(monkeypatch: pytest.Monk
 
 def test_without_datasets_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(UnavailableError, match=r"pip install 'duelbench\[data\]'"):
+    with pytest.raises(UnavailableError, match=r"pip install -e '\.\[data\]'"):
         load_task("hub:a/b")
 
 

@@ -195,7 +195,7 @@ def test_a_missing_package_is_one_line(
     to: str, package: str, extra: str, runs: list[Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ValueError, match=rf'pip install "duelbench\[{extra}\]"'):
+    with pytest.raises(ValueError, match=rf"pip install -e '\.\[{extra}\]'"):
         SINKS[to](runs, tmp_path)
     assert list(tmp_path.iterdir()) == []
 

@@ -1,0 +1,122 @@
+"""``duelbench list``: what there is by name, ours and what installed packages announce."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any, Literal
+
+import tyro
+from rich.markup import escape
+from rich.table import Table
+
+from duelbench.cli.printing import table_printer
+from duelbench.plugins import announcements
+
+
+@dataclass
+class ListCommand:
+    """Name what there is: ours, and what installed packages announce as entry points of the group duelbench.KINDs."""
+
+    what: tyro.conf.Positional[
+        Literal["all", "envs", "agents", "oracles", "posteriors", "rules", "tasks", "models", "sweeps"]
+    ] = "all"
+    """Which list."""
+
+
+def show(command: ListCommand, line: str) -> int:
+    """Print the lists; returns the exit status."""
+    printer = table_printer(stderr=False)
+    for title, rows in _lists(command.what).items():
+        table = Table("name", "what", title=title, title_justify="left", box=None)
+        for name, what in rows.items():
+            table.add_row(escape(name), escape(what))
+        printer.print(table)
+    return 0
+
+
+def _lists(what: str) -> dict[str, dict[str, str]]:
+    """Names with a line about each, by heading."""
+    makers = {
+        "envs": lambda: {"envs": _environments()},
+        "agents": _agents,
+        "oracles": lambda: {"oracles": _oracles()},
+        "posteriors": lambda: {"posteriors": _posteriors()},
+        "rules": lambda: {"rules": _rules()},
+        "tasks": lambda: {"tasks": _tasks()},
+        "models": lambda: {"models": _models()},
+        "sweeps": lambda: {"sweeps": _sweeps()},
+    }
+    chosen = makers if what == "all" else {what: makers[what]}
+    return {title: rows for make in chosen.values() for title, rows in make().items()}
+
+
+def _with_announced(kind: str, rows: Mapping[str, str]) -> dict[str, str]:
+    """The rows, and after them what installed packages announce."""
+    return dict(rows) | {name: f"from {target}" for name, target in sorted(announcements(kind).items())}
+
+
+def _environments() -> dict[str, str]:
+    from duelbench.study.settings import ENV_DEFAULTS
+
+    presets = {name: ", ".join(defaults.presets) for name, defaults in ENV_DEFAULTS.items()}
+    return _with_announced("env", {name: names and f"presets: {names}" for name, names in presets.items()})
+
+
+def _agents() -> dict[str, dict[str, str]]:
+    from duelbench.agents import registry
+
+    policies = {name: registry.summary_line(name) for name in registry.AGENTS}
+    return {
+        "agents": _with_announced("agent", policies),
+        "agents that play arms": {name: registry.summary_line(name, arms=True) for name in registry.ARM_AGENTS},
+    }
+
+
+def _oracles() -> dict[str, str]:
+    from duelbench.oracles import ORACLES
+
+    return _with_announced("oracle", ORACLES)
+
+
+def _posteriors() -> dict[str, str]:
+    from duelbench.posteriors.registry import POSTERIORS
+
+    return _with_announced("posterior", {name: _summary(found) for name, found in POSTERIORS.items()})
+
+
+def _rules() -> dict[str, str]:
+    from duelbench.acquisition.registry import RULES
+
+    return _with_announced("rule", {name: _summary(found) for name, found in RULES.items()})
+
+
+def _tasks() -> dict[str, str]:
+    from duelbench.envs.text.tasks.load import task_names
+    from duelbench.envs.text.tasks.prompt_sets import PROMPT_SETS
+
+    return _with_announced("task", dict.fromkeys(task_names(), "packaged") | PROMPT_SETS)
+
+
+def _models() -> dict[str, str]:
+    from duelbench.assets.model_source import FETCHED
+
+    folder = resources.files("duelbench.assets") / "models"
+    packaged = {entry.name: "packaged" for entry in folder.iterdir() if entry.is_dir()}
+    return packaged | {name: f"fetched once from {source.package}" for name, source in FETCHED.items()}
+
+
+def _sweeps() -> dict[str, str]:
+    from duelbench.study.sweep import load_sweep, sweep_names
+
+    return _with_announced("sweep", {name: load_sweep(name)[1].title for name in sweep_names()})
+
+
+def _summary(found: Any) -> str:
+    """The first line of what it says of itself."""
+    if isinstance(found, str):
+        from duelbench.plugins import load
+
+        found = load(found, kind="plugin")
+    return (found.__doc__ or "").strip().partition("\n")[0]

@@ -1,0 +1,63 @@
+"""The result of a folder of runs as a table for a terminal: who ended where, and who is ahead of the baseline."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from duelbench.results.report.comparison import Section
+from duelbench.results.report.findings import baseline_name, compare, headline_metric
+from duelbench.results.report.formats import NOTHING, VERDICTS, interval
+from duelbench.results.report.origins import progress
+from duelbench.results.report.subject import Subject
+from duelbench.results.report.tables import ranked
+from duelbench.results.statistics.estimates import mean_interval
+
+WIDTH = 80
+"""Columns of a line where nobody says how many there are."""
+
+
+def terminal(subject: Subject, width: int = WIDTH) -> str:
+    """One table a task: each agent's final headline value with its 95 % interval, the verdict, and how many runs.
+
+    Args:
+        subject: what there is to tell of.
+        width: columns of a line.
+    """
+    buffer = io.StringIO()
+    console = Console(file=buffer, width=width, force_terminal=False, color_system=None, highlight=False)
+    for section in subject.sections:
+        console.print(_table(section, baseline_name(section, subject.baseline)))
+    console.print(f"{escape(progress(subject))}.")
+    lines = [line.rstrip() for line in buffer.getvalue().splitlines()]
+    return "\n".join(lines) + "\n"
+
+
+def _table(section: Section, baseline: str) -> Table:
+    metric = headline_metric(section)
+    title = section.metric(metric).title if metric else "result"
+    verdicts = {c.agent: VERDICTS[c.verdict] for c in compare(section, baseline)}
+    unfinished = Counter(agent for agent, _ in section.unfinished)
+    shown = Table(
+        box=box.SIMPLE_HEAD,
+        title=f"{escape(section.name)}, after {section.end:,.0f} labels",
+        title_justify="left",
+        title_style="",
+    )
+    shown.add_column("agent", overflow="fold")
+    shown.add_column(f"{title} [95 %]".replace("[", r"\["), justify="right")
+    shown.add_column(f"against {escape(baseline)}")
+    shown.add_column("runs", justify="right")
+    for agent in ranked(section):
+        values = list(section.final(agent, metric).values()) if metric else []
+        verdict = "baseline" if agent == baseline and values else verdicts.get(agent, NOTHING)
+        runs = f"{len(section.agents[agent]):,}"
+        runs += f" (+{unfinished[agent]:,} unfinished)" if unfinished[agent] else ""
+        value = interval(mean_interval(values)) if values else NOTHING
+        shown.add_row(escape(agent), escape(value), verdict, runs)
+    return shown

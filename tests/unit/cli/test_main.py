@@ -1,0 +1,107 @@
+"""The shell around every command: streams, encodings, mistakes, what there is by name."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib.metadata import EntryPoint, version
+from pathlib import Path
+
+import pytest
+from command_line import call
+from reports import write_pool_runs
+
+from duelbench import plugins
+from duelbench.acquisition.registry import RULES
+from duelbench.agents import registry
+from duelbench.cli import listing
+
+DUELBENCH = [sys.executable, "-m", "duelbench"]
+
+
+def duelbench(*argv: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run([*DUELBENCH, *argv], capture_output=True, env=os.environ | environment, check=False)
+
+
+def test_python_m_and_version() -> None:
+    done = duelbench("--version")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.decode().strip() == f"duelbench {version('duelbench')}"
+
+
+@pytest.mark.parametrize("argv", ["list", "list rules", "--help", "run --help"])
+def test_a_reader_that_goes_away_ends_it_quietly(argv: str) -> None:
+    command = f"{' '.join(DUELBENCH)} {argv} | head -c 1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, check=False)
+    assert done.stderr == b"" and len(done.stdout) == 1
+
+
+ENCODINGS = [
+    {"PYTHONIOENCODING": "cp1252"},
+    {"PYTHONIOENCODING": "latin-1"},
+    {"PYTHONIOENCODING": "ascii"},
+    {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+]
+
+
+@pytest.mark.parametrize("environment", ENCODINGS, ids=lambda e: next(iter(e.values())))
+def test_any_locale_prints_a_report_and_lists(environment: dict[str, str], tmp_path: Path) -> None:
+    write_pool_runs(tmp_path, agents=("online", "ré→sea"))
+    for argv in (["report", "--format", "md", str(tmp_path)], ["list", "oracles"], ["report", "--help"]):
+        done = duelbench(*argv, **environment)
+        assert (done.returncode, done.stderr) == (0, b"") and done.stdout
+        done.stdout.decode(environment.get("PYTHONIOENCODING", "utf-8"))
+
+
+def test_a_pipe_gets_utf_8_whatever_the_locale_says(tmp_path: Path) -> None:
+    write_pool_runs(tmp_path, agents=("online", "ré→sea"))
+    assert "ré→sea" in duelbench("report", "--format", "md", str(tmp_path), **ENCODINGS[-1]).stdout.decode("utf-8")
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["report", "nowhere"],
+        ["report", "a_file"],
+        ["run", "--env", "LLMDuelPool-v0", "--agent", "missing.py:Agent"],
+        ["run", "--env", "LLMDuelPool-v0", "--agent", "broken.py:Agent"],
+        ["sweep", "broken.py"],
+        ["export", "nowhere", "--to", "csv"],
+    ],
+)
+def test_a_mistake_of_the_users_is_one_line(
+    argv: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a_file").write_text("no folder")
+    Path("broken.py").write_text("1 / 0")
+    assert call(*argv) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.startswith("duelbench: ") and len(said.err.strip().splitlines()) == 1
+
+
+def test_a_defect_of_ours_is_a_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(listing, "table_printer", None)
+    assert call("list") == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_lists_name_all_agents_and_what_packages_announce(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def announced(*, group: str) -> list[EntryPoint]:
+        return [EntryPoint(f"their_{group.partition('.')[2]}", "their.package:Thing", group)]
+
+    monkeypatch.setattr(plugins, "entry_points", announced)
+    assert call("list") == 0
+    names = {line.split()[0] for line in capsys.readouterr().out.splitlines() if line.strip()}
+    assert {*registry.AGENTS, *registry.ARM_AGENTS, *RULES} <= names
+    for kind in ("agent", "env", "oracle", "posterior", "rule", "task", "sweep"):
+        assert f"their_{kind}s" in names
+
+
+def test_one_list_of_agents_holds_both_kinds(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("list", "agents") == 0
+    printed = capsys.readouterr().out
+    assert "rucb" in printed and "xpo" in printed and "smollm2" not in printed
