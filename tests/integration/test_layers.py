@@ -82,9 +82,9 @@ def uses(module: str) -> frozenset[str]:
 
 
 def room(module: str) -> str:
-    """The room a module stands in; the front door, ``duelbench/__init__.py``, may know all of them."""
+    """The room a module stands in; the doors, ``__init__.py`` and ``__main__.py``, may know all of them."""
     parts = module.split(".")
-    return parts[1] if len(parts) > 1 else "door"
+    return parts[1] if len(parts) > 1 and parts[1] != "__main__" else "door"
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))
