@@ -114,24 +114,31 @@ class Pair:
         first: the response shown first, shape (B,).
         second: its rival, shape (B,).
         ask: which duels the oracle shall be asked about, (B,) bool. A row that is not asked uses up no label.
+        payload: what the agent that proposed the duels must know when their answers come: arrays or ``Responses``,
+            each leading with (B,). The run loop hands it back with the rows that were answered, however late.
     """
 
     first: Responses
     second: Responses
     ask: NDArray[np.bool_]
+    payload: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, first: Responses, second: Responses) -> Pair:
+    def of(cls, first: Responses, second: Responses, **payload: Any) -> Pair:
         """A pair whose every row is asked."""
-        return cls(first, second, np.ones(len(first), dtype=bool))
+        return cls(first, second, np.ones(len(first), dtype=bool), payload)
 
     def __len__(self) -> int:
         """Number of prompts, B."""
         return len(self.first)
 
     def rows(self, index: NDArray[Any]) -> Pair:
-        """Some of the duels, by integer or boolean index."""
-        return Pair(self.first.rows(index), self.second.rows(index), self.ask[index])
+        """Some of the duels, by integer or boolean index, with their part of the payload."""
+        payload = {
+            name: value.rows(index) if isinstance(value, Responses) else value[index]
+            for name, value in self.payload.items()
+        }
+        return Pair(self.first.rows(index), self.second.rows(index), self.ask[index], payload)
 
     def ranked(self, first_wins: NDArray[np.bool_]) -> tuple[Responses, Responses]:
         """The duels as (chosen, rejected), given which first responses were preferred, (B,)."""

@@ -72,15 +72,16 @@ class LearningAgent:
         decided = np.isin(feedback, (0.0, 1.0))
         if not decided.any():
             return {}
-        chosen, rejected = pair.rows(decided).ranked(feedback[decided] == 1.0)
-        return self.learner.step(chosen, rejected, bonus=self.bonus(rejected, decided))
+        duels = pair.rows(decided)
+        chosen, rejected = duels.ranked(feedback[decided] == 1.0)
+        return self.learner.step(chosen, rejected, bonus=self.bonus(duels, rejected))
 
-    def bonus(self, rejected: Responses, decided: NDArray[np.bool_]) -> ResponseLoss | None:
+    def bonus(self, duels: Pair, rejected: Responses) -> ResponseLoss | None:
         """What the agent adds to the loss of each decided duel, if anything.
 
         Args:
-            rejected: the dispreferred responses of the n decided duels.
-            decided: which of the proposed duels those are, (B,).
+            duels: the n decided duels, with what ``propose`` put into their payload.
+            rejected: their dispreferred responses, (n,).
         """
         return None
 

@@ -76,8 +76,7 @@ class CountBonus(LearningAgent):
 
     def propose(self, observation: Observation) -> Pair:
         """Two samples of the current policy."""
-        self._pair = two_samples(self.policy, observation, self.rng, reference=False)
-        return self._pair
+        return two_samples(self.policy, observation, self.rng, reference=False)
 
     def update(self, observation: Observation, pair: Pair, feedback: NDArray[np.float64]) -> Metrics:
         """One gradient step on the decided duels, then count both responses of the answered ones."""
@@ -87,13 +86,14 @@ class CountBonus(LearningAgent):
             self.count.add(np.concatenate([pair.first.features[answered], pair.second.features[answered]]))
         return metrics
 
-    def bonus(self, rejected: Responses, decided: NDArray[np.bool_]) -> ResponseLoss | None:
+    def bonus(self, duels: Pair, rejected: Responses) -> ResponseLoss | None:
         """On the first responses, which the current policy drew."""
         if not self.config.alpha:
             return None
-        drawn = self._pair.first.rows(decided)
-        novelty = self.count.novelty(drawn.features)
-        return ResponseLoss(drawn, partial(score_function, coefficient=self.config.alpha), novelty - novelty.mean())
+        novelty = self.count.novelty(duels.first.features)
+        return ResponseLoss(
+            duels.first, partial(score_function, coefficient=self.config.alpha), novelty - novelty.mean()
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """What every learning agent keeps, and the counts."""

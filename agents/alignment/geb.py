@@ -11,9 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
-from numpy.typing import NDArray
-
 from duelbench.agents.alignment.base import LearningAgent, two_samples
 from duelbench.learning.response_losses import ResponseLoss, geb_bonus
 from duelbench.types import Observation, Pair, Responses
@@ -40,7 +37,7 @@ class GEB(LearningAgent):
         """Two samples of the current policy."""
         return two_samples(self.policy, observation, self.rng, reference=False)
 
-    def bonus(self, rejected: Responses, decided: NDArray[np.bool_]) -> ResponseLoss | None:
+    def bonus(self, duels: Pair, rejected: Responses) -> ResponseLoss | None:
         """On the rejected responses."""
         if not self.config.kappa:
             return None

@@ -69,13 +69,13 @@ class ISARA(LearningAgent):
         self._words = [frozenset(prompt.lower().split()) for prompt in self._observation["prompt"]]
 
     def propose(self, observation: Observation) -> Pair:
-        """What it will imitate, beside itself; nothing is asked."""
-        self._imitated = self._generate(observation)
-        return Pair(self._imitated, self._imitated, np.zeros(len(self._imitated), bool))
+        """What it will imitate, next to itself; nothing is asked."""
+        imitated = self._generate(observation)
+        return Pair(imitated, imitated, np.zeros(len(imitated), bool))
 
     def update(self, observation: Observation, pair: Pair, feedback: NDArray[np.float64]) -> Metrics:
         """One supervised step on the generated responses and the demonstrations."""
-        return self.learner.fit(ResponseLoss(concatenate([self._imitated, self._demonstrations]), likelihood))
+        return self.learner.fit(ResponseLoss(concatenate([pair.first, self._demonstrations]), likelihood))
 
     @cached_property
     def _demonstrations(self) -> Responses:

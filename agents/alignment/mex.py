@@ -93,11 +93,12 @@ class MEX(LearningAgent):
 
     def propose(self, observation: Observation) -> Pair:
         """The reward's best response against another one of the reference."""
-        self._seen, self._log_weights = candidates(self.policy, observation, self.config.candidates, self.rng)
-        best = self.rewards(self._seen.features).argmax(-1)
-        rival = draw(self._log_weights, self.rng, without=same_as(self._seen, best))
+        seen, log_weights = candidates(self.policy, observation, self.config.candidates, self.rng)
+        best = self.rewards(seen.features).argmax(-1)
+        rival = draw(log_weights, self.rng, without=same_as(seen, best))
         swap = self.rng.random(len(best)) < 0.5
-        return Pair.of(self._seen.pick(np.where(swap, rival, best)), self._seen.pick(np.where(swap, best, rival)))
+        first, second = seen.pick(np.where(swap, rival, best)), seen.pick(np.where(swap, best, rival))
+        return Pair.of(first, second, features=seen.features, log_weights=log_weights)
 
     def update(self, observation: Observation, pair: Pair, feedback: NDArray[np.float64]) -> Metrics:
         """Fit the reward to all duels so far, and to its value at the prompts of this round."""
@@ -106,15 +107,16 @@ class MEX(LearningAgent):
             return {}
         chosen, rejected = pair.rows(decided).ranked(feedback[decided] == 1.0)
         self._duels = np.concatenate([self._duels, np.stack([chosen.features, rejected.features], 1)])
-        weights = torch.from_numpy(softmax(self._log_weights, axis=-1)).float()
+        features = torch.from_numpy(pair.payload["features"])
+        weights = torch.from_numpy(softmax(pair.payload["log_weights"], axis=-1)).float()
         for _ in range(self.config.steps):
-            loss = self._step(weights)
+            loss = self._step(features, weights)
         return {"loss": loss}
 
-    def _step(self, weights: Tensor) -> float:
+    def _step(self, features: Tensor, weights: Tensor) -> float:
         drawn = self.rng.integers(len(self._duels), size=self.config.minibatch)
         scores = self._net(torch.from_numpy(self._duels[drawn])).squeeze(-1)  # (n, 2)
-        rewards = self._net(torch.from_numpy(self._seen.features)).squeeze(-1)  # (B, M)
+        rewards = self._net(features).squeeze(-1)  # (B, M)
         loss = optimistic_loss(scores[:, 0], scores[:, 1], rewards, weights, self.config.optimism / len(self._duels))
         self._optimizer.zero_grad()
         loss.backward()

@@ -58,17 +58,18 @@ class NashMD(LearningAgent):
     def propose(self, observation: Observation) -> Pair:
         """One sample of the current policy and one of the mixture, in random order."""
         column = first_column(observation)
-        self._current: Responses = self.policy.sample(observation, 1, self.rng).pick(column)
+        current = self.policy.sample(observation, 1, self.rng).pick(column)
         rival = self.policy.sample_mixture(observation, 1, self.rng, self.config.share).pick(column)
-        self._swapped = self.rng.random(len(column)) < 0.5
-        first = Responses.where(self._swapped, rival, self._current)
-        return Pair.of(first, Responses.where(self._swapped, self._current, rival))
+        swapped = self.rng.random(len(column)) < 0.5
+        first, second = Responses.where(swapped, rival, current), Responses.where(swapped, current, rival)
+        return Pair.of(first, second, swapped=swapped)
 
     def update(self, observation: Observation, pair: Pair, feedback: NDArray[np.float64]) -> Metrics:
         """One step on the answered duels; a tie counts a half, so that it still pulls towards the reference."""
         answered = ~np.isnan(feedback)
         if not np.isin(feedback, (0.0, 1.0)).any():
             return {}
-        wins = np.where(self._swapped, 1.0 - feedback, feedback)[answered]
-        function = partial(nash_md, tau=self.config.tau)
-        return self.learner.fit(ResponseLoss(self._current.rows(answered), function, wins))
+        duels, swapped = pair.rows(answered), pair.payload["swapped"][answered]
+        current = Responses.where(swapped, duels.second, duels.first)
+        wins = np.where(swapped, 1.0 - feedback[answered], feedback[answered])
+        return self.learner.fit(ResponseLoss(current, partial(nash_md, tau=self.config.tau), wins))

@@ -123,10 +123,11 @@ class SEA(LearningAgent):
         candidates = self.policy.sample(observation, self.config.candidates, self.rng)
         rewards = self._rewards(candidates)  # (K, B, M)
         first, second = self.rule(rewards, self.rng)
-        self._kept = self._keep(Proposal(candidates, rewards, first, second))
-        ask = self._kept & self._real(len(first))
-        first, second, self._synthetic = self._label_synthetic(rewards, first, second, ask)
-        return Pair(candidates.pick(first), candidates.pick(second), ask)
+        kept = self._keep(Proposal(candidates, rewards, first, second))
+        ask = kept & self._real(len(first))
+        first, second, synthetic = self._label_synthetic(rewards, first, second, ask)
+        payload = {"kept": kept, "synthetic": synthetic}
+        return Pair(candidates.pick(first), candidates.pick(second), ask, payload)
 
     def update(self, observation: Observation, pair: Pair, feedback: NDArray[np.float64]) -> Metrics:
         """The ensemble learns from the oracle's labels, the policy from those and the ensemble's own."""
@@ -136,8 +137,8 @@ class SEA(LearningAgent):
         if decided.any():
             chosen, rejected = pair.rows(decided).ranked(feedback[decided] == 1.0)
             metrics |= self.posterior.update(chosen.features, rejected.features, self.labels_seen)
-        first_wins = np.where(decided, feedback == 1.0, self._synthetic)
-        learned = (decided | (self._kept & ~pair.ask)) & ~pair.identical
+        first_wins = np.where(decided, feedback == 1.0, pair.payload["synthetic"])
+        learned = (decided | (pair.payload["kept"] & ~pair.ask)) & ~pair.identical
         if self.config.train_policy and learned.any():
             chosen, rejected = pair.rows(learned).ranked(first_wins[learned])
             metrics |= self.learner.step(chosen, rejected)

@@ -52,9 +52,9 @@ class SELM(LearningAgent):
     def propose(self, observation: Observation) -> Pair:
         """Two samples of the current policy; one of the reference is put aside for the bonus."""
         pair = two_samples(self.policy, observation, self.rng, reference=False)
-        if self.config.alpha:
-            self._sampled = self._reference_sample(observation)
-        return pair
+        if not self.config.alpha:
+            return pair
+        return replace(pair, payload={"sampled": self._reference_sample(observation)})
 
     def update(self, observation: Observation, pair: Pair, feedback: NDArray[np.float64]) -> Metrics:
         """One gradient step on the decided duels; between iterations the policy becomes the reference."""
@@ -65,12 +65,12 @@ class SELM(LearningAgent):
             self._moved = copy.deepcopy(self.policy.state_dict())
         return metrics
 
-    def bonus(self, rejected: Responses, decided: NDArray[np.bool_]) -> ResponseLoss | None:
+    def bonus(self, duels: Pair, rejected: Responses) -> ResponseLoss | None:
         """On the reference's samples for the decided duels."""
         if not self.config.alpha:
             return None
         function = partial(selm_bonus, alpha=self.config.alpha, beta=self.learner.beta)
-        return ResponseLoss(self._sampled.rows(decided), function)
+        return ResponseLoss(duels.payload["sampled"], function)
 
     def _reference_sample(self, observation: Observation) -> Responses:
         """One response of the reference to each prompt, (B,)."""

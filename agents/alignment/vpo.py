@@ -8,12 +8,9 @@ principle and its sign are the paper's; the formula is derived in ``duelbench.le
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
-
-import numpy as np
-from numpy.typing import NDArray
 
 from duelbench.agents.alignment.base import LearningAgent, first_column, two_samples
 from duelbench.learning.response_losses import ResponseLoss, vpo_bonus
@@ -43,15 +40,15 @@ class VPO(LearningAgent):
     def propose(self, observation: Observation) -> Pair:
         """Two samples of the policy or of the reference; one of the reference is put aside for the value."""
         pair = two_samples(self.policy, observation, self.rng, reference=self.config.mode == "offline")
-        if self.config.alpha:
-            sampled = self.policy.sample(observation, 1, self.rng, reference=True)
-            self._calibration: Responses = sampled.pick(first_column(observation))
-        return pair
+        if not self.config.alpha:
+            return pair
+        calibration = self.policy.sample(observation, 1, self.rng, reference=True).pick(first_column(observation))
+        return replace(pair, payload={"calibration": calibration})
 
-    def bonus(self, rejected: Responses, decided: NDArray[np.bool_]) -> ResponseLoss | None:
+    def bonus(self, duels: Pair, rejected: Responses) -> ResponseLoss | None:
         """Plus or minus the value, at the calibration samples of the decided duels."""
         if not self.config.alpha:
             return None
         pessimistic = self.config.mode == "offline"
         function = partial(vpo_bonus, alpha=self.config.alpha, beta=self.learner.beta, pessimistic=pessimistic)
-        return ResponseLoss(self._calibration.rows(decided), function)
+        return ResponseLoss(duels.payload["calibration"], function)

@@ -10,9 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
-from numpy.typing import NDArray
-
 from duelbench.agents.alignment.base import LearningAgent, first_column
 from duelbench.learning.response_losses import ResponseLoss, xpo_bonus
 from duelbench.types import Observation, Pair, Responses
@@ -40,9 +37,9 @@ class XPO(LearningAgent):
         current = self.policy.sample(observation, 1, self.rng).pick(column)
         reference = self.policy.sample(observation, 1, self.rng, reference=True).pick(column)
         swap = self.rng.random(len(column)) < 0.5
-        self._reference: Responses = reference
-        return Pair.of(Responses.where(swap, reference, current), Responses.where(swap, current, reference))
+        first, second = Responses.where(swap, reference, current), Responses.where(swap, current, reference)
+        return Pair.of(first, second, reference=reference)
 
-    def bonus(self, rejected: Responses, decided: NDArray[np.bool_]) -> ResponseLoss:
+    def bonus(self, duels: Pair, rejected: Responses) -> ResponseLoss:
         """On the reference samples of the decided duels."""
-        return ResponseLoss(self._reference.rows(decided), partial(xpo_bonus, coefficient=self.config.alpha))
+        return ResponseLoss(duels.payload["reference"], partial(xpo_bonus, coefficient=self.config.alpha))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -157,7 +157,7 @@ def _stop_if_down(spec: RunSpec, parts: Parts, at: Progressed, invalid: int, ask
 
 def _within_budget(pair: Pair, left: int) -> Pair:
     """The pair with no more rows asked than labels are left."""
-    return Pair(pair.first, pair.second, pair.ask & (np.cumsum(pair.ask) <= left))
+    return replace(pair, ask=pair.ask & (np.cumsum(pair.ask) <= left))
 
 
 def _action(pair: Pair) -> Any:

@@ -90,9 +90,12 @@ def test_ranked_puts_the_winner_first() -> None:
 
 
 def test_rows_of_a_pair_keep_who_is_asked() -> None:
-    pair = Pair(responses(6, 4), responses(7, 4), np.array([True, False, True, False]))
+    payload = {"extra": responses(8, 4), "gap": np.arange(4.0)}
+    pair = Pair(responses(6, 4), responses(7, 4), np.array([True, False, True, False]), payload)
     taken = pair.rows(np.array([3, 0]))
     assert taken.ask.tolist() == [False, True]
+    assert taken.payload["gap"].tolist() == [3.0, 0.0]
+    assert taken.payload["extra"].actions.tolist() == payload["extra"].actions[[3, 0]].tolist()
     assert taken.first.actions.tolist() == pair.first.actions[[3, 0]].tolist()
     assert taken.second.actions.tolist() == pair.second.actions[[3, 0]].tolist()
     assert Pair.of(pair.first, pair.second).ask.all() and len(pair) == 4

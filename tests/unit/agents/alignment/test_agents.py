@@ -36,6 +36,23 @@ def test_an_agent_fits_the_protocol_and_its_state_comes_back(agent: str, task: d
 
 
 @agents
+def test_late_answers_are_learned_with_what_their_own_proposal_knew(agent: str, task: dict[str, Any]) -> None:
+    prompt, late = assemble(spec_of(agent, task)), assemble(spec_of(agent, task))
+    observations = [prompt.env.unwrapped.problem.observe(np.arange(k, k + 24)) for k in (0, 8, 16)]
+    pair = prompt.agent.propose(observations[0])
+    waiting = late.agent.propose(observations[0])
+    for observation in observations[1:]:
+        late.agent.propose(observation)  # before the answers to the first
+    late.agent.rng.bit_generator.state = prompt.agent.rng.bit_generator.state  # type: ignore[attr-defined]
+    feedback = np.where(pair.ask, np.arange(24) % 2, np.nan)
+    answered = np.flatnonzero(pair.ask)[3:]
+    one = prompt.agent.update(observations[0], pair.rows(answered), feedback[answered])
+    two = late.agent.update(observations[0], waiting.rows(answered), feedback[answered])
+    assert one == two
+    assert np.array_equal(probabilities(prompt), probabilities(late))
+
+
+@agents
 def test_judging_never_disturbs_learning(agent: str, task: dict[str, Any]) -> None:
     one, two = assemble(spec_of(agent, task)), assemble(spec_of(agent, task))
     for (_, a, _), (observation, b, _) in zip(rounds(one, 5), rounds(two, 5), strict=True):
@@ -142,7 +159,7 @@ def test_xpos_bonus_pushes_probability_off_the_reference_samples(coefficient: fl
     observation = everything(parts)
     pair = parts.agent.propose(observation)
     duels = np.flatnonzero(~pair.identical)
-    samples = parts.agent._reference.actions  # type: ignore[attr-defined]
+    samples = pair.payload["reference"].actions
     is_first = pair.first.actions == samples
     rivals = np.where(is_first, pair.second.actions, pair.first.actions)
     parts.agent.update(observation, pair, np.where(is_first, 1.0, 0.0))  # the reference samples win every duel

@@ -49,8 +49,8 @@ def test_selm_is_vpo_online_and_xpo_on_the_same_samples(task_file: str, oracles:
     assert selm.read_bytes() != plain.read_bytes()
     ours, xpo = (assemble(spec_of(a, task_file, oracles, alpha=w)) for a, w in (("selm", 0.3), ("xpo", 0.03)))
     observation = ours.env.unwrapped.problem.observe(np.arange(30))
-    pair = xpo.agent.propose(observation)  # type: ignore[attr-defined]
-    ours.agent._sampled = xpo.agent._reference  # type: ignore[attr-defined]
+    pair = xpo.agent.propose(observation)
+    pair.payload["sampled"] = pair.payload["reference"]
     for parts in (ours, xpo):  # β = 0.1 makes the two weights equal
         parts.agent.update(observation, pair, np.ones(30))
     for mine, theirs in zip(ours.policy.parameters(), xpo.policy.parameters(), strict=True):
@@ -106,7 +106,7 @@ def test_selms_reference_follows_the_policy(task_file: str, oracles: str) -> Non
     start = distribution(parts, observation)
     for labels in (20, 40):  # two rounds of 20 labels
         pair = agent.propose(observation)
-        np.testing.assert_allclose(agent._sampled.reference_log_probs, np.log(1 / 7), rtol=1e-5)
+        np.testing.assert_allclose(pair.payload["sampled"].reference_log_probs, np.log(1 / 7), rtol=1e-5)
         agent.update(observation, pair, np.ones(20))
         assert agent.labels_seen == labels
     reached = distribution(parts, observation)
@@ -117,13 +117,13 @@ def test_selms_reference_follows_the_policy(task_file: str, oracles: str) -> Non
     pair = agent.propose(observation)
     rows = np.arange(20)
     again = agent._against_reference(pair)
-    for side in (again.first, again.second, agent._sampled):
+    for side in (again.first, again.second, pair.payload["sampled"]):
         np.testing.assert_allclose(np.exp(side.reference_log_probs), reached[rows, side.actions], rtol=1e-4)
     assert np.array_equal(distribution(parts, observation), before)  # the policy's own weights are back
     handed: list[Responses] = []
     agent.learner.step = lambda chosen, rejected, bonus: handed.extend((chosen, rejected, bonus.responses)) or {}
     agent.update(observation, pair, np.ones(20))
-    for side, known in zip(handed, (again.first, again.second, agent._sampled), strict=True):
+    for side, known in zip(handed, (again.first, again.second, pair.payload["sampled"]), strict=True):
         differs = ~pair.identical if side is not handed[2] else np.ones(20, bool)
         np.testing.assert_allclose(side.reference_log_probs[differs], known.reference_log_probs[differs], rtol=1e-5)
 
@@ -176,4 +176,5 @@ def test_a_moved_reference_keeps_the_kind_of_responses(task_file: str, oracles: 
     for _ in range(2):
         pair = parts.agent.propose(observation)
         parts.agent.update(observation, pair, np.ones(16))
-    assert isinstance(parts.agent._sampled, Responses) and parts.agent._sampled.log_probs.dtype == np.float32
+    sampled = pair.payload["sampled"]
+    assert isinstance(sampled, Responses) and sampled.log_probs.dtype == np.float32
