@@ -102,6 +102,9 @@ HEADLINE = (*WIN_RATES, *REGRETS)
 """The verdict is on the first of these that was recorded."""
 
 
+QUESTIONS = ("self_duel_share", "prompts_passed", "oracle_calls_duel", "oracle_calls_judging")
+"""What was asked of the oracle, and how often there was nothing to ask."""
+
 LEADERBOARD = (
     "offline_win_rate",
     "offline_win_probability",

@@ -20,12 +20,13 @@ from duelbench.metrics import RESULTS, Metric, metric
 from duelbench.records.record import Role, Run, SeedRows
 from duelbench.results.report.naming import canonical, differing
 from duelbench.results.report.styles import Style, styles
+from duelbench.results.report.versions import Older, newest
 from duelbench.results.statistics.curves import Curves, align
 from duelbench.results.statistics.estimates import Floats
 
 _LONGEST = 80  # characters of a part of a file name
 
-_FREE = {"agent", "seed", "lockstep", "task", "env", "labels", "env_kwargs"}
+_FREE = {"seed", "lockstep", "task", "env", "labels", "env_kwargs", "resolved", "content", "version", "old_id"}
 """Fields of a run's specification that are no setting of its agent."""
 
 
@@ -40,6 +41,7 @@ class Section:
         unfinished: (agent name, run) of every run that failed, stopped early or is missing.
         name: the title, or the name that the suite gave the task that it belongs to.
         of_suite: whether it belongs to one.
+        older: runs of older versions, which are in no other field.
         looks: colour and line style of each agent, the same in all tasks of a report.
     """
 
@@ -49,6 +51,7 @@ class Section:
     unfinished: tuple[tuple[str, Run], ...]
     name: str = field(default="", kw_only=True)
     of_suite: bool = field(default=False, kw_only=True)
+    older: tuple[Older, ...] = field(default=(), kw_only=True)
     looks: dict[str, Style] = field(default_factory=dict, kw_only=True)
 
     @cached_property
@@ -95,8 +98,8 @@ class Section:
 
     @cached_property
     def end(self) -> float:
-        """Labels at which final scores are read: the most that every finished run reached."""
-        return min((float(run.rows[-1]["labels"]) for run in self.runs), default=0.0)
+        """Labels at which final scores are read: the most that every finished run reached, or stopped asking before."""
+        return min((_last_label(run) for run in self.runs), default=0.0)
 
     @cached_property
     def metrics(self) -> list[str]:
@@ -217,6 +220,7 @@ def _task(run: Run) -> dict[str, Any]:
 
 def _section(title: str, env: str, runs: list[Run]) -> Section:
     names = _agent_names(runs)
+    runs, older = newest(runs, names)
     roles = {names[run.run_id]: run.role for run in runs}
     order = sorted(roles, key=lambda name: agent_place(roles[name], name))
     by_name: dict[str, list[Run]] = {name: [] for name in order}
@@ -231,6 +235,7 @@ def _section(title: str, env: str, runs: list[Run]) -> Section:
         env=env,
         agents=agents,
         unfinished=tuple((names[run.run_id], run) for run in ranked if run.run_id not in ids),
+        older=tuple(older),
     )
 
 
@@ -251,16 +256,33 @@ def _agent_names(runs: list[Run]) -> dict[str, str]:
         by_agent.setdefault(str(run.spec["agent"]), []).append(run)
     names = {}
     for agent, members in by_agent.items():
-        settings = [{k: v for k, v in run.spec.items() if k not in _FREE} for run in members]
+        settings = [_settings(run) for run in members]
         for run, suffix in zip(members, differing(settings), strict=True):
             names[run.run_id] = agent + suffix
     return names
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    """What was asked of the agent; two files may hold classes of one name."""
+    asked = {name: value for name, value in run.spec.items() if name not in _FREE}
+    return asked | {"agent": (run.manifest.get("spec") or {}).get("agent", run.spec["agent"])}
 
 
 def language_model(run: Run) -> str | None:
     """The language model that a run aligned; None where its policy is none."""
     said = [(run.spec.get("resolved") or {}).get("policy"), run.spec.get("policy")]
     return next((str(policy["model"]) for policy in said if policy and policy.get("model")), None)
+
+
+def asks_no_more(run: Run) -> bool:
+    """Whether a run came to its bound on rounds before its budget: its agent only proposed what is no question."""
+    return run.finished and run.manifest.get("ended") == "rounds"
+
+
+def _last_label(run: Run) -> float:
+    """Up to where a run has results: one that asks no more stays as it is up to its budget."""
+    last = float(run.rows[-1]["labels"])
+    return max(last, float(run.spec["labels"])) if asks_no_more(run) else last
 
 
 def _recorded(run: Run) -> set[str]:
@@ -281,4 +303,6 @@ def _series(run: Run, metric: str) -> tuple[Floats, Floats]:
             else (run.rows.labels[: len(values)][known], values[known])
         )
     rows = [row for row in run.rows if metric in row and np.isfinite(row[metric])]
+    if rows and rows[-1]["labels"] < (last := _last_label(run)) and asks_no_more(run):
+        rows = [*rows, rows[-1] | {"labels": last}]
     return np.array([float(row["labels"]) for row in rows]), np.array([float(row[metric]) for row in rows])

@@ -12,7 +12,7 @@ import numpy as np
 
 from duelbench.duels.guides import UNIFORM_PAIRS
 from duelbench.metrics import HEADLINE, REGRETS
-from duelbench.results.report.comparison import Section
+from duelbench.results.report.comparison import Section, asks_no_more
 from duelbench.results.statistics.curves import Multiplier, area_under_curve
 from duelbench.results.statistics.estimates import (
     BAND_MIN_RUNS,
@@ -175,6 +175,22 @@ def failures(section: Section) -> dict[str, float]:
     limit = FAILED * float(guide.value(section.end))
     scores = {agent: np.array(list(section.final(agent, metric).values())) for agent in section.agents}
     return {agent: float((values >= limit).mean()) for agent, values in scores.items() if len(values)}
+
+
+def notes(section: Section) -> list[str]:
+    """What every form of a report has to say beside its numbers: older versions, and runs that stopped asking."""
+    said = [str(older) for older in section.older]
+    for agent, runs in section.agents.items():
+        early = [run for run in runs if asks_no_more(run)]
+        if early:
+            labels = sorted(int(run.rows[-1]["labels"]) for run in early)
+            used = f"{labels[0]:,}" if labels[0] == labels[-1] else f"{labels[0]:,} to {labels[-1]:,}"
+            said.append(
+                f"{len(early):,} of {len(runs):,} runs of {agent} stopped asking after {used} of "
+                f"{early[0].spec['labels']:,} labels, at their bound on rounds: the policy has collapsed, and proposed "
+                "two identical responses, which is no question. Their last values are kept up to the last label."
+            )
+    return said
 
 
 def multiplier_text(m: Multiplier, n: int) -> str:

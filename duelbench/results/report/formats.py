@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-from duelbench.metrics import SHORT_LEADERBOARD
+from duelbench.metrics import QUESTIONS, SHORT_LEADERBOARD
 from duelbench.results.report.comparison import Section
-from duelbench.results.report.findings import baseline_name, compare, headline, headline_metric, signed
+from duelbench.results.report.findings import baseline_name, compare, headline, headline_metric, notes, signed
 from duelbench.results.report.origins import progress
 from duelbench.results.report.standings import LOW, Overview
 from duelbench.results.report.subject import Subject
@@ -123,7 +123,31 @@ def leaderboard(section: Section) -> Grid:
     ]
     titles = [section.metric(metric).title for metric in metrics]
     note = f"At {section.end:,.0f} oracle labels: mean over seeds with its 95 % Student t interval."
+    note = " ".join([note, *notes(section)])
     return Grid(section.name, ("agent", "seeds", *titles), tuple(rows), note)
+
+
+def questions(section: Section) -> Grid | None:
+    """What was asked of the oracle, and how often there was nothing to ask; None where no run recorded it."""
+    metrics = [name for name in QUESTIONS if name in section.metrics]
+    if not metrics:
+        return None
+    rows = [
+        (agent, *(_mean(name, list(section.final(agent, name).values())) for name in metrics))
+        for agent in section.agents
+    ]
+    note = (
+        "Means over seeds at the last label. A proposed duel of two identical responses is no question: it costs no "
+        "label."
+    )
+    header = ("agent", *(section.metric(name).title for name in metrics))
+    return Grid(f"{section.name}: questions to the oracle", header, tuple(rows), note)
+
+
+def _mean(name: str, values: Sequence[float]) -> str:
+    if not values:
+        return NOTHING
+    return f"{100 * np.mean(values):.1f} %" if name == "self_duel_share" else f"{np.mean(values):,.0f}"
 
 
 def comparisons(section: Section, baseline: str) -> Grid | None:
@@ -175,6 +199,7 @@ def _grids(subject: Subject) -> list[Grid]:
     found: list[Grid | None] = [standings(overview) for overview in subject.overviews if overview.tasks]
     for section in subject.sections:
         found += [leaderboard(section) if section.runs else None, comparisons(section, subject.baseline)]
+        found.append(questions(section))
     return [grid for grid in found if grid is not None]
 
 

@@ -15,23 +15,23 @@ def differing(settings: Sequence[dict[str, Any]]) -> list[str]:
     Nested ones go by their last name where that is not ambiguous; one that is not set is not shown.
     """
     different = {repr(one): one for one in settings}  # thousands of runs share a few settings
-    leaves = {r: dict(_leaves(one)) for r, one in different.items()}
-    paths = sorted({path for one in leaves.values() for path in one})
-    paths = [path for path in paths if len({canonical(one.get(path, _UNSET)) for one in leaves.values()}) > 1]
+    flat = {r: dict(leaves(one)) for r, one in different.items()}
+    paths = sorted({path for one in flat.values() for path in one})
+    paths = [path for path in paths if len({canonical(one.get(path, _UNSET)) for one in flat.values()}) > 1]
     lasts = [path.rpartition(".")[2] for path in paths]
     names = {path: last if lasts.count(last) == 1 else path for path, last in zip(paths, lasts, strict=True)}
     texts = {
         r: ", ".join(f"{names[path]}={canonical(one[path])}" for path in paths if path in one)
-        for r, one in leaves.items()
+        for r, one in flat.items()
     }
     return [f" [{text}]" if text else "" for text in (texts[repr(one)] for one in settings)]
 
 
-def _leaves(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """(dotted path, value) of everything in nested settings."""
     for name, value in settings.items():
         if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{name}.")
+            yield from leaves(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
 

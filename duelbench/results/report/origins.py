@@ -42,7 +42,9 @@ def progress(subject: Subject) -> str:
     said += "".join(f", {total[name]:,} {name}" for name in _STATES[1:] if total[name])
     if total.total() > total["finished"]:
         said += " (shown as such, in no average)"
-    return said + (f"; beside them {_count(extra.total(), 'run')} not of the plan" if extra else "")
+    said += f"; besides them {_count(extra.total(), 'run')} not of the plan" if extra else ""
+    older = sum(len(left.runs) for section in subject.sections for left in section.older)
+    return said + (f"; {_count(older, 'run')} of older versions left out" if older else "")
 
 
 def completeness(subject: Subject) -> str:
@@ -123,10 +125,17 @@ def how_made(subject: Subject) -> str:
     if created:
         span = created[0] if created[0] == created[-1] else f"{created[0]} to {created[-1]}"
         parts.append(f'<p class="quiet">Runs created: {escape(span)}</p>')
-    settings = {s.title: s.runs[0].spec.get("env_kwargs") for s in subject.sections if s.runs}
+    settings = {s.title: _settings(s.runs[0]) for s in subject.sections if s.runs}
     text = json.dumps(settings, indent=2, default=str)
     parts.append(f"<details><summary>Settings of the tasks</summary><pre>{escape(text)}</pre></details></section>")
     return "\n".join(parts)
+
+
+def _settings(run: Run) -> dict[str, object]:
+    """Of the environment, defaults included where the run recorded them; and how the deployed policy was judged."""
+    resolved = (run.spec.get("resolved") or {}).get("env")
+    asked = resolved or {"env": run.spec["env"], "labels": run.spec.get("labels")} | (run.spec.get("env_kwargs") or {})
+    return asked | ({"judging": run.spec["judging"]} if run.spec.get("judging") else {})
 
 
 def number_ranges(numbers: Iterable[int]) -> str:

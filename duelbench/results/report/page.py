@@ -15,6 +15,7 @@ from duelbench.records.files import write_atomic
 from duelbench.records.record import Run
 from duelbench.results.report import origins, overview
 from duelbench.results.report.comparison import Section, sections
+from duelbench.results.report.findings import notes
 from duelbench.results.report.section import section_page
 from duelbench.results.report.subject import Subject
 from duelbench.results.statistics.estimates import standard_error
@@ -70,11 +71,19 @@ def summary(runs: Sequence[Run]) -> dict[str, Any]:
     With several tasks ``agents`` are those of the first and ``envs`` holds all: ``{title: {"agents": ...}}``.
     Scores are read at the most labels that every finished run of the task reached; ``labels`` are those that the
     agent's runs consumed. ``se`` is the standard error over seeds, None for one seed. An agent without a finished
-    run has no metrics.
+    run has no metrics. ``older_versions`` are runs that are left out for a newer version of them, ``notes`` what a
+    reader has to know; both only where there are any.
     """
-    found = {section.title: {"agents": _final_scores(section)} for section in sections(runs)}
-    agents = next(iter(found.values()), {"agents": {}})["agents"]
-    return {"agents": agents} if len(found) < 2 else {"envs": found, "agents": agents}
+    found = {section.title: _results(section) for section in sections(runs)}
+    first: dict[str, Any] = next(iter(found.values()), {"agents": {}})
+    return first if len(found) < 2 else {"envs": found, "agents": first["agents"]}
+
+
+def _results(section: Section) -> dict[str, Any]:
+    """Final scores of a task, and what is to be said beside them, if anything is."""
+    older = [{"agent": o.agent, "runs": [run.run_id for run in o.runs], "changed": o.changed} for o in section.older]
+    extras = {"older_versions": older, "notes": notes(section)}
+    return {"agents": _final_scores(section)} | {name: value for name, value in extras.items() if value}
 
 
 def _final_scores(section: Section) -> dict[str, dict[str, dict[str, float | None]]]:

@@ -19,8 +19,10 @@ from duelbench.results.report.findings import (
     failures,
     headline,
     headline_metric,
+    notes,
     sentence,
 )
+from duelbench.results.report.formats import questions
 from duelbench.results.report.origins import run_ids, unfinished
 from duelbench.results.report.panels import Panel, default_panels, further_panels
 from duelbench.results.statistics.estimates import BAND_MIN_RUNS, IQM_MIN_SCORES
@@ -60,7 +62,7 @@ def section_page(
         parts += [_comparison_note(section, baseline)]
     if section.runs:
         parts += [_scores(section), _spread(section), _efficiency(section, folder, baseline, thresholds)]
-        parts += [_cost(section, folder), _calibration(section, folder)]
+        parts += [_questions(section), _cost(section, folder), _calibration(section, folder)]
         if shown := tables.responses(section):
             parts += [f"<details><summary>Responses before and after</summary>\n{shown}</details>"]
         if settings := tables.hyper_parameters(section):
@@ -108,6 +110,7 @@ def _warnings(section: Section) -> str:
         link = f'<a href="#unfinished-{section.slug}">{n:,} unfinished run{"s" if n > 1 else ""}</a>'
         link += f", {f'{missing:,} of them' if missing < n else 'all'} not begun," if missing else ""
         said.append(f"{link} left out of every number and picture.")
+    said += [escape(note) for note in notes(section)]
     longest = max((run.rows[-1]["labels"] for run in section.runs), default=0)
     if longest > 1.05 * section.end:
         said.append(
@@ -162,6 +165,15 @@ def _spread(section: Section) -> str:
     if failures(section):
         note += f" A seed failed if it ends at {100 * FAILED:.0f} % of what uniform pairs lose, or above."
     return f'<h3>Spread over seeds</h3>\n<p class="quiet">{escape(note)}</p>\n{found}'
+
+
+def _questions(section: Section) -> str:
+    grid = questions(section)
+    if grid is None:
+        return ""
+    rows = [[tables.agent_name(section, agent), *map(escape, cells)] for agent, *cells in grid.rows]
+    shown = tables.table([escape(name) for name in grid.header], rows)
+    return f'<h3>Questions to the oracle</h3>\n<p class="quiet">{escape(grid.note)}</p>\n{shown}'
 
 
 def _cost(section: Section, folder: Path) -> str:

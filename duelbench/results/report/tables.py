@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from duelbench.metrics import LEADERBOARD
 from duelbench.records.record import Run
 from duelbench.results.report.comparison import Section
 from duelbench.results.report.findings import Comparison, failures, headline_metric, multiplier_text, signed
+from duelbench.results.report.naming import leaves
 from duelbench.results.report.styles import Style
 from duelbench.results.statistics.curves import Multiplier, labels_to_threshold
 from duelbench.results.statistics.estimates import BAND_MIN_RUNS, Estimate, center, standard_error
@@ -161,11 +163,19 @@ def hyper_parameters(section: Section) -> str:
     """Each agent's settings as they were resolved, defaults included; empty where no run recorded any."""
     rows = []
     for agent, runs in section.agents.items():
-        configs = {json.dumps(run.manifest["agent_config"]) for run in runs if run.manifest.get("agent_config")}
+        configs = {json.dumps(found, sort_keys=True) for run in runs if (found := _resolved(run))}
         texts = [", ".join(f"{k} = {v}" for k, v in json.loads(config).items()) for config in sorted(configs)]
         if texts:
             rows.append([agent_name(section, agent), f"<code>{escape(' / '.join(texts))}</code>"])
     return table(["agent", "settings"], rows, left=2) if rows else ""
+
+
+def _resolved(run: Run) -> dict[str, Any]:
+    """Settings of the agent, its learner and its policy, by dotted name; the agent's own go without a prefix."""
+    resolved = run.spec.get("resolved") or {"agent": run.manifest.get("agent_config") or {}}
+    own = dict(leaves(resolved.get("agent") or {}))
+    others = {name: resolved.get(name) or {} for name in ("learner", "policy")}
+    return own | dict(leaves(others))
 
 
 def responses(section: Section) -> str:

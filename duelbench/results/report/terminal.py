@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from duelbench.results.report.comparison import Section
-from duelbench.results.report.findings import baseline_name, compare, headline_metric
+from duelbench.results.report.findings import baseline_name, compare, headline_metric, notes
 from duelbench.results.report.formats import NOTHING, VERDICTS, interval
 from duelbench.results.report.origins import progress
 from duelbench.results.report.subject import Subject
@@ -33,6 +33,8 @@ def terminal(subject: Subject, width: int = WIDTH) -> str:
     console = Console(file=buffer, width=width, force_terminal=False, color_system=None, highlight=False)
     for section in subject.sections:
         console.print(_table(section, baseline_name(section, subject.baseline)))
+        for note in notes(section):
+            console.print(f"{escape(note)}\n")
     console.print(f"{escape(progress(subject))}.")
     lines = [line.rstrip() for line in buffer.getvalue().splitlines()]
     return "\n".join(lines) + "\n"

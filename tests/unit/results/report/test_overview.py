@@ -155,7 +155,7 @@ def test_an_incomplete_sweep_is_visibly_incomplete(sweep: list[RunSpec], tmp_pat
     subject = Subject.of(tmp_path, runs)
     assert origins.progress(subject) == (
         "8 of 24 planned runs finished, 2 failed, 1 unfinished, 13 missing (shown as such, in no average); "
-        "beside them 1 run not of the plan"
+        "besides them 1 run not of the plan"
     )
     page = Page(write_report(tmp_path, runs))
     assert {link[1:] for link in page.links} <= set(page.ids)
