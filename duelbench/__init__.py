@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import gymnasium
 
+from duelbench import envs
 from duelbench.types import Pair, Responses, Verdict
 
 __version__ = "0.1.0"
-__all__ = ["Pair", "Responses", "Verdict", "__version__"]
+__all__ = ["Pair", "Responses", "Verdict", "__version__", "envs"]
 
 ENV_IDS = {
     "LLMDuel-v0": "text.llm_duel:LLMDuel",
     "LLMDuelPool-v0": "text.pool_duel:LLMDuelPool",
-    "MatrixDuel-v0": "arms.matrix_duel:MatrixDuel",
-    "LinearDuel-v0": "arms.linear_duel:LinearDuel",
-    "KernelDuel-v0": "arms.kernel_duel:KernelDuel",
-    "NeuralDuel-v0": "arms.neural_duel:NeuralDuel",
-    "HeadlineDuel-v0": "arms.headline_duel:HeadlineDuel",
+    "MatrixDuel-v0": "arms.matrix:MatrixDuel",
+    "LinearDuel-v0": "arms.linear:LinearDuel",
+    "KernelDuel-v0": "arms.kernel:KernelDuel",
+    "NeuralDuel-v0": "arms.neural:NeuralDuel",
+    "HeadlineDuel-v0": "arms.headlines:HeadlineDuel",
 }
 
 for _id, _entry in ENV_IDS.items():
@@ -29,4 +30,5 @@ for _id, _entry in ENV_IDS.items():
             id=_id,
             entry_point=f"duelbench.envs.{_entry}Env",
             vector_entry_point=f"duelbench.envs.{_entry}VectorEnv",
+            disable_env_checker=True,  # it warns of NaN, which is what a duel without an answer pays
         )

@@ -146,7 +146,12 @@ class Oracle(Protocol):
 
 @runtime_checkable
 class UtilityOracle(Oracle, Protocol):
-    """An oracle with a known utility u(x, y), from which truth and regret are computed."""
+    """An oracle with a known utility u(x, y), from which truth and regret are computed.
+
+    One whose ``preference`` is Bradley–Terry on these utilities says so in an attribute ``prefers_by_utility``, true:
+    the environment then computes it, at any temperature, and has each text scored once. The preference of any other is
+    its own, and duels ask for that.
+    """
 
     def utilities(self, prompts: Sequence[str], responses: Sequence[str]) -> NDArray[np.float64]:
         """u(x, y) of n (prompt, response) texts, (n,)."""

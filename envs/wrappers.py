@@ -7,7 +7,8 @@ from typing import Any, SupportsFloat
 import gymnasium as gym
 from gymnasium.utils import RecordConstructorArgs
 
-from duelbench.envs.arms.env import ArmEnv
+from duelbench.envs.duel.env import DuelEnv
+from duelbench.envs.duel.problem import KnowsRegret
 
 
 class NegativeRegret(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
@@ -15,6 +16,8 @@ class NegativeRegret(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 
     The client is then told the truth that duels are meant to reveal, so its results are marked as privileged
     (``info["privileged"]``) and never stand in a ranking beside agents that learn from preferences.
+
+    A duel of an arm with itself counts as any other: an environment that would skip it asks it under this wrapper.
 
     Args:
         env: an environment of the numeric families.
@@ -31,11 +34,14 @@ class NegativeRegret(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     def __init__(self, env: gym.Env[Any, Any], kind: str = "average", instance: int | None = 0) -> None:
         RecordConstructorArgs.__init__(self, kind=kind, instance=instance)
         gym.Wrapper.__init__(self, env)
-        if not isinstance(env.unwrapped, ArmEnv):
+        duel = env.unwrapped
+        if not (isinstance(duel, DuelEnv) and isinstance(duel.problem, KnowsRegret)):
             raise TypeError(
                 f"NegativeRegret needs an environment of the numeric families, which know their regret, got "
-                f"{type(env.unwrapped).__name__}: take MatrixDuel-v0, LinearDuel-v0, KernelDuel-v0 or NeuralDuel-v0"
+                f"{type(duel).__name__}: take MatrixDuel-v0, LinearDuel-v0, KernelDuel-v0 or NeuralDuel-v0"
             )
+        if duel.engine.identical == "skip":
+            duel.engine.identical = "ask"  # to play the best arm against itself is what the client shall learn
         self.kind, self.instance = kind, instance
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
@@ -45,7 +51,7 @@ class NegativeRegret(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
         """Ask the duel, and pay its regret."""
-        assert isinstance(self.env.unwrapped, ArmEnv)
+        assert isinstance(self.env.unwrapped, DuelEnv)
         regrets = self.env.unwrapped.regrets(action)  # of the present context, so before the next one comes
         if self.kind not in regrets:
             raise ValueError(f"this problem has no {self.kind!r} regret: expected one of {sorted(regrets)}")

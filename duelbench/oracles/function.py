@@ -24,6 +24,8 @@ class FunctionOracle:
         [0.88]
     """
 
+    prefers_by_utility = True
+
     def __init__(self, function: Callable[[str, str], float], name: str | None = None) -> None:
         """Wrap a function.
 

@@ -15,6 +15,7 @@ import difflib
 import importlib
 import importlib.util
 import inspect
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -45,13 +46,13 @@ _OF_A_TARGET = {
 """Kind of oracle -> what makes it of what follows the colon."""
 
 
-def make_oracle(spec: str, **kwargs: Any) -> Oracle:
-    """Make an oracle from its name or from where its code is.
+def make_oracle(spec: str | Callable[..., Any] | Oracle, **kwargs: Any) -> Oracle:
+    """Make an oracle from its name, from where its code is, or from the code itself.
 
     Args:
         spec: a name in `ORACLES` ("reader", "reward-model:./rm"), a dotted path ("package.module.Name" or
             "package.module:Name"), or a file and a name ("my_oracle.py:Name"). The code of a dotted path or a
-            file is run: name only code that you trust.
+            file is run: name only code that you trust. Or what it would name: a function, a class, an oracle.
         **kwargs: passed to the oracle's constructor.
 
     Returns:
@@ -60,6 +61,8 @@ def make_oracle(spec: str, **kwargs: Any) -> Oracle:
     Raises:
         OracleError: no such name, module, file or attribute, or what it names is no oracle.
     """
+    if not isinstance(spec, str):
+        return _as_oracle(spec, str(getattr(spec, "__name__", type(spec).__name__)), kwargs)
     kind, _, target = spec.partition(":")
     if spec in TASTES:
         return _built_in("oracles.reader.reader:Reader")(spec, **kwargs)

@@ -34,6 +34,10 @@ class RemoteOracle:
 class RemoteUtilityOracle(RemoteOracle):
     """The same for an oracle with a known utility."""
 
+    def __init__(self, name: str, actor: Any, prefers_by_utility: bool) -> None:
+        super().__init__(name, actor)
+        self.prefers_by_utility = prefers_by_utility
+
     def utilities(self, prompts: Sequence[str], responses: Sequence[str]) -> NDArray[np.float64]:
         """u(x, y) of n (prompt, response) texts, (n,)."""
         return np.array(answer(self._actor.utilities.remote(list(prompts), list(responses))))
@@ -44,8 +48,8 @@ def remote_oracle(spec: str, **options: Any) -> RemoteOracle:
     connect()
     cluster = ray.get_runtime_context().get_node_id()
     actor = _oracle_actor(spec, json.dumps(options, sort_keys=True), cluster)
-    name, knows_utilities = answer(actor.describe.remote())
-    return RemoteUtilityOracle(name, actor) if knows_utilities else RemoteOracle(name, actor)
+    name, knows_utilities, derived = answer(actor.describe.remote())
+    return RemoteUtilityOracle(name, actor, derived) if knows_utilities else RemoteOracle(name, actor)
 
 
 @functools.cache  # an environment that is made twice must not wait for a second bundle
@@ -61,9 +65,10 @@ class Oracle:
     def __init__(self, spec: str, options: dict[str, Any]) -> None:
         self._oracle: Any = functools.cache(functools.partial(make_oracle, spec, **options))
 
-    def describe(self) -> tuple[str, bool]:
-        """Its name, and whether it knows utilities."""
-        return self._oracle().name, isinstance(self._oracle(), UtilityOracle)
+    def describe(self) -> tuple[str, bool, bool]:
+        """Its name, whether it knows utilities, and whether its preference follows from them."""
+        oracle = self._oracle()
+        return oracle.name, isinstance(oracle, UtilityOracle), bool(getattr(oracle, "prefers_by_utility", False))
 
     def preference(self, *texts: Sequence[str]) -> NDArray[np.float64]:
         """See ``duelbench.protocols.Oracle``."""

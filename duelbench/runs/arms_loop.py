@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 
 from duelbench.duels.guides import average_guides
 from duelbench.duels.preference import REWARD_OF_VERDICT
+from duelbench.envs import resolve_env
+from duelbench.envs.duel.problem import Arms, Guided, KnowsParameter
 from duelbench.records.spec import RunSpec
 from duelbench.runs.writer import RunFolder, role_of
 from duelbench.streams import Streams
@@ -58,10 +60,13 @@ class _Lockstep:
 
     def __init__(self, spec: RunSpec, folder: RunFolder, command: str) -> None:
         self.spec, self.folder = spec, folder
-        kwargs = spec.env_kwargs | {"horizon": spec.labels + 1}
-        env: Any = gym.make_vec(spec.env, num_envs=spec.lockstep, **kwargs)
+        # a bandit plays its best arm against itself: such a duel is a round like any other
+        kwargs = {"identical": "ask"} | spec.env_kwargs | {"horizon": spec.labels + 1}
+        env: Any = gym.make_vec(resolve_env(spec.env), num_envs=spec.lockstep, **kwargs)
         self.env = env.unwrapped
-        self.problem = self.env.problem
+        self.problem: Any = self.env.problem
+        if not isinstance(self.env.problem, Arms):
+            raise TypeError(f"{spec.env} has no arms for seeds in lock-step: see duelbench.envs.duel.problem.Arms")
         self.env.reset(seed=list(range(spec.seed, spec.seed + spec.lockstep)))
         self.rows = np.arange(spec.lockstep)
         self.shown: Ids = self.env.engine.prompt_ids
@@ -73,10 +78,9 @@ class _Lockstep:
         self.sums: dict[str, Floats] = {}
         self.duels: list[tuple[Ids, Ids, Ids]] = []  # contexts, firsts, seconds not yet summed
         self.late: list[tuple[Any, Ids, Ids]] = []  # what was asked, by duel modulo the longest delay
-        parameters = [self.problem.parameter(row) for row in self.rows.tolist()]
-        known = hasattr(self.agent, "theta") and all(p is not None for p in parameters)
-        self.parameters = np.stack(parameters) if known else None
-        guides = [self.problem.guides(row) for row in self.rows[:_GUIDED].tolist()]
+        self.parameters = self._parameters()
+        guided = self.rows[:_GUIDED].tolist() if isinstance(self.problem, Guided) else []
+        guides = [self.problem.guides(row) for row in guided]
         config = getattr(self.agent, "config", None)
         folder.write_manifest(
             command,
@@ -90,6 +94,13 @@ class _Lockstep:
                 "guides": [dataclasses.asdict(guide) for guide in average_guides(guides)],
             },
         )
+
+    def _parameters(self) -> Floats | None:
+        """The θ of every row, (S, d), where there is one and the agent estimates it."""
+        if not (hasattr(self.agent, "theta") and isinstance(self.problem, KnowsParameter)):
+            return None
+        parameters = [self.problem.parameter(row) for row in self.rows.tolist()]
+        return None if any(p is None for p in parameters) else np.stack(parameters)  # type: ignore[arg-type]
 
     def _agent(self) -> Any:
         lockstep = importlib.import_module("duelbench.agents.arms.base")  # a layer above the core: looked up by name

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 
 from duelbench.assets.model_source import resolve_model
+from duelbench.envs import resolve_env
+from duelbench.envs.duel.problem import Demonstrates
 from duelbench.protocols import Agent, Policy
 from duelbench.records.spec import RUN_SETS, RunSpec
 from duelbench.streams import Streams
@@ -44,6 +46,7 @@ def assemble(spec: RunSpec) -> Parts:
     registry = importlib.import_module("duelbench.agents.registry")
     streams = Streams(spec.seed)
     env = _make_env(spec, spec.batch)
+    problem = env.unwrapped.problem
     policy = make_policy(spec, env.single_observation_space, streams)
     setup = base.Setup(
         policy=policy,
@@ -52,7 +55,7 @@ def assemble(spec: RunSpec) -> Parts:
         evaluation_rng=functools.partial(streams.generator, "evaluation"),
         labels=spec.labels,
         batch=spec.batch,
-        demonstrate=getattr(env.unwrapped.problem, "demonstrations", None),
+        demonstrate=problem.demonstrations if isinstance(problem, Demonstrates) else None,
     )
     agent = registry.make_agent(spec.agent, setup, spec.agent_options)
     rows = max(1, round(spec.batch * getattr(agent, "prompts_per_label", 1.0)))
@@ -65,7 +68,7 @@ def assemble(spec: RunSpec) -> Parts:
 
 
 def _make_env(spec: RunSpec, rows: int) -> Any:
-    return gym.make_vec(spec.env, num_envs=rows, **{**spec.env_kwargs, "horizon": spec.labels + 1})
+    return gym.make_vec(resolve_env(spec.env), num_envs=rows, **{**spec.env_kwargs, "horizon": spec.labels + 1})
 
 
 def make_policy(spec: RunSpec, observation_space: gym.Space[Any], streams: Streams) -> Policy:

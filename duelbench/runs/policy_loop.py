@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duelbench.duels import regret
+from duelbench.envs.duel.problem import AsksOracle, KnowsRegret
 from duelbench.protocols import Predictor
 from duelbench.records.checkpoint import load_checkpoint, save_checkpoint
 from duelbench.records.journal import Journal, JournaledOracle
@@ -172,7 +173,7 @@ def _count(env: Any, at: Progressed, ids: NDArray[np.int64], asked: Pair) -> Non
         return
     first, second = env.truth(ids, asked.first.actions), env.truth(ids, asked.second.actions)
     if first is None or second is None:
-        if hasattr(env.problem, "regrets"):  # arms can have regret without having utilities
+        if isinstance(env.problem, KnowsRegret):  # arms can have regret without having utilities
             exact = env.problem.regrets(ids, asked.first.actions, asked.second.actions)
             _add(at.cumulative, {f"cumulative_{kind}_regret": values for kind, values in exact.items()})
         return
@@ -290,5 +291,4 @@ def _calibration(spec: RunSpec, parts: Parts, responses: Responses) -> dict[str,
 
 
 def _judge_name(problem: Any) -> str:
-    oracle = getattr(problem, "oracle", None)
-    return getattr(oracle, "name", type(problem).__name__)
+    return problem.oracle.name if isinstance(problem, AsksOracle) else type(problem).__name__

@@ -1,4 +1,4 @@
-"""Headline tests: arms are headlines of one article, and clicks of readers are recast as duels.
+"""HeadlineDuel-v0: arms are headlines of one article, and clicks of readers are recast as duels.
 
 **Definition.** Headline k has the click rate p_k. A duel shows two headlines to one reader each, who click or not
 independently. If one of the two is clicked, it wins; if both or none are, the duel is a tie. So the first wins with
@@ -37,6 +37,7 @@ from duelbench.duels.guides import Guide, trivial_guides
 from duelbench.duels.preference import LINKS
 from duelbench.envs.arms.family import Family, Floats, Instance
 from duelbench.envs.arms.problem import FixedArms
+from duelbench.envs.duel.family import environments
 from duelbench.envs.duel.problem import Array, Ids
 from duelbench.plugins import did_you_mean
 
@@ -140,9 +141,12 @@ class HeadlineFamily(Family):
     """
 
     def __init__(
-        self, arms: int = 5, archive: str | None = None, columns: Mapping[str, str] | None = None,
+        self,
+        arms: int = 5,
+        archive: str | None = None,
+        columns: Mapping[str, str] | None = None,
         predictor_noise: float = 1.0,
-    ) -> None:  # fmt: skip
+    ) -> None:
         if arms < 2 or not predictor_noise >= 0:
             raise ValueError(
                 f"expected at least 2 arms and predictor_noise of at least 0, got {arms} and {predictor_noise}"
@@ -175,16 +179,32 @@ class HeadlineFamily(Family):
         return trivial_guides("cumulative_average_regret", float(instance.utilities.max() - instance.utilities.mean()))
 
 
-class HeadlineArms(FixedArms):
-    """Duels of headlines, with their ties. Observations show ``predicted_rates``.
+class HeadlineDuel(FixedArms):
+    """Duels between two headlines of a test, most of which tie. Observations show ``predicted_rates``.
 
     Args:
-        family: where tests come from.
-        position_bias: see ``ArmProblem``.
+        arms: headlines of a test.
+        archive: CSV file of headline tests (``duelbench.envs.arms.headlines.COLUMNS``); None for synthetic ones.
+        columns: names of the file's columns where they differ; ``predicted`` names one of predicted click rates.
+        predictor_noise: standard deviation of the predicted click rate's error, on the logit scale.
+        position_bias: share of the duels in which the first headline wins just for being first.
+
+    >>> import gymnasium as gym, duelbench
+    >>> env = gym.make("HeadlineDuel-v0", horizon=8)
+    >>> observation, info = env.reset(seed=0)
+    >>> observation["predicted_rates"].shape
+    (5,)
     """
 
-    def __init__(self, family: HeadlineFamily, position_bias: float) -> None:
-        super().__init__(family, position_bias)
+    def __init__(
+        self,
+        arms: int = 5,
+        archive: str | None = None,
+        columns: Mapping[str, str] | None = None,
+        predictor_noise: float = 1.0,
+        position_bias: float = 0.0,
+    ) -> None:
+        super().__init__(HeadlineFamily(arms, archive, columns, predictor_noise), position_bias)
         assert isinstance(self.observation_space, Dict)
         shown = {"predicted_rates": Box(0.0, 1.0, (self.arms,), np.float32)}
         self.observation_space = Dict(self.observation_space.spaces | shown)
@@ -210,3 +230,6 @@ class HeadlineArms(FixedArms):
         """Both clicked or none, where position does not decide."""
         first, second = self._rates[ids, firsts], self._rates[ids, seconds]
         return (1.0 - self.position_bias) * (first * second + (1.0 - first) * (1.0 - second))
+
+
+HeadlineDuelEnv, HeadlineDuelVectorEnv = environments(HeadlineDuel)

@@ -1,4 +1,4 @@
-"""Utilities that are no linear function of the features: seven test functions of optimisation on a grid.
+"""KernelDuel-v0: utilities that are no linear function of the features. Seven test functions of optimisation on a grid.
 
 **Definition.** An arm is a point of a G₁ × G₂ grid over the function's usual domain; its features are its coordinates,
 scaled to [−1, 1]². Its utility is the function's value, negated where the function is meant to be minimised, and scaled
@@ -25,6 +25,8 @@ import numpy as np
 from duelbench.duels.guides import Guide, trivial_guides
 from duelbench.duels.preference import LINKS
 from duelbench.envs.arms.family import Family, Floats, Instance, checked_link
+from duelbench.envs.arms.problem import FixedArms
+from duelbench.envs.duel.family import environments
 
 _HIGHEST = 3.0
 
@@ -127,3 +129,32 @@ def _utilities(function: TestFunction, points: Floats) -> Floats:
     x, y = (low + (high - low) * 0.5 * (points[:, k] + 1.0) for k, (low, high) in enumerate((function.x, function.y)))
     values = function.value(x, y)
     return _HIGHEST - 2.0 * _HIGHEST * (values - values.min()) / (values.max() - values.min())
+
+
+class KernelDuel(FixedArms):
+    """Duels between two points of a grid.
+
+    Args:
+        function: a name in ``FUNCTIONS``.
+        grid: points along each axis, or along the two axes.
+        link: from utilities to preferences: ``bradley-terry`` (logistic), ``thurstone`` (probit) or ``linear``.
+        position_bias: share of the duels in which the first arm wins just for being first.
+
+    >>> import gymnasium as gym, duelbench
+    >>> env = gym.make("KernelDuel-v0", function="branin", grid=[4, 5], horizon=8)
+    >>> observation, info = env.reset(seed=0)
+    >>> observation["features"].shape
+    (20, 2)
+    """
+
+    def __init__(
+        self,
+        function: str = "ackley",
+        grid: int | Sequence[int] = 10,
+        link: str = "bradley-terry",
+        position_bias: float = 0.0,
+    ) -> None:
+        super().__init__(GridFamily(function, grid, link), position_bias)
+
+
+KernelDuelEnv, KernelDuelVectorEnv = environments(KernelDuel)

@@ -1,4 +1,7 @@
-"""Linear utilities u(x) = x·θ: where the arms come from, what θ looks like, and how it drifts."""
+"""LinearDuel-v0: linear utilities u(x) = x·θ. The contextual dueling bandit, with exact regret.
+
+Where the arms come from, what θ looks like, and how it drifts.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,9 @@ import numpy as np
 from duelbench.duels.guides import Guide, linear_guides
 from duelbench.duels.preference import LINKS
 from duelbench.envs.arms.family import Family, Floats, Instance, Stream, StreamFamily, checked_link
+from duelbench.envs.arms.kl import BudgetedArms
+from duelbench.envs.arms.problem import ArmProblem, FixedArms, FreshArms
+from duelbench.envs.duel.family import environments
 
 Design = Literal["sphere", "cube", "hypercube"]
 _ARM_NOISE = 0.1
@@ -178,3 +184,54 @@ def _guides(features: Floats, utilities: Floats, link: str) -> list[Guide]:
     uniform = float((utilities.max(-1, keepdims=True) - utilities).mean())
     gaps = features[:, :, None] - features[:, None]
     return linear_guides(features.shape[-1], uniform, float((gaps**2).sum(-1).max()), link)
+
+
+def LinearDuel(
+    dim: int = 5,
+    arms: int = 32,
+    design: Design = "sphere",
+    fresh: bool = False,
+    norm: float = 4.0,
+    sparsity: int | None = None,
+    link: str = "bradley-terry",
+    scale: float = 1.0,
+    hidden: int = 0,
+    drift: float = 0.0,
+    heldout: int = 32,
+    position_bias: float = 0.0,
+    kl_weight: float = 0.0,
+) -> ArmProblem:
+    """Duels between two arms with features: P(i beats j) = F((x_i − x_j)·θ).
+
+    Args:
+        dim: d.
+        arms: K.
+        design: arms on the unit ``sphere``, in the ``cube`` [−scale, scale]^d or at the corners of the ``hypercube``.
+        fresh: each duel has arms of its own; otherwise they are drawn once.
+        norm: ‖θ‖.
+        sparsity: coordinates of θ that are not 0; None for all.
+        link: F: ``bradley-terry`` (logistic), ``thurstone`` (probit) or ``linear``.
+        scale: half the side of the cube.
+        hidden: coordinates that the utility depends on and the learner does not see.
+        drift: how far θ moves a duel, relative to its norm.
+        heldout: contexts kept for judging what is deployed, where arms are fresh.
+        position_bias: share of the duels in which the first arm wins just for being first.
+        kl_weight: β > 0 makes regret that of u + β log π_ref (``duelbench.envs.arms.kl``); for arms that stay.
+
+    >>> import gymnasium as gym, duelbench
+    >>> env = gym.make("LinearDuel-v0", fresh=True, horizon=8)
+    >>> observation, info = env.reset(seed=0)
+    >>> observation["features"].shape
+    (32, 5)
+    """
+    law = LinearLaw(dim, arms, design, scale, norm, sparsity, hidden)
+    if fresh or drift:
+        if kl_weight:
+            raise ValueError("kl_weight needs arms and utilities that stay: leave out fresh and drift")
+        return FreshArms(LinearStream(law, link, fresh, drift, heldout if fresh else 1), position_bias)
+    if kl_weight:
+        return BudgetedArms(FixedLinear(law, link), position_bias, law.bound, kl_weight)
+    return FixedArms(FixedLinear(law, link), position_bias, law.bound)
+
+
+LinearDuelEnv, LinearDuelVectorEnv = environments(LinearDuel)

@@ -1,4 +1,4 @@
-"""Utilities that are a fixed random network of the features.
+"""NeuralDuel-v0: utilities are a fixed random network of the features. Bandits and learned policies can play it.
 
 **Definition.** Arms are uniform in the cube [−1, 1]^d, drawn once or fresh for every duel. u(x) = s (f(x) − m) / sd
 with f a network of ``layers`` hidden layers of tanh units and random weights, and m, sd its mean and standard
@@ -24,6 +24,8 @@ import numpy as np
 from duelbench.duels.guides import Guide, trivial_guides
 from duelbench.duels.preference import LINKS
 from duelbench.envs.arms.family import Family, Floats, Instance, Stream, StreamFamily, checked_link
+from duelbench.envs.arms.problem import ArmProblem, FixedArms, FreshArms
+from duelbench.envs.duel.family import environments
 
 _SAMPLE = 4096  # arms that decide mean and standard deviation of a network
 
@@ -155,3 +157,44 @@ class _NeuralStream(Stream):
 def _guides(utilities: Floats) -> list[Guide]:
     """Guides of contexts with utilities (..., K)."""
     return trivial_guides("cumulative_average_regret", float((utilities.max(-1, keepdims=True) - utilities).mean()))
+
+
+def NeuralDuel(
+    dim: int = 6,
+    arms: int = 16,
+    hidden: int = 32,
+    layers: int = 2,
+    gain: float = 2.0,
+    scale: float = 2.0,
+    fresh: bool = True,
+    link: str = "bradley-terry",
+    heldout: int = 32,
+    position_bias: float = 0.0,
+) -> ArmProblem:
+    """Duels between two arms with features: P(i beats j) = F(u(x_i) − u(x_j)), u a random network.
+
+    Args:
+        dim: d.
+        arms: K.
+        hidden: units of each hidden layer.
+        layers: hidden layers.
+        gain: how rugged the network is: standard deviation of a weight times √fan-in.
+        scale: standard deviation of the utilities of arms.
+        fresh: each duel has arms of its own; otherwise they are drawn once.
+        link: F: ``bradley-terry`` (logistic), ``thurstone`` (probit) or ``linear``.
+        heldout: contexts kept for judging what is deployed, where arms are fresh.
+        position_bias: share of the duels in which the first arm wins just for being first.
+
+    >>> import gymnasium as gym, duelbench
+    >>> env = gym.make("NeuralDuel-v0", dim=3, arms=4, horizon=8)
+    >>> observation, info = env.reset(seed=0)
+    >>> observation["features"].shape
+    (4, 3)
+    """
+    law = NetworkLaw(dim, arms, hidden, layers, gain, scale)
+    if fresh:
+        return FreshArms(FreshNeural(law, link, heldout), position_bias)
+    return FixedArms(FixedNeural(law, link), position_bias)
+
+
+NeuralDuelEnv, NeuralDuelVectorEnv = environments(NeuralDuel)

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from typing import Any
 
 import numpy as np
-from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete, Space
+from gymnasium.spaces import Box, Dict, Discrete, Space
 from numpy.typing import NDArray
 
 from duelbench.duels import regret
@@ -15,13 +15,14 @@ from duelbench.duels.preference import LINKS, preference_probability
 from duelbench.duels.tournament import arm_losses
 from duelbench.envs.arms.family import Family, Instance, Stream, StreamFamily, instance_rng
 from duelbench.envs.duel.problem import Array, Ids, Problem, Truth, index_pairs
+from duelbench.envs.duel.spaces import IndexPair
 
 HEADLINE = ("average", "copeland")
 """Which kind of loss names the best arm: the second where there is no Condorcet winner."""
 
 
 class ArmProblem(Problem):
-    """Duels between two of K arms. A self-duel is a fair coin.
+    """Duels between two of K arms. A self-duel, where it is asked, is a fair coin.
 
     Args:
         arms: K.
@@ -40,7 +41,7 @@ class ArmProblem(Problem):
         if features:
             dim, bound = features
             self.observation_space = Dict(features=Box(-bound, bound, (arms, dim), np.float32))
-        self.action_space = MultiDiscrete([arms, arms])
+        self.action_space = IndexPair(arms)
         self.rows = 0
 
     @property
@@ -86,14 +87,6 @@ class ArmProblem(Problem):
     @abstractmethod
     def heldout_of_rows(self) -> NDArray[np.int64]:
         """For each row the contexts that what it deploys is judged on, (B, H)."""
-
-    @abstractmethod
-    def parameter(self, row: int) -> Array | None:
-        """The θ of a row's linear utilities, (d,), if it has one that stays."""
-
-    @abstractmethod
-    def guides(self, row: int) -> list[Guide]:
-        """Lines for a picture of a row's regret."""
 
     def beats_reference(self, ids: Ids, responses: NDArray[Any]) -> Array:
         """P(arm ≻ a uniformly random arm), (n,)."""

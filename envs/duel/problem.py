@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from gymnasium.spaces import Space
@@ -16,6 +16,11 @@ from numpy.typing import NDArray
 
 from duelbench.duels import regret
 from duelbench.duels.preference import preference_probability
+
+if TYPE_CHECKING:
+    from duelbench.duels.guides import Guide
+    from duelbench.envs.duel.settings import RunSettings
+    from duelbench.protocols import Oracle
 
 Array = NDArray[np.float64]
 Ids = NDArray[np.int64]
@@ -97,6 +102,11 @@ class Truth:
 class Problem(ABC):
     """A family of duels with n prompts.
 
+    Beyond the methods below, a problem can do more, by having the methods of a protocol of this module:
+    ``KnowsRegret`` (the regret of a duel, with or without utilities), ``Demonstrates`` (good responses to begin with),
+    ``AsksOracle`` (an oracle with a name, asked about texts), ``Arms`` (K arms, which agents of the numeric families
+    play), ``Guided`` (reference lines of a picture), ``KnowsParameter`` (the θ of its utilities).
+
     Attributes:
         observation_space: of one row.
         action_space: of one row.
@@ -104,6 +114,7 @@ class Problem(ABC):
         reference: who the win rates are against, in words.
         nondeterministic: True if the oracle may answer the same duel differently.
         block: duels for which a row's prompts and noise are drawn at once.
+        settings: what a run plays by default on the family; None for settings that suit its kind.
     """
 
     observation_space: Space[Any]
@@ -112,6 +123,7 @@ class Problem(ABC):
     reference: str
     nondeterministic: ClassVar[bool] = False
     block: int = 256
+    settings: ClassVar[RunSettings | None] = None
 
     def seat(self, rows: int) -> None:  # noqa: B027 - most families have nothing to prepare
         """Make room for B rows. Called once, before any episode."""
@@ -171,3 +183,69 @@ class Problem(ABC):
     @abstractmethod
     def heldout_ids(self) -> Ids:
         """Prompts kept for judging the deployed policy; duels never use them."""
+
+
+@runtime_checkable
+class KnowsRegret(Protocol):
+    """A problem that knows the exact regret of a duel, even where no utility explains its preferences."""
+
+    def regrets(self, ids: Ids, firsts: Ids, seconds: Ids) -> dict[str, Array]:
+        """Each kind of regret of n duels, (n,) each: ``average``, ``weak``, ``strong``, ``probability``, …"""
+        ...
+
+
+@runtime_checkable
+class Demonstrates(Protocol):
+    """A problem with good responses for an agent that learns from demonstrations before its first duel."""
+
+    def demonstrations(self, n: int) -> tuple[dict[str, Any], NDArray[Any]]:
+        """An observation of n prompts, and a good response to each, (n,)."""
+        ...
+
+
+@runtime_checkable
+class AsksOracle(Protocol):
+    """A problem whose every question goes to one oracle: ``preference`` for duels, all other methods for judging."""
+
+    oracle: Oracle
+
+
+@runtime_checkable
+class Arms(KnowsRegret, Protocol):
+    """K arms a context, each row with contexts of its own: what agents of the numeric families play in lock-step.
+
+    Attributes:
+        arms: K.
+        dim: d of the arms' features; 0 without features.
+        fixed_features: whether the features of the arms stay the same in all contexts.
+    """
+
+    arms: int
+    dim: int
+    fixed_features: bool
+
+    def losses(self, ids: Ids) -> Array:
+        """What deploying each arm loses, (n, K); 0 for the best."""
+        ...
+
+    def heldout_of_rows(self) -> Ids:
+        """For each row the contexts that what it deploys is judged on, (B, H)."""
+        ...
+
+
+@runtime_checkable
+class Guided(Protocol):
+    """A problem with reference lines for a picture of the regret."""
+
+    def guides(self, row: int) -> list[Guide]:
+        """Lines for a picture of a row's regret."""
+        ...
+
+
+@runtime_checkable
+class KnowsParameter(Protocol):
+    """A problem whose utilities are linear."""
+
+    def parameter(self, row: int) -> Array | None:
+        """The θ of a row's utilities, (d,), if it has one that stays."""
+        ...

@@ -1,10 +1,12 @@
-"""A Gymnasium space for free text: prompts and responses."""
+"""Gymnasium spaces for free text and for pairs of indices."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from gymnasium.spaces import Space
+import numpy as np
+from gymnasium.spaces import MultiDiscrete, Space
+from numpy.typing import NDArray
 
 _SAMPLE_WORDS = (
     "a",
@@ -28,7 +30,8 @@ class FreeText(Space[str]):
     """Any Unicode string that encodes to UTF-8, up to a length in characters.
 
     ``gymnasium.spaces.Text`` lists a character set, which for Unicode costs seconds and megabytes and rejects
-    the empty response; free text needs neither.
+    the empty response; free text needs neither. Asynchronous vector environments take it with ``shared_memory=False``:
+    Gymnasium reads shared observations once, as arrays, which strings are not.
 
     Args:
         max_length: longest string, in characters.
@@ -88,3 +91,23 @@ class FreeText(Space[str]):
         )
 
     __hash__ = None  # type: ignore[assignment]  # spaces are mutable (they hold a generator)
+
+
+class IndexPair(MultiDiscrete):
+    """Two indices below n. ``sample`` draws two different ones: two identical responses are no question.
+
+    Args:
+        n: number of responses or arms.
+        seed: seed of ``sample``.
+    """
+
+    def __init__(self, n: int, seed: int | np.random.Generator | None = None) -> None:
+        super().__init__([n, n], seed=seed)
+
+    def sample(self, mask: Any = None, probability: Any = None) -> NDArray[np.int64]:
+        """Two different indices, (2,)."""
+        n = int(self.nvec[0])
+        if n < 2 or mask is not None or probability is not None:
+            return super().sample(mask, probability)
+        first = self.np_random.integers(n)
+        return np.array([first, (first + 1 + self.np_random.integers(n - 1)) % n], np.int64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,13 @@ from numpy.typing import NDArray
 
 from duelbench.duels import regret
 from duelbench.duels.preference import preference_probability
-from duelbench.envs.duel.engine import Identical
-from duelbench.envs.duel.env import DEFAULT_HORIZON, DuelEnv, DuelVectorEnv
+from duelbench.envs.duel.family import environments
 from duelbench.envs.duel.problem import Array, Ids, InvalidActionError, Problem, Truth
 from duelbench.envs.duel.spaces import FreeText
 from duelbench.envs.text.tasks import Task, load_task
 from duelbench.oracles import make_oracle
 from duelbench.oracles.reader.taste import TASTES
-from duelbench.protocols import UtilityOracle
+from duelbench.protocols import Oracle, UtilityOracle
 
 DEFAULT_TASK = "short-writing"
 DEFAULT_ORACLE = "reader"
@@ -26,51 +26,100 @@ DEFAULT_ORACLE = "reader"
 class OracleProblem(Problem):
     """What free text and pools share: a task, and an oracle asked about texts.
 
+    Every question goes to ``oracle``: ``preference`` asks it for duels, ``truth``, ``beats_reference`` and
+    ``demonstrations`` ask it for judging. A stored response is scored when something needs its utility, not before.
+
     Args:
-        task: name or path of a task (``duelbench.envs.text.tasks.load_task``).
-        oracle: name or path of an oracle (``duelbench.oracles.make_oracle``).
-        temperature: τ of the preference of an oracle with utilities; other oracles' probabilities are taken as are.
+        task: name or path of a task (``duelbench.envs.text.tasks.load_task``), or a ``Task``: prompts, held-out prompts
+            and stored reference responses.
+        oracle: who answers: a name or path (``duelbench.oracles.make_oracle``), a function of prompt and response, an
+            oracle, or a class of oracles.
+        temperature: τ of the Bradley–Terry preference of an oracle with utilities; the probabilities of an oracle with
+            a preference of its own are taken as they are.
         oracle_kwargs: passed to the oracle.
-        task_options: columns, splits and numbers of prompts (``duelbench.envs.text.tasks.sources.TaskOptions``).
+        task_options: columns, splits and numbers of prompts, where the task is not a packaged one
+            (``duelbench.envs.text.tasks.sources.TaskOptions``).
+        references: how many of the stored responses to a prompt are used for judging; None for all.
 
     Raises:
-        ValueError: the task has no reference responses.
+        ValueError: the task has no reference responses, or an argument is out of range.
     """
 
     def __init__(
-        self, task: str = DEFAULT_TASK, oracle: str = DEFAULT_ORACLE, temperature: float = 1.0,
-        oracle_kwargs: dict[str, Any] | None = None, task_options: dict[str, Any] | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        task: str | Task = DEFAULT_TASK,
+        oracle: str | Callable[..., Any] | Oracle = DEFAULT_ORACLE,
+        temperature: float = 1.0,
+        oracle_kwargs: dict[str, Any] | None = None,
+        task_options: dict[str, Any] | None = None,
+        references: int | None = None,
+    ) -> None:
         preference_probability(0.0, 0.0, temperature=temperature)  # a bad temperature is said now, not at step 1
         self.task: Task = load_task(task, task_options)
-        if not self.task.references.shape[1]:
+        n_stored = self.task.references.shape[1]
+        if not n_stored:
             raise ValueError(
-                f"task {task!r} has prompts but no reference responses to compare with: name their column with "
-                f"task_options, or have a model write them: duelbench task {task} --model MODEL --out FILE.npz"
+                f"task {self.task.name!r} has prompts but no reference responses to compare with: name their column "
+                f"with task_options, or have a model write them: duelbench task {task} --model MODEL --out FILE.npz"
+            )
+        if references is not None and not 1 <= references <= n_stored:
+            raise ValueError(
+                f"references must lie in [1, {n_stored}], the stored responses to a prompt, got {references}"
             )
         self.oracle = make_oracle(oracle, **(oracle_kwargs or {}))
-        self.temperature = temperature
-        own = oracle.removeprefix("ray:") in TASTES  # another oracle, or a subclass, may go by the same name
-        self._utilities: Array | None = self.task.utilities.get(self.oracle.name) if own else None
+        self.temperature, self.references = temperature, references
+        if temperature != 1.0 and not self._derived:
+            raise ValueError(
+                f"temperature={temperature:g} has no effect on oracle {self.oracle.name!r}, which has a preference of "
+                "its own: leave it out"
+            )
+        self._utilities = self._computed_beforehand(oracle)
         self._scored: dict[tuple[str, str], float] = {}  # (prompt, response) -> u, since the latest duels
-        n_stored = self.task.references.shape[1]
-        self.comparator = f"the best of {n_stored} stored reference responses"
-        self.reference = f"{n_stored} stored reference responses to the same prompt"
+        self.reference = f"{references or n_stored} stored reference responses to the same prompt"
+
+    def _computed_beforehand(self, oracle: Any) -> Array:
+        """u of the stored responses, (P + H, N), NaN where it is not known yet."""
+        stored = None
+        if isinstance(oracle, str) and oracle.removeprefix("ray:") in TASTES:  # others may go by the same name
+            stored = self.task.utilities.get(self.oracle.name)
+        self._known = np.full(self.task.references.shape, stored is not None)
+        return np.full(self.task.references.shape, np.nan) if stored is None else np.array(stored)
+
+    @property
+    def _derived(self) -> bool:
+        """Whether the oracle's preference is Bradley–Terry on its utilities, so that it need not be asked for both."""
+        return bool(getattr(self.oracle, "prefers_by_utility", False)) and isinstance(self.oracle, UtilityOracle)
+
+    @property
+    def comparator(self) -> str:  # type: ignore[override]
+        """The set over which y* is best, in words."""
+        return f"the best of {self.n_references} stored reference responses"
+
+    @property
+    def n_references(self) -> int:
+        """Stored responses to a prompt that are used for judging."""
+        return self.references or self.task.references.shape[1]
 
     @property
     def n_prompts(self) -> int:
         """Number of prompts that duels are drawn from."""
         return self.task.n_duel
 
-    @property
-    def stored_utilities(self) -> Array | None:
-        """u of every stored response, (P + H, N), computed once; None if the oracle has no utilities."""
-        if self._utilities is None and isinstance(self.oracle, UtilityOracle):
-            n_stored = self.task.references.shape[1]
-            prompts = [prompt for prompt in self.task.prompts for _ in range(n_stored)]
-            flat = self.oracle.utilities(prompts, self.task.references.ravel().tolist())
-            self._utilities = np.asarray(flat, np.float64).reshape(self.task.references.shape)
-        return self._utilities
+    def stored_utilities(self, ids: Ids, columns: NDArray[np.int64] | slice = slice(None)) -> Array | None:
+        """u of stored responses to n prompts, (n, N) or, with a column each, (n,); None if the oracle has no utilities.
+
+        Each is scored once, when it is wanted first.
+        """
+        if not isinstance(self.oracle, UtilityOracle):
+            return None
+        wanted = np.zeros_like(self._known)
+        wanted[ids, columns] = True
+        rows, places = np.nonzero(wanted & ~self._known)
+        if len(rows):
+            texts = self.task.references[rows, places].tolist()
+            self._utilities[rows, places] = self.oracle.utilities(self.prompt_texts(rows), texts)
+            self._known[rows, places] = True
+        return self._utilities[ids, columns]
 
     def demonstrations(self, n: int) -> tuple[dict[str, Any], NDArray[Any]]:
         """The first n duel prompts as an observation, and the stored response of the highest utility to each.
@@ -80,10 +129,11 @@ class OracleProblem(Problem):
         """
         if not 0 < n <= self.n_prompts:
             raise ValueError(f"expected 1 to {self.n_prompts} demonstrations, one a duel prompt, got {n}")
-        if self.stored_utilities is None:
-            raise ValueError(f"oracle {self.oracle.name!r} has no utilities, so no stored response is known to be good")
         ids = np.arange(n)
-        return self.observe(ids), self._stored(ids, np.nanargmax(self.stored_utilities[:n], axis=-1))
+        stored = self.stored_utilities(ids)
+        if stored is None:
+            raise ValueError(f"oracle {self.oracle.name!r} has no utilities, so no stored response is known to be good")
+        return self.observe(ids), self._stored(ids, np.nanargmax(stored, axis=-1))
 
     def _stored(self, ids: Ids, columns: Ids) -> NDArray[Any]:
         """Stored responses in the environment's form."""
@@ -100,9 +150,10 @@ class OracleProblem(Problem):
     def preference(self, ids: Ids, firsts: NDArray[Any], seconds: NDArray[Any]) -> Array:
         """The oracle's P(first preferred), (n,)."""
         self._scored.clear()
-        both = self.utilities(np.concatenate([ids, ids]), np.concatenate([firsts, seconds]))
-        if both is None:
+        if not self._derived:
             return self.oracle.preference(self.prompt_texts(ids), self.texts(ids, firsts), self.texts(ids, seconds))
+        both = self.utilities(np.concatenate([ids, ids]), np.concatenate([firsts, seconds]))
+        assert both is not None
         return preference_probability(both[: len(ids)], both[len(ids) :], temperature=self.temperature)
 
     def utilities(self, ids: Ids, responses: NDArray[Any]) -> Array | None:
@@ -120,24 +171,43 @@ class OracleProblem(Problem):
 
     def beats_reference(self, ids: Ids, responses: NDArray[Any]) -> Array:
         """The oracle's P(response ≻ a stored reference response), averaged over those it answered, (n,)."""
-        n_stored = self.task.references.shape[1]
-        prompts = [prompt for prompt in self.prompt_texts(ids) for _ in range(n_stored)]
-        firsts = [text for text in self.texts(ids, responses) for _ in range(n_stored)]
-        seconds = self.task.references[ids].ravel().tolist()
-        answers = np.asarray(self.oracle.preference(prompts, firsts, seconds)).reshape(len(ids), n_stored)
+        n = self.n_references
+        prompts = [prompt for prompt in self.prompt_texts(ids) for _ in range(n)]
+        firsts = [text for text in self.texts(ids, responses) for _ in range(n)]
+        seconds = self.task.references[ids, :n].ravel().tolist()
+        answers = np.asarray(self.oracle.preference(prompts, firsts, seconds)).reshape(len(ids), n)
         return regret.mean_of_known(answers)
 
     def truth(self, ids: Ids, responses: NDArray[Any]) -> Truth | None:
         """Utilities beside those of the stored responses; None if the oracle has none."""
-        utilities, stored = self.utilities(ids, responses), self.stored_utilities
+        utilities, stored = self.utilities(ids, responses), self._judged_by(ids)
         if utilities is None or stored is None:
             return None
-        best = np.fmax.reduce(stored[ids], axis=-1)  # the best of those that the oracle knows
-        return Truth(utilities, best, stored[ids], self.temperature)
+        best = np.fmax.reduce(stored, axis=-1)  # the best of those that the oracle knows
+        return Truth(utilities, best, stored, self.temperature)
+
+    def _judged_by(self, ids: Ids) -> Array | None:
+        """u of the references that n prompts are judged by, (n, R)."""
+        columns = np.tile(np.arange(self.n_references), len(ids))
+        found = self.stored_utilities(ids.repeat(self.n_references), columns)
+        return None if found is None else found.reshape(len(ids), self.n_references)
 
 
-class TextProblem(OracleProblem):
-    """Duels of free text. Arguments as for ``OracleProblem``, and ``max_length`` of a response in characters."""
+class LLMDuel(OracleProblem):
+    """Duels of free text.
+
+    Arguments as for ``OracleProblem``, and:
+
+    Args:
+        max_length: longest response, in characters.
+
+    >>> import gymnasium as gym, duelbench
+    >>> env = gym.make("LLMDuel-v0", horizon=8)
+    >>> observation, info = env.reset(seed=0)
+    >>> observation, reward, terminated, truncated, info = env.step(("A fox sang.", "Rain fell on the fox."))
+    >>> reward in (0.0, 1.0)
+    True
+    """
 
     def __init__(self, max_length: int = 4096, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -174,54 +244,4 @@ class TextProblem(OracleProblem):
         return list(responses)
 
 
-class LLMDuelEnv(DuelEnv):
-    """One free-text duel a step.
-
-    Args:
-        task: name or path of a task: prompts, held-out prompts and stored reference responses.
-        oracle: who answers: a registered name or a path.
-        horizon: label budget of an episode.
-        feedback: ``bernoulli`` (default) or ``deterministic``.
-        temperature: τ of the Bradley–Terry preference.
-        flip: probability that a verdict is turned round.
-        identical: what two identical strings do: ``tie``, ``ask``, ``skip`` or ``error``.
-        oracle_kwargs: passed to the oracle.
-        max_length: longest response, in characters.
-        task_options: columns, splits and numbers of prompts, where the task is not a packaged one.
-        render_mode: None or ``ansi``.
-
-    >>> import gymnasium as gym, duelbench
-    >>> env = gym.make("LLMDuel-v0", horizon=8)
-    >>> observation, info = env.reset(seed=0)
-    >>> observation, reward, terminated, truncated, info = env.step(("A fox sang.", "Rain fell on the fox."))
-    >>> reward in (0.0, 1.0)
-    True
-    """
-
-    def __init__(
-        self, task: str = DEFAULT_TASK, oracle: str = DEFAULT_ORACLE, horizon: int = DEFAULT_HORIZON,
-        feedback: str = "bernoulli", temperature: float = 1.0, flip: float = 0.0, identical: Identical = "tie",
-        oracle_kwargs: dict[str, Any] | None = None, max_length: int = 4096,
-        task_options: dict[str, Any] | None = None, render_mode: str | None = None,
-    ) -> None:  # fmt: skip
-        problem = TextProblem(
-            max_length, task=task, oracle=oracle, temperature=temperature, oracle_kwargs=oracle_kwargs,
-            task_options=task_options,
-        )  # fmt: skip
-        super().__init__(problem, horizon, feedback, flip, identical, render_mode)
-
-
-class LLMDuelVectorEnv(DuelVectorEnv):
-    """B free-text duels a step with one oracle call. Arguments as for ``LLMDuelEnv``."""
-
-    def __init__(
-        self, num_envs: int = 1, task: str = DEFAULT_TASK, oracle: str = DEFAULT_ORACLE,
-        horizon: int = DEFAULT_HORIZON, feedback: str = "bernoulli", temperature: float = 1.0, flip: float = 0.0,
-        identical: Identical = "tie", oracle_kwargs: dict[str, Any] | None = None, max_length: int = 4096,
-        task_options: dict[str, Any] | None = None,
-    ) -> None:  # fmt: skip
-        problem = TextProblem(
-            max_length, task=task, oracle=oracle, temperature=temperature, oracle_kwargs=oracle_kwargs,
-            task_options=task_options,
-        )  # fmt: skip
-        super().__init__(problem, num_envs, horizon, feedback, flip, identical)
+LLMDuelEnv, LLMDuelVectorEnv = environments(LLMDuel)

@@ -5,22 +5,28 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
+from gymnasium.spaces import Box, Dict, Discrete
 from numpy.typing import NDArray
 
-from duelbench.envs.duel.engine import Identical
-from duelbench.envs.duel.env import DEFAULT_HORIZON, DuelEnv, DuelVectorEnv
+from duelbench.envs.duel.family import environments
 from duelbench.envs.duel.problem import Array, Ids, index_pairs
-from duelbench.envs.duel.spaces import FreeText
-from duelbench.envs.text.llm_duel import DEFAULT_ORACLE, DEFAULT_TASK, OracleProblem
+from duelbench.envs.duel.spaces import FreeText, IndexPair
+from duelbench.envs.text.llm_duel import OracleProblem
 
 
-class PoolProblem(OracleProblem):
-    """Duels between two of the N stored responses to a prompt. Arguments as for ``OracleProblem``.
+class LLMDuelPool(OracleProblem):
+    """Duels between two of the N stored responses to a prompt; exact regret. Arguments as for ``OracleProblem``.
 
     The reference policy is the stored sample's empirical distribution: the N responses were drawn from the
     reference LM, so each has reference probability 1/N. The LM's own sequence log-probabilities are in
     ``task.lm_log_probs``.
+
+    >>> import gymnasium as gym, duelbench
+    >>> env = gym.make("LLMDuelPool-v0", horizon=8)
+    >>> observation, info = env.reset(seed=0)
+    >>> observation, reward, terminated, truncated, info = env.step([0, 1])
+    >>> reward in (0.0, 1.0)
+    True
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -34,14 +40,19 @@ class PoolProblem(OracleProblem):
         n_all, self.n_responses, dim = self._features.shape
         self._reference = np.full((1, self.n_responses), -np.log(self.n_responses), np.float32)
         bound = float(np.ceil(np.abs(self._features).max()))
-        self.comparator = f"the best of the {self.n_responses} responses in the pool"
         self.observation_space = Dict(
             prompt=FreeText(max(map(len, self.task.prompts))),
             prompt_id=Discrete(n_all),
             features=Box(-bound, bound, (self.n_responses, dim), np.float32),
             reference_log_probs=Box(2 * self._reference.min(), 0.0, (self.n_responses,), np.float32),
         )
-        self.action_space = MultiDiscrete([self.n_responses, self.n_responses])
+        self.action_space = IndexPair(self.n_responses)
+
+    @property
+    def comparator(self) -> str:  # type: ignore[override]
+        """The set over which y* is best, in words."""
+        part = "" if self.references is None else f"first {self.references} of the "
+        return f"the best of the {part}{self.n_responses} responses in the pool"
 
     def observe(self, ids: Ids) -> dict[str, Any]:
         """Prompts with the features and reference log-probabilities of their whole pool."""
@@ -69,40 +80,8 @@ class PoolProblem(OracleProblem):
         return columns
 
     def utilities(self, ids: Ids, responses: NDArray[Any]) -> Array | None:
-        """Stored utilities: no text is scored."""
-        stored = self.stored_utilities
-        return None if stored is None else stored[ids, responses.astype(np.int64)]
+        """Stored utilities."""
+        return self.stored_utilities(ids, responses.astype(np.int64))
 
 
-class LLMDuelPoolEnv(DuelEnv):
-    """One duel a step between two of N stored responses; exact regret.
-
-    Arguments as for ``LLMDuelEnv``, without ``max_length``.
-
-    >>> import gymnasium as gym, duelbench
-    >>> env = gym.make("LLMDuelPool-v0", horizon=8)
-    >>> observation, info = env.reset(seed=0)
-    >>> observation, reward, terminated, truncated, info = env.step(env.action_space.sample())
-    >>> reward in (0.0, 0.5, 1.0)
-    True
-    """
-
-    def __init__(
-        self, task: str = DEFAULT_TASK, oracle: str = DEFAULT_ORACLE, horizon: int = DEFAULT_HORIZON,
-        feedback: str = "bernoulli", temperature: float = 1.0, flip: float = 0.0, identical: Identical = "tie",
-        oracle_kwargs: dict[str, Any] | None = None, render_mode: str | None = None,
-    ) -> None:  # fmt: skip
-        problem = PoolProblem(task=task, oracle=oracle, temperature=temperature, oracle_kwargs=oracle_kwargs)
-        super().__init__(problem, horizon, feedback, flip, identical, render_mode)
-
-
-class LLMDuelPoolVectorEnv(DuelVectorEnv):
-    """B pool duels a step. Arguments as for ``LLMDuelPoolEnv``."""
-
-    def __init__(
-        self, num_envs: int = 1, task: str = DEFAULT_TASK, oracle: str = DEFAULT_ORACLE,
-        horizon: int = DEFAULT_HORIZON, feedback: str = "bernoulli", temperature: float = 1.0, flip: float = 0.0,
-        identical: Identical = "tie", oracle_kwargs: dict[str, Any] | None = None,
-    ) -> None:  # fmt: skip
-        problem = PoolProblem(task=task, oracle=oracle, temperature=temperature, oracle_kwargs=oracle_kwargs)
-        super().__init__(problem, num_envs, horizon, feedback, flip, identical)
+LLMDuelPoolEnv, LLMDuelPoolVectorEnv = environments(LLMDuelPool)

@@ -25,6 +25,7 @@ class Worth:
     """Knows the worth of every response."""
 
     name = "worth"
+    prefers_by_utility = True
 
     def utilities(self, prompts: Sequence[str], responses: Sequence[str]) -> NDArray[np.float64]:
         return np.array([worth(text) for text in responses], np.float64)

@@ -59,6 +59,8 @@ class IFEvalOracle:
     0.73: set the environment's ``temperature`` to 0.2 or so for a judge that is mostly right (0.99).
     """
 
+    prefers_by_utility = True
+
     def __init__(self, examples: Sequence[Example] | None = None) -> None:
         """Look up every prompt's instructions.
 

@@ -23,6 +23,8 @@ class RewardModelOracle:
     A text longer than `max_length` tokens is not cut, for a cut text is another text: its utility is NaN.
     """
 
+    prefers_by_utility = True
+
     def __init__(self, model: str, *, batch_size: int = 16, max_length: int = 2048, device: str | None = None) -> None:
         """Load a reward model; code from the model's repository is never run.
 

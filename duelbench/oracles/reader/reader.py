@@ -44,6 +44,8 @@ class Reader:
         True
     """
 
+    prefers_by_utility = True
+
     def __init__(self, preset: str = "reader") -> None:
         """Choose a taste.
 

@@ -24,13 +24,13 @@ def task_names() -> list[str]:
     return sorted(entry.name.removesuffix(".npz") for entry in folder.iterdir() if entry.name.endswith(".npz"))
 
 
-def load_task(name: str, options: Mapping[str, Any] | None = None) -> Task:
+def load_task(name: str | Task, options: Mapping[str, Any] | None = None) -> Task:
     """A task from wherever prompts come from.
 
     Args:
         name: a packaged task (``short-writing``), a prompt set that is fetched once (``ifeval``, ``chitchat``), a task
             file (``.npz``), a table (``.jsonl``, ``.csv``, ``.parquet``), a folder in a hub data set's layout, or a
-            data set on the hub (``hub:OWNER/NAME``).
+            data set on the hub (``hub:OWNER/NAME``). A ``Task`` is taken as it is, cut to ``limit`` and ``heldout``.
         options: fields of ``duelbench.envs.text.tasks.sources.TaskOptions``: columns, splits, how many prompts. A task
             file or a packaged task takes ``limit`` and ``heldout`` alone. A ``.jsonl`` file without options holds lines
             ``{"prompt": str, "references": [str, ...], "split": "train" | "heldout"}``.
@@ -39,6 +39,10 @@ def load_task(name: str, options: Mapping[str, Any] | None = None) -> Task:
         ValueError: there is no such task, or what is there is not of this form.
         duelbench.assets.wheel_source.UnavailableError: it cannot be fetched.
     """
+    if isinstance(name, Task):
+        wanted = sources.TaskOptions.of(dict(options or {}))
+        wanted.check_only(name.name, "limit", "heldout")
+        return name.head(wanted.limit, wanted.heldout)
     path = Path(name)
     changed = path.stat().st_mtime_ns if path.is_file() else 0  # a file that was written anew is read anew
     return _load(name, json.dumps(dict(options or {}), sort_keys=True), changed)

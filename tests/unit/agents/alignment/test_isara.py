@@ -48,10 +48,10 @@ def test_it_moves_towards_the_demonstrations_and_what_is_like_them(task_file: st
     parts = assemble(spec_of(task_file, f"{oracles}:Worth", demonstrations=10))
     problem, agent = parts.env.unwrapped.problem, parts.agent
     seen, actions = problem.demonstrations(10)
-    best = problem.stored_utilities[:10].argmax(-1)
+    best = problem.stored_utilities(np.arange(10)).argmax(-1)
     assert actions.tolist() == best.tolist() and seen["prompt_id"].tolist() == list(range(10))
     held = problem.observe(problem.heldout_ids())
-    worth = problem.stored_utilities[problem.heldout_ids()]
+    worth = problem.stored_utilities(problem.heldout_ids())
 
     def measured() -> tuple[float, float]:
         shown = np.exp(parts.policy.everything(seen).log_probs)[np.arange(10), best]  # type: ignore[attr-defined]

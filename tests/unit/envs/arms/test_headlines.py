@@ -40,7 +40,7 @@ def archive(tmp_path):
 
 def test_verdicts_are_those_of_two_readers_who_click_independently():
     rows, duels, rates = 50, 200, np.array([0.3, 0.1, 0.2])
-    env = gym.make_vec("HeadlineDuel-v0", num_envs=rows, arms=3).unwrapped
+    env = gym.make_vec("HeadlineDuel-v0", num_envs=rows, arms=3, identical="ask").unwrapped
     env.reset(seed=0)
     env.problem._rates[:], env.problem._preferences[:] = rates, 0.5 * (1.0 + np.subtract.outer(rates, rates))
 

@@ -120,7 +120,7 @@ def test_a_tie_of_identical_responses_is_journaled_and_the_oracle_not_asked(
     kwargs = {"task": task_file, "oracle": f"{oracles}:Judge", "oracle_kwargs": {"log": str(log)}}
     plays = []
     for _ in range(2):  # the second time all answers come from the journal
-        env: Any = gym.make_vec(POOL, num_envs=4, **kwargs).unwrapped
+        env: Any = gym.make_vec(POOL, num_envs=4, identical="tie", **kwargs).unwrapped
         journal = Journal(tmp_path / "journal.sqlite", "run")
         env.engine.store = JournaledOracle(journal)
         env.reset(seed=0)
@@ -216,7 +216,7 @@ class EveryOther:
 
 
 def test_a_run_abstains_where_its_agent_does_not_ask(small: dict[str, Any], tmp_path: Path) -> None:
-    spec = RunSpec(POOL, f"{__file__}:EveryOther", 0, 32, batch=8, env_kwargs=small)
+    spec = RunSpec(POOL, f"{__file__}:EveryOther", 0, 32, batch=8, env_kwargs=small | {"identical": "tie"})
     journal = Journal(run(spec, tmp_path) / "journal.sqlite", spec.run_id)
     answers = {a.duel: a.verdict.name.lower() for a in journal.answers()}
     journal.close()

@@ -176,14 +176,17 @@ def test_a_row_behaves_as_a_single_env_with_its_seed(env_id: str, small: dict[st
         alone = [step[0] for step in steps]
 
 
-def test_the_async_vector_env_gives_what_the_native_one_gives(small: dict[str, Any]) -> None:
-    native = gym.make_vec(POOL, num_envs=2, horizon=3, **small)
+@ids
+def test_the_async_vector_env_gives_what_the_native_one_gives(env_id: str, small: dict[str, Any]) -> None:
+    native = gym.make_vec(env_id, num_envs=2, horizon=3, **small)
     options = {"shared_memory": False, "context": "spawn"}
-    workers = gym.make_vec(POOL, num_envs=2, horizon=3, vectorization_mode="async", vector_kwargs=options, **small)
+    workers = gym.make_vec(env_id, num_envs=2, horizon=3, vectorization_mode="async", vector_kwargs=options, **small)
     assert same(native.reset(seed=0), workers.reset(seed=0))
     for _, action in zip(range(5), actions(native.action_space), strict=False):
         assert same(native.step(action), workers.step(action))
     workers.close()
+    with pytest.raises(ValueError, match="you can disable this feature with `shared_memory=False`"):
+        gym.make_vec(env_id, num_envs=2, vectorization_mode="async", **small)
 
 
 def test_seeds_must_be_as_many_as_rows(small: dict[str, Any]) -> None:
@@ -213,3 +216,74 @@ def test_a_batch_is_one_oracle_call(env_id: str, task_file: str, oracles: str, t
     vector.step(batch)
     (call,) = log.read_text().splitlines()
     assert len(json.loads(call)) == 5
+
+
+# Past the end, and before the beginning
+
+
+@ids
+def test_a_step_past_the_end_of_an_episode_buys_no_label(
+    env_id: str, task_file: str, oracles: str, tmp_path: Any
+) -> None:
+    log = tmp_path / "asked.jsonl"
+    kwargs = {"task": task_file, "oracle": f"{oracles}:Judge", "oracle_kwargs": {"log": str(log)}}
+    for maker in (gym.make, lambda *a, **k: gym.make(*a, **k).unwrapped):
+        env = maker(env_id, horizon=2, **kwargs)
+        with pytest.raises(gym.error.ResetNeeded):
+            env.step(pair(env_id))
+        env.reset(seed=0)
+        env.step(pair(env_id)), env.step(pair(env_id))
+        asked = len(log.read_text().splitlines())
+        with pytest.raises(gym.error.ResetNeeded, match=r"2 labels are spent.*no label was used"):
+            env.step(pair(env_id))
+        assert len(log.read_text().splitlines()) == asked
+        env.reset()
+        env.step(pair(env_id))
+    vector = gym.make_vec(env_id, num_envs=1, **kwargs).unwrapped
+    with pytest.raises(gym.error.ResetNeeded, match="never reset"):
+        vector.step(None)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "words"),
+    [({"horizon": 8.5}, "integer"), ({"horizon": True}, "integer"), ({"horizon": "8"}, "integer")],
+)
+def test_a_horizon_that_is_no_integer_is_refused(kwargs: dict[str, Any], words: str, small: dict[str, Any]) -> None:
+    for make in (gym.make, gym.make_vec):
+        with pytest.raises(ValueError, match=f"horizon.*{words}"):
+            make(POOL, **kwargs, **small)
+
+
+@pytest.mark.parametrize("num_envs", [0, -1, 1.5, True])
+def test_a_number_of_rows_that_is_none_is_refused(num_envs: Any, small: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="num_envs must be"):
+        gym.make_vec(POOL, num_envs=num_envs, **small)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"strat": 3}, "unknown option 'strat'.*did you mean 'start'"),
+        ({"start": 1.5}, "start"),
+        ({"start": -1}, "start"),
+        ({"instance": True}, "instance"),
+    ],
+)
+def test_reset_options_are_checked(options: dict[str, Any], words: str, small: dict[str, Any]) -> None:
+    for env in (gym.make(POOL, **small), gym.make_vec(POOL, num_envs=2, **small)):
+        with pytest.raises(ValueError, match=words):
+            env.reset(seed=0, options=options)
+
+
+@ids
+def test_identical_responses_are_skipped_unless_told_otherwise(
+    env_id: str, task_file: str, oracles: str, tmp_path: Any
+) -> None:
+    log = tmp_path / "asked.jsonl"
+    kwargs = {"task": task_file, "oracle": f"{oracles}:Judge", "oracle_kwargs": {"log": str(log)}}
+    env = gym.make(env_id, horizon=2, **kwargs)
+    env.reset(seed=0)
+    for _ in range(3):
+        _, reward, _, truncated, info = env.step(pair(env_id, 2, 2))
+        assert np.isnan(reward) and not truncated and (info["verdict"], info["labels"]) == ("skipped", 0)
+    assert not log.exists()

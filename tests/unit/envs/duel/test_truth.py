@@ -240,9 +240,10 @@ def test_stored_utilities_are_those_of_the_packaged_reader_only(task_file: str, 
     reader: Any = gym.make(POOL, task=str(path)).unwrapped
     namesake: Any = gym.make(POOL, task=str(path), oracle=f"{oracles}:Namesake").unwrapped
     assert reader.problem.oracle.name == namesake.problem.oracle.name == "reader"
-    assert np.array_equal(reader.problem.stored_utilities, stored)
+    everything = np.arange(len(task.prompts))
+    assert np.array_equal(reader.problem.stored_utilities(everything), stored)
     worths = [[float(text.split()[-1]) for text in row] for row in task.references]
-    assert namesake.problem.stored_utilities.tolist() == worths
+    assert namesake.problem.stored_utilities(everything).tolist() == worths
 
 
 def test_a_bad_temperature_is_said_when_the_env_is_made(small: dict[str, Any]) -> None:
@@ -259,7 +260,7 @@ def test_a_pool_needs_features(tmp_path: Any, oracles: str) -> None:
 
 def test_a_text_is_scored_once_for_a_duel_and_its_truth(small: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     env: Any = gym.make(TEXT, **small).unwrapped
-    assert env.problem.stored_utilities is not None  # scored before the duels
+    assert env.problem.stored_utilities(np.arange(46)) is not None  # scored before the duels
     utilities, scored = env.problem.oracle.utilities, []
 
     def counting(prompts: Any, responses: Any) -> Any:
@@ -276,3 +277,81 @@ def test_a_text_is_scored_once_for_a_duel_and_its_truth(small: dict[str, Any], m
         assert len(scored) == 2 * duels
     env.truth(at, np.array(["worth 1.5", "worth 3.0"], dtype=object))
     assert len(scored) == 5
+
+
+# What is asked, when, and of what kind of object
+
+
+class Counting:
+    """Keeps every question: utilities of texts, and preferences that do not follow from them."""
+
+    name = "counting"
+
+    def __init__(self) -> None:
+        self.scored: list[tuple[str, str]] = []
+        self.compared: list[tuple[str, str, str]] = []
+
+    def utilities(self, prompts: Any, responses: Any) -> Any:
+        self.scored += zip(prompts, responses, strict=True)
+        return np.array([float(text.split()[-1]) for text in responses])
+
+    def preference(self, prompts: Any, firsts: Any, seconds: Any) -> Any:
+        self.compared += zip(prompts, firsts, seconds, strict=True)
+        return np.ones(len(prompts))  # always the first
+
+
+@ids
+def test_stored_responses_are_scored_when_their_prompt_comes_and_duels_ask_the_oracles_own_preference(
+    env_id: str, task_file: str
+) -> None:
+    oracle = Counting()
+    env: Any = gym.make(env_id, task=task_file, oracle=oracle).unwrapped
+    assert env.problem.oracle is oracle and not oracle.scored
+    observation, _ = env.reset(seed=0)
+    worse, better = (0, 1) if env_id == POOL else ("x worth 1.0", "x worth 9.0")
+    assert env.step((worse, better) if env_id == TEXT else np.array([worse, better]))[1] == 1.0
+    assert len(oracle.compared) == 1 and not oracle.scored
+    ids = np.array([observation["prompt_id"]] * 2)
+    texts = np.array([0, 1]) if env_id == POOL else np.array([worse, better], dtype=object)
+    for _ in range(2):
+        env.truth(ids, texts)
+    stored = [(prompt, text) for prompt, text in oracle.scored if "répönse" in text]
+    assert len(stored) == len(set(stored)) == 7 and {prompt for prompt, _ in stored} == {observation["prompt"]}
+    assert len(oracle.scored) == (7 if env_id == POOL else 9) and len(oracle.compared) == 1
+
+
+@ids
+def test_references_limit_what_judging_asks(env_id: str, task_file: str, oracles: str) -> None:
+    oracle = Counting()
+    env: Any = gym.make(env_id, task=task_file, oracle=oracle, references=2).unwrapped
+    responses = np.array([5]) if env_id == POOL else np.array(["x worth 1.0"], dtype=object)
+    truth = env.truth(np.array([41]), responses)
+    assert truth.references.shape == (1, 2) and len(oracle.scored) == 3
+    env.problem.beats_reference(np.array([41]), responses)
+    assert len(oracle.compared) == 2
+    assert "2" in env.problem.comparator and env.problem.reference.startswith("2 stored")
+    for wrong in (0, 8):
+        with pytest.raises(ValueError, match="references must lie in"):
+            gym.make(env_id, task=task_file, oracle=oracle, references=wrong)
+
+
+def test_a_temperature_has_no_say_over_an_oracles_own_preference(task_file: str) -> None:
+    with pytest.raises(ValueError, match="has no effect on oracle 'counting'"):
+        gym.make(POOL, task=task_file, oracle=Counting(), temperature=2.0)
+
+
+def length(prompt: str, response: str) -> float:
+    return float(len(response))
+
+
+@ids
+def test_objects_are_taken_where_names_are(env_id: str, task_file: str) -> None:
+    task = load_task(task_file)
+    named = f"{__file__}:length"
+    for given in (length, named):
+        for maker in (gym.make, lambda env_id, **kwargs: gym.make_vec(env_id, num_envs=2, **kwargs)):
+            env: Any = maker(env_id, task=task, oracle=given, task_options={"limit": 9}).unwrapped
+            assert env.problem.oracle.name == "length" and env.problem.n_prompts == 9
+    env = gym.make(env_id, task=task, oracle=Counting, feedback="deterministic")
+    env.reset(seed=0)
+    assert env.step(pair(env_id))[1] == 1.0

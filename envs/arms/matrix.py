@@ -11,11 +11,11 @@ from scipy.special import logit
 
 from duelbench.duels.guides import Guide, matrix_guides
 from duelbench.duels.tournament import check_preferences
-from duelbench.envs.arms.env import ArmEnv, ArmVectorEnv
 from duelbench.envs.arms.family import Family, Floats, Instance
 from duelbench.envs.arms.kl import BudgetedArms
 from duelbench.envs.arms.matrices import FAMILIES, NAMED, bradley_terry, load_csv, named_matrix
 from duelbench.envs.arms.problem import FixedArms
+from duelbench.envs.duel.family import environments
 
 Source = str | list[list[float]] | list[float]
 
@@ -24,18 +24,17 @@ class MatrixFamily(Family):
     """One matrix with its arms relabelled at random, or a random family of matrices.
 
     Args:
-        matrix: a built-in name (``duelbench.envs.arms.matrices.NAMED``), a random family's name (``FAMILIES``), a CSV
-            file, a matrix as nested lists, or a list of utilities, which gives Bradley–Terry preferences.
-        arms: K of a random family.
-        permute: relabel the arms of each instance at random, so that no agent profits from their order.
-        options: of a random family.
-        one_hot: each arm's features are its own coordinate, so that agents that learn from features can play too.
+        matrix, arms, permute, options, one_hot: as for ``MatrixDuel``.
     """
 
     def __init__(
-        self, matrix: Source = "arxiv6", arms: int = 10, permute: bool = True, options: dict[str, Any] | None = None,
+        self,
+        matrix: Source = "arxiv6",
+        arms: int = 10,
+        permute: bool = True,
+        options: dict[str, Any] | None = None,
         one_hot: bool = False,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.permute, self._options = permute, dict(options or {})
         self._family = FAMILIES.get(matrix) if isinstance(matrix, str) else None
         if self._options and self._family is None:
@@ -87,16 +86,6 @@ class UtilityFamily(MatrixFamily):
         return replace(drawn, utilities=utilities)
 
 
-def matrix_problem(
-    matrix: Source, arms: int, permute: bool, options: dict[str, Any] | None, one_hot: bool, kl_weight: float,
-    position_bias: float,
-) -> FixedArms:  # fmt: skip
-    """Duels by a matrix; arguments as for ``MatrixDuelEnv``."""
-    if kl_weight:
-        return BudgetedArms(UtilityFamily(matrix, arms, permute, options, one_hot), position_bias, 1.0, kl_weight)
-    return FixedArms(MatrixFamily(matrix, arms, permute, options, one_hot), position_bias)
-
-
 def _fixed(matrix: Source) -> Floats:
     if isinstance(matrix, str):
         if matrix in NAMED:
@@ -110,15 +99,27 @@ def _fixed(matrix: Source) -> Floats:
     return check_preferences(matrix) if np.ndim(matrix[0]) else bradley_terry(matrix)
 
 
-class MatrixDuelEnv(ArmEnv):
-    """One duel a step between two arms of a preference matrix.
+def MatrixDuel(
+    matrix: Source = "arxiv6",
+    arms: int = 10,
+    permute: bool = True,
+    options: dict[str, Any] | None = None,
+    position_bias: float = 0.0,
+    one_hot: bool = False,
+    kl_weight: float = 0.0,
+) -> FixedArms:
+    """Duels between two arms of a preference matrix.
 
     Args:
-        matrix, arms, permute, options, one_hot: as for ``MatrixFamily``.
+        matrix: a built-in name (``duelbench.envs.arms.matrices.NAMED``), a random family's name (``FAMILIES``), a CSV
+            file, a matrix as nested lists, or a list of utilities, which gives Bradley–Terry preferences.
+        arms: K of a random family.
+        permute: relabel the arms of each instance at random, so that no agent profits from their order.
+        options: of a random family.
         position_bias: share of the duels in which the first arm wins just for being first.
+        one_hot: each arm's features are its own coordinate, so that agents that learn from features can play too.
         kl_weight: β > 0 makes regret that of u + β log π_ref (``duelbench.envs.arms.kl``); for matrices that come
             from utilities.
-        conditions: as for ``ArmEnv``.
 
     >>> import gymnasium as gym, duelbench
     >>> env = gym.make("MatrixDuel-v0", matrix="cyclic4", horizon=8)
@@ -127,22 +128,9 @@ class MatrixDuelEnv(ArmEnv):
     >>> reward in (0.0, 1.0)
     True
     """
-
-    def __init__(
-        self, matrix: Source = "arxiv6", arms: int = 10, permute: bool = True, options: dict[str, Any] | None = None,
-        position_bias: float = 0.0, one_hot: bool = False, kl_weight: float = 0.0, **conditions: Any,
-    ) -> None:  # fmt: skip
-        problem = matrix_problem(matrix, arms, permute, options, one_hot, kl_weight, position_bias)
-        super().__init__(problem, **conditions)
+    if kl_weight:
+        return BudgetedArms(UtilityFamily(matrix, arms, permute, options, one_hot), position_bias, 1.0, kl_weight)
+    return FixedArms(MatrixFamily(matrix, arms, permute, options, one_hot), position_bias)
 
 
-class MatrixDuelVectorEnv(ArmVectorEnv):
-    """B duels a step. Arguments as for ``MatrixDuelEnv``."""
-
-    def __init__(
-        self, num_envs: int = 1, matrix: Source = "arxiv6", arms: int = 10, permute: bool = True,
-        options: dict[str, Any] | None = None, position_bias: float = 0.0, one_hot: bool = False,
-        kl_weight: float = 0.0, **conditions: Any,
-    ) -> None:  # fmt: skip
-        problem = matrix_problem(matrix, arms, permute, options, one_hot, kl_weight, position_bias)
-        super().__init__(problem, num_envs, **conditions)
+MatrixDuelEnv, MatrixDuelVectorEnv = environments(MatrixDuel)
