@@ -9,7 +9,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -163,42 +163,6 @@ def percentiles(resampled: Floats, confidence: float = 0.95) -> tuple[Floats, Fl
     tail = (1 - confidence) / 2
     low = np.quantile(resampled, tail, axis=0, method="lower")
     return low, np.quantile(resampled, 1 - tail, axis=0, method="higher")
-
-
-def bootstrap_interval(
-    values: ArrayLike,
-    rng: np.random.Generator,
-    statistic: Statistic = np.mean,
-    confidence: float = 0.95,
-    n_resamples: int = 10_000,
-) -> Estimate:
-    """A statistic of runs (R,) with its percentile interval."""
-    array = np.asarray(values, dtype=np.float64)
-    resampled = resample(array, bootstrap_indices(len(array), n_resamples, rng), statistic)
-    low, high = percentiles(resampled, confidence)
-    return Estimate(float(statistic(array, axis=0)), float(low), float(high))
-
-
-def stratified_bootstrap(
-    strata: Sequence[ArrayLike],
-    rng: np.random.Generator,
-    statistic: Statistic = iqm,
-    confidence: float = 0.95,
-    n_resamples: int = 10_000,
-) -> Estimate:
-    """A statistic of all scores together, runs resampled within each task on its own.
-
-    Args:
-        strata: for each task the scores of its runs (R_task,), already on one scale.
-        rng: source of the resamples.
-        statistic: vectorised reduction with an ``axis`` argument.
-        confidence: coverage wanted.
-        n_resamples: S.
-    """
-    arrays = [np.asarray(scores, dtype=np.float64) for scores in strata]
-    drawn = [a[bootstrap_indices(len(a), n_resamples, rng)] for a in arrays]  # (S, R_task) each
-    low, high = percentiles(statistic(np.concatenate(drawn, axis=1), axis=1), confidence)
-    return Estimate(float(statistic(np.concatenate(arrays), axis=0)), float(low), float(high))
 
 
 def probability_of_improvement(

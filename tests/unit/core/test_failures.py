@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from duelbench.assets.model_source import ModelUnavailableError
 from duelbench.errors import explain, out_of_memory
+from duelbench.plugins import PluginError, load
+from duelbench.records.spec import RunSpec
+from duelbench.runs.writer import RunFolder
 
 
 def allocate_everything() -> None:
@@ -39,3 +44,26 @@ def test_what_is_missing_is_one_line_and_a_defect_is_a_traceback() -> None:
         said = explain(error)
     assert "Traceback" in said and "test_failures.py" in said
     assert not out_of_memory(KeyError("memory"))
+
+
+def explained(error_in: str, tmp_path: Path) -> str:
+    """What is said of an error in a user's function that our code calls."""
+    (tmp_path / "mine.py").write_text(f"def mine():\n    {error_in}\n")
+    mine = load(f"{tmp_path / 'mine.py'}:mine", kind="oracle")
+    try:
+        RunFolder.at(tmp_path, RunSpec("LLMDuelPool-v0", "online", 0, 8)).play(mine)
+    except Exception as error:
+        return explain(error)
+    raise AssertionError("nothing was raised")
+
+
+@pytest.mark.parametrize("error_in", ["return {}[0]", "return 1 / 0", "raise TypeError('two\\nlines')"])
+def test_an_error_in_the_users_own_code_is_one_line_with_its_place(error_in: str, tmp_path: Path) -> None:
+    said = explained(error_in, tmp_path)
+    assert "\n" not in said and "mine.py" in said
+
+
+def test_what_our_code_refuses_is_its_message_alone() -> None:
+    with pytest.raises(PluginError) as caught:
+        load("nowhere.py:Agent", kind="agent")
+    assert explain(caught.value) == str(caught.value)
