@@ -23,6 +23,25 @@ _NO_MEMORY = re.compile(
 )
 
 
+class OracleRaisedError(RuntimeError):
+    """The code of an oracle raised an exception.
+
+    Args:
+        name: of the oracle.
+        questions: how many it was asked; none of them has an answer.
+        error: what it raised.
+    """
+
+    def __init__(self, name: str, questions: int, error: BaseException) -> None:
+        where = _in_code_of_the_user(error)
+        said = f"{type(error).__name__}: {_one_line(error)}" + (f" ({where})" if where else "")
+        super().__init__(
+            f"oracle {name!r} raised {said}. The {questions} questions of that call have no answer, all earlier ones "
+            "keep theirs. Mend the oracle, or wait until it is back: the same command goes on, and asks only what has "
+            "no answer"
+        )
+
+
 def out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out, be it Python's, the CPU's in torch, a GPU's or that of vLLM's cache."""
     return isinstance(error, MemoryError) or (

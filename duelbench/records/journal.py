@@ -9,12 +9,10 @@ from __future__ import annotations
 import errno
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Literal
 
 from duelbench.types import Verdict
 
@@ -26,12 +24,36 @@ CREATE TABLE IF NOT EXISTS answers (
     PRIMARY KEY (run, duel)
 ) WITHOUT ROWID
 """
-SCHEMA_VERSION = 1
+_QUESTIONS = """
+CREATE TABLE IF NOT EXISTS questions (
+    run TEXT NOT NULL, role TEXT NOT NULL, number INTEGER NOT NULL, purpose TEXT NOT NULL,
+    prompt TEXT NOT NULL, first TEXT NOT NULL, second TEXT, value REAL,
+    PRIMARY KEY (run, role, number)
+) WITHOUT ROWID
+"""
+SCHEMA_VERSION = 2
+"""1 had answers to duels alone."""
 RESERVE_BYTES = 32 * 2**20
 
 
 class JournalMismatchError(RuntimeError):
     """The journal holds an answer to a different duel than the one proposed now."""
+
+
+Purpose = Literal["duel", "judging"]
+"""What a question to an oracle is for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question about texts with its answer, None where it failed; ``second`` is None for a utility."""
+
+    number: int
+    purpose: Purpose
+    prompt: str
+    first: str
+    second: str | None
+    value: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +89,7 @@ class Journal:
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.execute(_SCHEMA)
+        self._db.execute(_QUESTIONS)
         self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
     def __len__(self) -> int:
@@ -101,11 +124,47 @@ class Journal:
     def append(self, answers: Iterable[Answer]) -> None:
         """Make answers durable, all or none. A duel that has an answer already is an error."""
         rows = [(self.run, int(a.duel), a.prompt, a.first, a.second, a.probability, int(a.verdict)) for a in answers]
+        self._insert("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+
+    def questions(self, role: str) -> list[Question]:
+        """All questions about texts that an oracle in this role has answered, in their order."""
+        rows = self._db.execute(
+            "SELECT number, purpose, prompt, first, second, value FROM questions WHERE run = ? AND role = ? "
+            "ORDER BY number",
+            (self.run, role),
+        )
+        return [Question(*row) for row in rows]
+
+    def keep_questions(
+        self, role: str, purpose: Purpose, texts: Sequence[tuple[str, str, str | None]], values: Sequence[float | None]
+    ) -> list[Question]:
+        """Make answers to questions about texts durable, all or none, and number them."""
+        (last,) = self._db.execute(
+            "SELECT coalesce(max(number), 0) FROM questions WHERE run = ? AND role = ?", (self.run, role)
+        ).fetchone()
+        kept = [
+            Question(number, purpose, *text, value)
+            for number, (text, value) in enumerate(zip(texts, values, strict=True), start=last + 1)
+        ]
+        rows = [(self.run, role, q.number, q.purpose, q.prompt, q.first, q.second, q.value) for q in kept]
+        self._insert("INSERT INTO questions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        return kept
+
+    def forget_failed_questions(self, role: str) -> None:
+        """Drop the questions about texts that failed after the last good answer, so that they are asked again."""
+        self._db.execute(
+            "DELETE FROM questions WHERE run = :run AND role = :role AND value IS NULL AND number > coalesce("
+            "(SELECT max(number) FROM questions WHERE run = :run AND role = :role AND value IS NOT NULL), 0)",
+            {"run": self.run, "role": role},
+        )
+
+    def _insert(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+        """Insert all rows or none."""
         if not rows:
             return
         self._db.execute("BEGIN IMMEDIATE")
         try:
-            self._db.executemany("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+            self._db.executemany(statement, rows)
         except BaseException:
             self._db.execute("ROLLBACK")
             raise
@@ -148,47 +207,3 @@ def check_same_duel(answer: Answer, prompt: str, first: str, second: str) -> Non
             f"but the resumed run proposes {prompt!r}: {first!r} against {second!r}. The run did not repeat itself: "
             "code, versions or thread count changed since it began. Choose another --out folder to start afresh."
         )
-
-
-class JournaledOracle:
-    """Asks an oracle only what the journal does not hold (``duelbench.envs.duel.engine.AnswerStore``).
-
-    Args:
-        journal: of the run.
-    """
-
-    def __init__(self, journal: Journal) -> None:
-        self.journal = journal
-
-    def answers(
-        self,
-        numbers: Sequence[int],
-        duels: Sequence[tuple[str, str, str]],
-        ask: Callable[[list[int]], tuple[NDArray[np.float64], NDArray[np.int8]]],
-    ) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
-        """Probabilities, NaN where the oracle failed, and verdicts, (n,) each; new ones are journaled first.
-
-        Args:
-            numbers: of the duels, within the run.
-            duels: prompt, first and second response of each.
-            ask: asks the oracle for the duels at some places.
-
-        Raises:
-            JournalMismatchError: a held answer is to another duel.
-            OSError: no space is left to keep an answer; the oracle is not asked.
-        """
-        known = self.journal.recall(numbers)
-        for number, texts in zip(numbers, duels, strict=True):
-            if number in known:
-                check_same_duel(known[number], *texts)
-        if new := [place for place, number in enumerate(numbers) if number not in known]:
-            self.journal.check_room()
-            bought = [
-                Answer(numbers[place], *duels[place], None if np.isnan(p) else float(p), Verdict(int(v)))
-                for place, p, v in zip(new, *ask(new), strict=True)
-            ]
-            self.journal.append(bought)
-            known |= {answer.duel: answer for answer in bought}
-        answers = [known[number] for number in numbers]
-        probabilities = [np.nan if answer.probability is None else answer.probability for answer in answers]
-        return np.array(probabilities), np.array([answer.verdict for answer in answers], np.int8)

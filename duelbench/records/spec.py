@@ -14,6 +14,18 @@ RUN_SETS = ("horizon",)
 
 
 @dataclass(frozen=True)
+class Judging:
+    """How the deployed policy is judged on held-out prompts, by whom and how often."""
+
+    every: int = 64
+    repeats: int = 2
+    prompts: int | None = None
+    references: int | None = None
+    oracle: str | None = None
+    oracle_kwargs: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class RunSpec:
     """One run of one agent with one seed. All fields are plain JSON data.
 
@@ -53,6 +65,11 @@ class RunSpec:
         for name in ("labels", "batch", "evaluate_every", "evaluation_repeats", "threads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+
+    @property
+    def judging(self) -> Judging:
+        """How it is judged."""
+        return Judging(self.evaluate_every, self.evaluation_repeats)
 
     def to_json(self) -> dict[str, Any]:
         """The specification as plain data; ``lockstep`` and ``task`` only where they say something."""

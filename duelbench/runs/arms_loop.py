@@ -7,7 +7,6 @@ played again from the start, and comes out the same to the last bit.
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import io
 import sys
 import time
@@ -19,17 +18,19 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from duelbench.agents import registry
+from duelbench.agents.arms.base import ArmSetup
 from duelbench.duels.guides import average_guides
 from duelbench.duels.preference import REWARD_OF_VERDICT
 from duelbench.envs import resolve_env
 from duelbench.envs.duel.problem import Arms, Guided, KnowsParameter
 from duelbench.records.spec import RunSpec
-from duelbench.runs.writer import RunFolder, role_of
+from duelbench.runs.schedule import evaluation_points, passed
+from duelbench.runs.writer import RunFolder, described
 from duelbench.streams import Streams
 
 Ids = NDArray[np.int64]
 Floats = NDArray[np.float64]
-_EARLY = 12  # evaluations a decade before the even grid begins, for pictures with a logarithmic axis
 _GUIDED = 50  # instances over which the guides are averaged
 _TOLD_EVERY = 64  # duels between two words to the progress bar
 
@@ -43,16 +44,6 @@ def run_lockstep(spec: RunSpec, out: Path, *, command: str = "", progress: Calla
     """
     folder = RunFolder.at(out, spec)
     return folder.play(lambda: _Lockstep(spec, folder, command).play(progress or (lambda labels: None)))
-
-
-def evaluation_points(labels: int, every: int) -> list[int]:
-    """Labels at which curves have a point: an even grid, and a logarithmic one before it begins.
-
-    >>> evaluation_points(40, 20)
-    [0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 18, 20, 40]
-    """
-    early = np.geomspace(1, every, 1 + round(_EARLY * np.log10(every))).astype(int).tolist()
-    return sorted({0, *(point for point in early if point < labels), *range(every, labels, every), labels})
 
 
 class _Lockstep:
@@ -73,7 +64,7 @@ class _Lockstep:
         self.agent = self._agent()
         if torch := sys.modules.get("torch"):  # only agents with networks import it; more threads round differently
             torch.set_num_threads(spec.threads)
-        self.points = evaluation_points(spec.labels, spec.evaluate_every)
+        self.points = evaluation_points(spec.labels, spec.judging.every)
         self.curves: dict[str, list[Floats]] = {}
         self.sums: dict[str, Floats] = {}
         self.duels: list[tuple[Ids, Ids, Ids]] = []  # contexts, firsts, seconds not yet summed
@@ -81,19 +72,8 @@ class _Lockstep:
         self.parameters = self._parameters()
         guided = self.rows[:_GUIDED].tolist() if isinstance(self.problem, Guided) else []
         guides = [self.problem.guides(row) for row in guided]
-        config = getattr(self.agent, "config", None)
-        folder.write_manifest(
-            command,
-            {
-                "comparator": self.problem.comparator,
-                "reference": self.problem.reference,
-                "judge": "the arms' known preference probabilities",
-                "role": role_of(self.agent),
-                "arms": True,
-                "agent_config": dataclasses.asdict(config) if dataclasses.is_dataclass(config) else {},  # type: ignore[arg-type]
-                "guides": [dataclasses.asdict(guide) for guide in average_guides(guides)],
-            },
-        )
+        judge = "the arms' known preference probabilities"
+        folder.write_manifest(command, described(self.problem, self.agent, judge, average_guides(guides)))
 
     def _parameters(self) -> Floats | None:
         """The θ of every row, (S, d), where there is one and the agent estimates it."""
@@ -103,9 +83,7 @@ class _Lockstep:
         return None if any(p is None for p in parameters) else np.stack(parameters)  # type: ignore[arg-type]
 
     def _agent(self) -> Any:
-        lockstep = importlib.import_module("duelbench.agents.arms.base")  # a layer above the core: looked up by name
-        registry = importlib.import_module("duelbench.agents.registry")
-        setup = lockstep.ArmSetup(
+        setup = ArmSetup(
             rows=self.spec.lockstep, arms=self.problem.arms, dim=self.problem.dim, labels=self.spec.labels,
             rng=Streams(self.spec.seed).generator("agent"), fixed_features=self.problem.fixed_features,
         )  # fmt: skip
@@ -119,7 +97,7 @@ class _Lockstep:
         started = time.perf_counter()
         timing: list[tuple[int, float]] = []
         for t in range(self.spec.labels + 1):
-            if t == self.points[len(timing)]:
+            if passed(self.points, t) > len(timing):
                 self._evaluate()
                 timing.append((t, time.perf_counter() - started))
             if t < self.spec.labels:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import functools
-import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 
+from duelbench.agents import registry
 from duelbench.assets.model_source import resolve_model
 from duelbench.envs import resolve_env
+from duelbench.envs.duel.env import DuelVectorEnv
 from duelbench.envs.duel.problem import Demonstrates
 from duelbench.protocols import Agent, Policy
 from duelbench.records.spec import RUN_SETS, RunSpec
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 class Parts:
     """What the run loop needs: a vector environment, the agent, its policy and who trains it, and the rows' seeds."""
 
-    env: Any
+    env: DuelVectorEnv
     agent: Agent
     policy: Policy
     learner: PreferenceLearner
@@ -37,18 +38,16 @@ def assemble(spec: RunSpec) -> Parts:
     The environment's rows are seeded from a stream of their own, so agents compared under one seed meet the same
     prompts and the same noise in their common rows.
     """
+    from duelbench.agents.alignment.base import Setup
     from duelbench.learning.learner import LearnerConfig, PreferenceLearner
 
     if own := sorted(set(RUN_SETS) & spec.env_kwargs.keys()):
         raise ValueError(f"the run itself sets {' and '.join(own)} of the environment; leave out of env_kwargs")
-    # agents are a layer above the core: they are looked up by name, never imported by it
-    base = importlib.import_module("duelbench.agents.alignment.base")
-    registry = importlib.import_module("duelbench.agents.registry")
     streams = Streams(spec.seed)
     env = _make_env(spec, spec.batch)
-    problem = env.unwrapped.problem
+    problem = env.problem
     policy = make_policy(spec, env.single_observation_space, streams)
-    setup = base.Setup(
+    setup = Setup(
         policy=policy,
         learner=PreferenceLearner(policy, LearnerConfig(**spec.learner)),
         rng=streams.generator("agent"),
@@ -62,13 +61,17 @@ def assemble(spec: RunSpec) -> Parts:
     if rows != spec.batch:  # known only now: the agent wants the policy, and the policy the spaces
         env.close()
         env = _make_env(spec, rows)
-    if not len(env.unwrapped.problem.heldout_ids()):
+    if not len(env.problem.heldout_ids()):
         raise ValueError("the task has no held-out prompts, so the deployed policy cannot be judged")
     return Parts(env, agent, policy, setup.learner, streams.integers("environment", rows))
 
 
-def _make_env(spec: RunSpec, rows: int) -> Any:
-    return gym.make_vec(resolve_env(spec.env), num_envs=rows, **{**spec.env_kwargs, "horizon": spec.labels + 1})
+def _make_env(spec: RunSpec, rows: int) -> DuelVectorEnv:
+    env = gym.make_vec(
+        resolve_env(spec.env), num_envs=rows, **{**spec.env_kwargs, "horizon": spec.labels + 1}
+    ).unwrapped
+    assert isinstance(env, DuelVectorEnv)
+    return env
 
 
 def make_policy(spec: RunSpec, observation_space: gym.Space[Any], streams: Streams) -> Policy:

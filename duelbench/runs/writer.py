@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import time
@@ -10,8 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
+from duelbench.duels.guides import Guide
+from duelbench.envs.duel.problem import Problem
 from duelbench.records.files import read_lines, write_atomic
 from duelbench.records.provenance import git_state, installed_versions, machine
 from duelbench.records.record import CALIBRATION_FILE, SCHEMA_VERSION, Role
@@ -143,8 +146,22 @@ class RunFolder:
             with (self.path / name).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(entry) + "\n")
 
-    def finish(self, samples: list[dict[str, Any]], calibration: dict[str, list[float]] | None = None) -> None:
-        """Mark the run as complete; ``calibration`` is what its agent predicted of held-out duels, if it does."""
+    def finish(
+        self,
+        samples: list[dict[str, Any]],
+        calibration: dict[str, list[float]] | None = None,
+        ended: Literal["labels", "rounds"] = "labels",
+    ) -> None:
+        """Mark the run as complete.
+
+        Args:
+            samples: held-out prompts with responses before and after.
+            calibration: what the agent predicted of held-out duels, if it does.
+            ended: whether the run used all its ``labels``, or came to its bound on ``rounds`` before: an agent that
+                proposes the same response twice asks nothing.
+        """
+        manifest = json.loads((self.path / "manifest.json").read_text(encoding="utf-8"))
+        write_atomic(self.path / "manifest.json", json.dumps(manifest | {"ended": ended}, indent=1))
         if calibration is not None:
             write_atomic(self.path / CALIBRATION_FILE, json.dumps(calibration))
         write_atomic(self.path / "samples.json", json.dumps(samples, ensure_ascii=False, indent=1))
@@ -164,6 +181,27 @@ class RunFolder:
         if not (self.path / "manifest.json").exists():
             self.write_manifest("", {})
         write_atomic(self.path / "error.txt", trace)
+
+
+def described(problem: Problem, agent: object, judge: str, guides: Sequence[Guide] = ()) -> dict[str, Any]:
+    """What the manifest of a run says of what is played, whichever loop plays it.
+
+    Args:
+        problem: what is played.
+        agent: who plays.
+        judge: who judges, for people.
+        guides: reference lines of its pictures.
+    """
+    config = getattr(agent, "config", None)
+    return {
+        "comparator": problem.comparator,
+        "reference": problem.reference,
+        "judge": judge,
+        "role": role_of(agent),
+        "arms": getattr(problem, "arms", None) is not None,
+        "agent_config": dataclasses.asdict(config) if dataclasses.is_dataclass(config) else {},  # type: ignore[arg-type]
+        "guides": [dataclasses.asdict(guide) for guide in guides],
+    }
 
 
 def role_of(agent: object) -> Role:

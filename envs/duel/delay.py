@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -63,6 +66,19 @@ class Delay:
         shown[due[now]] = self.arrived[2][now]
         self._due[due, places] = -1
         return shown
+
+    def state_dict(self) -> dict[str, Any]:
+        """What is held back, and the state of the rows' streams of delays."""
+        streams = [None if rng is None else rng.bit_generator.state for rng in self._rngs]
+        return {"due": self._due, "duel": self._duel, "verdict": self._verdict, "streams": streams}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what ``state_dict`` gave, in episodes that have begun."""
+        self._due, self._duel, self._verdict = (np.array(state[name]) for name in ("due", "duel", "verdict"))
+        for rng, stream in zip(self._rngs, state["streams"], strict=True):
+            if rng is not None:
+                rng.bit_generator.state = stream
+        self.arrived = _NOTHING
 
     def _waits(self, rows: Ids, duels: Ids) -> Ids:
         """How many duels the answers to these duels wait, (n,)."""

@@ -29,8 +29,8 @@ class AnswerStore(Protocol):
         Args:
             numbers: of the duels, within their run, (n,).
             duels: what is compared, (n,).
-            ask: asks the oracle for the duels at some places of the batch; called at most once, for those that are not
-                held.
+            ask: asks the oracle for the duels at some places of the batch; called for those that are not held, each
+                once, all together or in portions.
         """
         ...
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import gymnasium as gym
@@ -167,7 +167,7 @@ class DuelVectorEnv(_Played, VectorEnv[Observation, Any, NDArray[Any]]):
         self._begun = False
 
     def reset(  # type: ignore[override]
-        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
         """Begin all rows: an int seed gives row b the seed ``seed + b``, a list gives each its own.
 
@@ -178,7 +178,7 @@ class DuelVectorEnv(_Played, VectorEnv[Observation, Any, NDArray[Any]]):
             ValueError: an unknown option, one out of range, or another number of seeds than rows.
         """
         start, instance = _reset_options(options)
-        seeds: list[int | None]
+        seeds: Sequence[int | None]
         if isinstance(seed, int):
             seeds = [seed + row for row in range(self.num_envs)]
         else:

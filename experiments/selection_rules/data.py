@@ -90,7 +90,7 @@ def collected(spec: RunSpec, folder: Path, parts: Parts) -> tuple[Features, Feat
         ]
         texts = np.array(sides, dtype=object)  # (n, 2, 2)
         return text_features(parts, texts[:, 0]), text_features(parts, texts[:, 1])
-    env = parts.env.unwrapped
+    env = parts.env
     observation, _ = parts.env.reset(seed=parts.seeds, options={"start": 0, "instance": spec.seed})
     pairs: dict[int, Features] = {}
     for round_ in range(1 + max(answers) // env.num_envs):
@@ -115,7 +115,8 @@ def text_features(parts: Parts, texts: NDArray[Any]) -> Features:
 
 def held_out_duels(parts: Parts, seed: int) -> HeldOut:
     """Random duels on the prompts that judge the deployed policy."""
-    problem, rng = parts.env.unwrapped.problem, np.random.default_rng(seed)
+    problem: Any = parts.env.problem
+    rng = np.random.default_rng(seed)
     parts.env.reset(seed=parts.seeds, options={"start": 0, "instance": seed})
     of_text = hasattr(parts.policy, "score")
     ids = rng.choice(problem.heldout_ids(), size=_DUELS_OF_TEXT if of_text else _DUELS)

@@ -26,6 +26,7 @@ class Worth:
 
     name = "worth"
     prefers_by_utility = True
+    free = True
 
     def utilities(self, prompts: Sequence[str], responses: Sequence[str]) -> NDArray[np.float64]:
         return np.array([worth(text) for text in responses], np.float64)

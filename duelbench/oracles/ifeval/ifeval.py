@@ -60,6 +60,7 @@ class IFEvalOracle:
     """
 
     prefers_by_utility = True
+    free = True  # rules: their questions cost nothing
 
     def __init__(self, examples: Sequence[Example] | None = None) -> None:
         """Look up every prompt's instructions.

@@ -45,6 +45,7 @@ class Reader:
     """
 
     prefers_by_utility = True
+    free = True  # a simulation: its questions cost nothing
 
     def __init__(self, preset: str = "reader") -> None:
         """Choose a taste.

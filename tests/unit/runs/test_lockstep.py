@@ -11,7 +11,8 @@ from lockstep_agents import Recorder
 import duelbench  # noqa: F401 - registers the environments
 from duelbench.records.record import load_runs
 from duelbench.records.spec import RunSpec
-from duelbench.runs.arms_loop import evaluation_points, run_lockstep
+from duelbench.runs.arms_loop import run_lockstep
+from duelbench.runs.schedule import evaluation_points
 from duelbench.streams import Streams
 
 AGENTS = Path(__file__).parents[2] / "helpers" / "lockstep_agents.py"

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from rollouts import LLM_IDS, POOL, TEXT, pair, plain
 
 from duelbench.envs.duel.problem import InvalidActionError
-from duelbench.records.journal import Journal, JournaledOracle
+from duelbench.records.journal import Journal
+from duelbench.records.journaled_oracle import JournaledDuels
 from duelbench.records.spec import RunSpec
 from duelbench.runs.assemble import assemble
 from duelbench.runs.policy_loop import run
@@ -122,7 +123,7 @@ def test_a_tie_of_identical_responses_is_journaled_and_the_oracle_not_asked(
     for _ in range(2):  # the second time all answers come from the journal
         env: Any = gym.make_vec(POOL, num_envs=4, identical="tie", **kwargs).unwrapped
         journal = Journal(tmp_path / "journal.sqlite", "run")
-        env.engine.store = JournaledOracle(journal)
+        env.engine.store = JournaledDuels(journal)
         env.reset(seed=0)
         env.abstain(np.array([False, False, False, True]))
         plays.append(plain(env.step(np.array([[1, 1], [0, 1], [2, 2], [3, 3]]))))

@@ -1,0 +1,193 @@
+"""Answers that come late, matched to the duels they belong to, so that an agent learns from them as from any other."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from duelbench.types import Observation, Pair, Responses, concatenate
+
+Arrived = Iterable[tuple[int, int, float]]
+"""Answers: (row, number of the round in which the row was asked, reward)."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Duels an agent can learn from now.
+
+    Attributes:
+        observation: the prompts that it was shown.
+        pair: what it proposed for them.
+        feedback: the answers, (n,), NaN where there is none.
+        answers: how many of them are the oracle's.
+        failed: how many of those failed.
+    """
+
+    observation: Observation
+    pair: Pair
+    feedback: NDArray[np.float64]
+    answers: int = 0
+    failed: int = 0
+
+
+class LateAnswers:
+    """The duels whose answers are on their way, with what was observed and proposed. Its length: how many answers."""
+
+    def __init__(self) -> None:
+        self._rounds: dict[int, tuple[Observation, Pair]] = {}
+        self._waiting: dict[int, NDArray[np.bool_]] = {}  # of the same rounds, (B,)
+
+    def __len__(self) -> int:
+        """Answers that have not come yet."""
+        return sum(int(rows.sum()) for rows in self._waiting.values())
+
+    @property
+    def latest(self) -> Pair:
+        """The pair of the latest round of which an answer is missing."""
+        return self._rounds[max(self._rounds)][1]
+
+    def settle(
+        self, number: int, observation: Observation, pair: Pair, verdicts: NDArray[Any], rewards: Any, come: Arrived
+    ) -> Answered | None:
+        """Keep the duels of this round that are not answered yet, and give out all that are.
+
+        Args:
+            number: of the round.
+            observation: of the round.
+            pair: of the round.
+            verdicts: names of the verdicts, (B,).
+            rewards: (B,), NaN where there is no answer yet.
+            come: the answers that came in the round.
+
+        Returns:
+            This round's duels but those that wait, and earlier ones whose answers have come; None where all wait.
+        """
+        pending, asked = verdicts == "pending", verdicts != "skipped"
+        now = asked & ~pending
+        feedback = np.where(now, rewards, np.nan)
+        parts = []
+        if not pending.all():
+            oracles = now & ~(pair.identical & (verdicts == "tie"))  # that tie is the environment's own
+            counts = int(oracles.sum()), int((verdicts == "invalid").sum())
+            parts.append(_rows(observation, pair, np.flatnonzero(~pending), feedback[~pending], *counts))
+        if pending.any():
+            self._rounds[number], self._waiting[number] = (observation, pair), pending
+        parts += self._come([answer for answer in come if answer[1] != number])
+        return _joined(parts) if parts else None
+
+    def arrive(self, come: Arrived) -> Answered | None:
+        """The duels whose answers came in a round that asked nothing."""
+        parts = list(self._come(list(come)))
+        return _joined(parts) if parts else None
+
+    def _come(self, answers: list[tuple[int, int, float]]) -> Iterator[Answered]:
+        for number in sorted({number for _, number, _ in answers}):
+            of_round = {row: reward for row, of, reward in answers if of == number}
+            rows, rewards = np.array(sorted(of_round)), np.array([of_round[row] for row in sorted(of_round)])
+            ties = self._rounds[number][1].identical[rows] & (rewards == 0.5)
+            yield _rows(*self._rounds[number], rows, rewards, int((~ties).sum()), int(np.isnan(rewards).sum()))
+            self._waiting[number][rows] = False
+            if not self._waiting[number].any():
+                del self._rounds[number], self._waiting[number]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that waits, as plain data and arrays."""
+        return {
+            str(number): _packed({"observation": seen, "pair": pair, "waiting": self._waiting[number]})
+            for number, (seen, pair) in self._rounds.items()
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what ``state_dict`` gave."""
+        self._rounds, self._waiting = {}, {}
+        for number, packed in state.items():
+            kept = _unpacked(packed)
+            self._rounds[int(number)], self._waiting[int(number)] = (kept["observation"], kept["pair"]), kept["waiting"]
+
+
+def _rows(
+    observation: Observation,
+    pair: Pair,
+    rows: NDArray[np.int64],
+    feedback: NDArray[np.float64],
+    answers: int,
+    failed: int,
+) -> Answered:
+    if len(rows) == len(pair):  # as it was proposed
+        return Answered(observation, pair, feedback, answers, failed)
+    some = {
+        name: tuple(values[row] for row in rows) if isinstance(values, tuple) else values[rows]
+        for name, values in observation.items()
+    }
+    return Answered(some, pair.rows(rows), feedback, answers, failed)
+
+
+def _joined(parts: list[Answered]) -> Answered:
+    """Duels of several rounds as one batch: an agent makes one update a round, however its answers come."""
+    if len(parts) == 1:
+        return parts[0]
+    names = parts[0].observation
+    return Answered(
+        {name: _end_to_end([part.observation[name] for part in parts]) for name in names},
+        _pairs([part.pair for part in parts]),
+        np.concatenate([part.feedback for part in parts]),
+        sum(part.answers for part in parts),
+        sum(part.failed for part in parts),
+    )
+
+
+def _end_to_end(values: list[Any]) -> Any:
+    if isinstance(values[0], tuple):
+        return tuple(item for part in values for item in part)
+    return np.concatenate(values)
+
+
+def _pairs(pairs: list[Pair]) -> Pair:
+    """Pairs one after another, with whatever they carry."""
+    fields = {field.name: [getattr(pair, field.name) for pair in pairs] for field in dataclasses.fields(Pair)}
+    return Pair(**{name: _stacked(values) for name, values in fields.items()})
+
+
+def _stacked(values: list[Any]) -> Any:
+    if isinstance(values[0], Responses):
+        return concatenate(values)
+    if isinstance(values[0], Mapping):
+        return {name: _stacked([value[name] for value in values]) for name in values[0]}
+    return _end_to_end(values)
+
+
+_CLASSES = {cls.__name__: cls for cls in (Pair, Responses)}
+
+
+def _packed(node: Any) -> Any:
+    """Data as a checkpoint keeps it."""
+    if isinstance(node, Pair | Responses):
+        fields = {field.name: _packed(getattr(node, field.name)) for field in dataclasses.fields(node)}
+        return {"is": type(node).__name__, "fields": fields}
+    if isinstance(node, Mapping):
+        return {"is": "dict", "fields": {name: _packed(value) for name, value in node.items()}}
+    if isinstance(node, tuple | list):
+        return {"is": type(node).__name__, "items": [_packed(value) for value in node]}
+    if isinstance(node, np.ndarray) and node.dtype == object:
+        return {"is": "objects", "items": node.tolist()}
+    return node
+
+
+def _unpacked(node: Any) -> Any:
+    if not isinstance(node, dict):
+        return node
+    kind = node["is"]
+    if kind == "objects":
+        array = np.empty(len(node["items"]), dtype=object)
+        array[:] = node["items"]
+        return array
+    if kind in ("tuple", "list"):
+        items = [_unpacked(value) for value in node["items"]]
+        return tuple(items) if kind == "tuple" else items
+    fields = {name: _unpacked(value) for name, value in node["fields"].items()}
+    return fields if kind == "dict" else _CLASSES[kind](**fields)

@@ -1,0 +1,141 @@
+"""Late answers reach agents that align a policy: each with the duel it belongs to, none lost, also over a kill."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pool_runs import spec_of
+
+from duelbench.agents.alignment.online import Online
+from duelbench.envs.duel.delay import AnswerBatches, Delay
+from duelbench.envs.text.tasks import load_task
+from duelbench.records.journal import Answer, Journal
+from duelbench.records.record import load_runs
+from duelbench.records.spec import RunSpec
+from duelbench.runs.assemble import Parts, assemble
+from duelbench.runs.policy_loop import run
+from duelbench.runs.writer import RunFolder
+from duelbench.types import Metrics, Observation, Pair, Verdict
+
+LATE = [{"delay": 3}, {"delay": 2, "spread": 1.5}, {"answer_batch": 4}]
+late = pytest.mark.parametrize("how", LATE, ids=["delay", "spread", "batch"])
+
+
+@pytest.fixture
+def learned(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Observation, Pair, Any]]:
+    """Everything that the agent is told, as it is told."""
+    told: list[tuple[Observation, Pair, Any]] = []
+    update = Online.update
+
+    def listening(self: Any, observation: Observation, pair: Pair, feedback: Any) -> Metrics:
+        told.append((observation, pair, feedback))
+        return update(self, observation, pair, feedback)
+
+    monkeypatch.setattr(Online, "update", listening)
+    return told
+
+
+def setting(task_file: str, oracles: str, oracle: str = "Worth") -> dict[str, Any]:
+    return {"task": task_file, "oracle": f"{oracles}:{oracle}"}
+
+
+def answering(how: dict[str, Any], patch: pytest.MonkeyPatch) -> None:
+    """Let every environment from here on answer late."""
+    kind = AnswerBatches(how["answer_batch"]) if "answer_batch" in how else Delay(how["delay"], how.get("spread", 0.0))
+
+    def assembled(spec: RunSpec) -> Parts:
+        parts = assemble(spec)
+        late = copy.deepcopy(kind)
+        late.seat(parts.env.num_envs)
+        parts.env.engine.delay = late
+        return parts
+
+    patch.setattr("duelbench.runs.policy_loop.assemble", assembled)
+
+
+def answers(folder: Path, spec: RunSpec) -> list[Answer]:
+    journal = Journal(folder / "journal.sqlite", spec.run_id)
+    found = journal.answers()
+    journal.close()
+    return found
+
+
+@late
+def test_every_answered_duel_is_learned_from_once_with_its_own_answer(
+    how: dict[str, Any], task_file: str, oracles: str, tmp_path: Path, learned: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    answering(how, monkeypatch)
+    spec = spec_of("online", setting(task_file, oracles))
+    bought = answers(run(spec, tmp_path), spec)
+    (record,) = load_runs(tmp_path)
+    assert len(bought) == record.rows[-1]["labels"] == 70
+    texts = load_task(task_file).references
+    told: Counter[tuple[str, str, str, float]] = Counter()
+    for observation, pair, feedback in learned:
+        assert len(observation["prompt"]) == len(pair) == len(feedback)
+        assert tuple(observation["prompt"]) == pair.first.prompts
+        for row in np.flatnonzero(np.isfinite(feedback)).tolist():
+            one, two = (
+                texts[int(observation["prompt_id"][row]), int(r.actions[row])] for r in (pair.first, pair.second)
+            )
+            told[observation["prompt"][row], one, two, float(feedback[row])] += 1
+    decided = (a for a in bought if a.verdict in (Verdict.FIRST, Verdict.SECOND, Verdict.TIE))
+    assert told == Counter((a.prompt, a.first, a.second, a.verdict.reward) for a in decided)
+
+
+@late
+@pytest.mark.parametrize("agent", ["xpo", "sea"])
+def test_a_run_killed_while_answers_are_on_their_way_is_the_run_never_killed(
+    how: dict[str, Any], agent: str, task_file: str, oracles: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering(how, monkeypatch)
+    spec = spec_of(agent, setting(task_file, oracles), labels=96, batch=8)
+    whole = run(spec, tmp_path / "whole")
+    for stop in (5, 8, 11):  # rounds after a checkpoint at 32 labels and around the next one
+
+        def killed(labels: int, stop: int = stop) -> None:
+            if labels >= 8 * stop:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            run(spec, tmp_path / "killed", progress=killed)
+    folder = run(spec, tmp_path / "killed")
+    for name in ("metrics.jsonl", "samples.json"):
+        assert (folder / name).read_bytes() == (whole / name).read_bytes()
+    assert answers(folder, spec) == answers(whole, spec)
+    assert RunFolder(folder, spec).finished
+
+
+def test_online_learns_as_well_from_late_answers(
+    task_file: str, oracles: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    final = {}
+    for delay in (0, 3):
+        values = []
+        if delay:
+            answering({"delay": delay}, monkeypatch)
+        for seed in range(3):
+            spec = spec_of("online", setting(task_file, oracles), labels=384, seed=seed, evaluate_every=1000)
+            rows = (run(spec, tmp_path / str(delay)) / "metrics.jsonl").read_text().splitlines()
+            first, last = json.loads(rows[0]), json.loads(rows[-1])
+            assert last["offline_win_probability"] > first["offline_win_probability"] + 0.04
+            values.append(last["offline_win_probability"])
+        final[delay] = np.mean(values)
+    assert final[3] == pytest.approx(final[0], abs=0.05)
+
+
+def test_what_fails_late_is_counted(
+    task_file: str, oracles: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering({"delay": 3}, monkeypatch)
+    spec = spec_of("online", setting(task_file, oracles, "Picky"))
+    bought = answers(run(spec, tmp_path), spec)
+    failed = sum(answer.probability is None for answer in bought)
+    assert 0 < failed == load_runs(tmp_path)[0].rows[-1]["invalid_answers"]
