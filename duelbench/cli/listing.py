@@ -65,13 +65,10 @@ def _environments() -> dict[str, str]:
 
 
 def _agents() -> dict[str, dict[str, str]]:
-    from duelbench.agents import registry
+    from duelbench.agents.registry import AGENTS
 
-    policies = {name: registry.summary_line(name) for name in registry.AGENTS}
-    return {
-        "agents": _with_announced("agent", policies),
-        "agents that play arms": {name: registry.summary_line(name, arms=True) for name in registry.ARM_AGENTS},
-    }
+    lines = {kind: {name: entry.summary for name, entry in table.items()} for kind, table in AGENTS.items()}
+    return {"agents": _with_announced("agent", lines["policy"]), "agents that play arms": lines["arms"]}
 
 
 def _oracles() -> dict[str, str]:

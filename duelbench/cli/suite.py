@@ -97,7 +97,7 @@ def _plan(
     """The runs of every task and agent, those of uniform pairs always among them; and what cannot be played, why."""
     from duelbench.study.suite import UNIFORM, task_specs, why_not
 
-    agents = {name: registry.find_agent(name, arms=True)[0] for name in dict.fromkeys((UNIFORM, *names))}
+    agents = {name: registry.find_agent(name, arms=True).cls for name in dict.fromkeys((UNIFORM, *names))}
     played: Played = {}
     reasons: dict[tuple[str, str], str] = {}
     for task in tasks:

@@ -87,10 +87,10 @@ class _Lockstep:
             rows=self.spec.lockstep, arms=self.problem.arms, dim=self.problem.dim, labels=self.spec.labels,
             rng=Streams(self.spec.seed).generator("agent"), fixed_features=self.problem.fixed_features,
         )  # fmt: skip
-        cls, _ = registry.find_agent(self.spec.agent, arms=True)
-        if getattr(cls, "privileged", False):
+        found = registry.find_agent(self.spec.agent, arms=True)
+        if getattr(found.cls, "privileged", False):
             setup = dataclasses.replace(setup, best=lambda: self.problem.losses(self.shown).argmin(-1))
-        return registry.make_agent(self.spec.agent, setup, self.spec.agent_options, arms=True)
+        return registry.make_agent(found, setup, self.spec.agent_options)
 
     def play(self, progress: Callable[[int], None]) -> None:
         """All duels, then the record."""

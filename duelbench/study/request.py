@@ -67,9 +67,9 @@ class Request:
         env_kwargs = defaults.env | self._preset(defaults) | options["env"]
         _check_env_options(self.env, options["env"])
         featureless = defaults.arms and not _features(self.env, json.dumps(env_kwargs))
-        for name, (cls, preset) in found.items():
-            registry.make_config(name, cls, preset | options[name])
-            if featureless and _wants_features(cls):
+        for name, agent in found.items():
+            registry.make_config(agent, options[name])
+            if featureless and _wants_features(agent.cls):
                 raise UsageError(
                     f"agent {name!r} needs features, which this {self.env} has none of: take LinearDuel-v0, or "
                     "--set env.one_hot=true"
@@ -81,9 +81,9 @@ class Request:
         }  # fmt: skip
         in_batches = {"batch": _given(self.batch, defaults.batch), "learner": learner, "policy": policy}
         specs = []
-        for name, (cls, _) in found.items():
+        for name, agent in found.items():
             own = {"agent": name, "agent_options": options[name]}
-            specs += seed_specs(cls, shared | own, self._seeds(defaults), in_batches)
+            specs += seed_specs(agent.cls, shared | own, self._seeds(defaults), in_batches)
         return sorted(specs, key=lambda spec: spec.seed)
 
     def _defaults(self) -> EnvDefaults:

@@ -65,7 +65,7 @@ def pool_specs() -> list[RunSpec]:
 
 def suite_specs() -> list[RunSpec]:
     """Uniform pairs and the others on the smoke tasks, as `duelbench suite` plays them: all seeds at once."""
-    agents = {name: registry.find_agent(name, arms=True)[0] for name in (UNIFORM, *SUITE_AGENTS)}
+    agents = {name: registry.find_agent(name, arms=True).cls for name in (UNIFORM, *SUITE_AGENTS)}
     return [
         spec
         for task in select(smoke=True)

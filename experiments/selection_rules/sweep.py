@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any, Literal
 
 from duelbench.acquisition.prompts import SCORES
-from duelbench.agents.alignment.sea_rules import SELECTION_AGENTS
+from duelbench.agents.alignment.table import RULES_AS_AGENTS
 from duelbench.experiments.records import MOST_SEEDS
 from duelbench.records.spec import RunSpec
 
@@ -43,7 +43,7 @@ PLACES = {
     "neural": Place("NeuralDuel-v0", 512, 4, 1e-2, {"hidden": 64}, {"heldout": 128}),
     "tiny": Place("LLMDuel-v0", 256, 2, 5e-4, {"model": "tiny"}, {"task": "short-writing"}, judgements=4),
 }
-RULES = tuple(name for name in SELECTION_AGENTS if name != "ee4llm")
+RULES = tuple(name for name in RULES_AS_AGENTS if name != "ee4llm")
 PROMPTS: dict[str, dict[str, Any]] = {"all prompts": {}} | {
     name: {"prompt_selection": name} for name in ("design", *SCORES)
 }

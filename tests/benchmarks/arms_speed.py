@@ -26,13 +26,13 @@ import gymnasium as gym
 import numpy as np
 
 import duelbench  # noqa: F401 - registers the environments
-from duelbench.agents.registry import ARM_AGENTS
+from duelbench.agents.arms.table import ARM_AGENTS
 from duelbench.experiments.reference_regrets.references import HYPERCUBE
 from duelbench.records.spec import RunSpec
 from duelbench.runs.arms_loop import run_lockstep
 
 DUELPY = {"rucb": "rucb", "double_ts": "double_thompson_sampling", "rmed1": "rmed1"}
-CONTEXTUAL = [name for name, (target, _) in ARM_AGENTS.items() if ".contextual." in target]
+CONTEXTUAL = [name for name, entry in ARM_AGENTS.items() if ".contextual." in entry.target]
 SEEDS, LABELS, TURNS = 200, 10_000, 3
 
 

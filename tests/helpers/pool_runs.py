@@ -9,10 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from duelbench.agents.alignment.sea_rules import SELECTION_AGENTS
-from duelbench.agents.registry import (
-    AGENTS,
-)
+from duelbench.agents.alignment.table import POLICY_AGENTS, RULES_AS_AGENTS
 from duelbench.records.spec import RunSpec
 from duelbench.runs.assemble import Parts
 from duelbench.types import Pair
@@ -21,7 +18,7 @@ POOL = "LLMDuelPool-v0"
 FAST = {"ensemble.members": 4, "ensemble.hidden": 12, "ensemble.min_pairs": 8}
 SILENT = {"isara"}  # asks nothing: tests/unit/test_isara.py
 FROZEN = {"uniform", "mex", "linvit"}  # leave the policy as it is
-WRITTEN = AGENTS.keys() - SELECTION_AGENTS.keys()  # the others are sea with another rule
+WRITTEN = POLICY_AGENTS.keys() - RULES_AS_AGENTS.keys()  # the others are sea with another rule
 
 
 def spec_of(agent: str, env_kwargs: dict[str, Any], **changes: Any) -> RunSpec:

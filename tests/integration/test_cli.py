@@ -8,7 +8,7 @@ import pytest
 from command_line import call, last_json
 
 from duelbench import ENV_IDS
-from duelbench.agents.registry import AGENTS
+from duelbench.agents.alignment.table import POLICY_AGENTS
 from duelbench.cli.run import RunCommand, run_specs
 from duelbench.oracles import ORACLES
 from duelbench.records.record import load_runs
@@ -27,7 +27,7 @@ def small(task_file: str, oracles: str) -> list[str]:
 def test_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("list") == 0
     said = capsys.readouterr().out
-    for name in [*ENV_IDS, *AGENTS, *(oracle.split(":")[0] for oracle in ORACLES)]:
+    for name in [*ENV_IDS, *POLICY_AGENTS, *(oracle.split(":")[0] for oracle in ORACLES)]:
         assert name in said
     assert call("list", "agents") == 0
     assert "LLMDuel" not in capsys.readouterr().out

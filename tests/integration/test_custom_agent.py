@@ -78,6 +78,6 @@ def test_a_class_without_the_three_methods_is_told_which_it_lacks(env_kwargs: di
 def test_the_plain_class_fits_the_protocol() -> None:
     from duelbench.agents.registry import find_agent
 
-    cls, options = find_agent(SCOUT)
-    assert options == {} and not hasattr(cls, "state_dict")
-    assert issubclass(cls, Agent)
+    found = find_agent(SCOUT)
+    assert found.options == {} and not hasattr(found.cls, "state_dict")
+    assert issubclass(found.cls, Agent)

@@ -155,8 +155,7 @@ def test_dry_run_prints_the_papers_numbers_and_runs_nothing(
 @pytest.mark.parametrize("agent", OPTIONS)
 def test_every_option_of_the_card_exists(scale: str, agent: str) -> None:
     spec = run_spec(scale, agent, 0, "ipo", Setting(task="tldr.npz"))
-    cls, preset = registry.find_agent(agent)
-    registry.make_config(agent, cls, preset | spec.agent_options)
+    registry.make_config(registry.find_agent(agent), spec.agent_options)
     LearnerConfig(**spec.learner).loss_options()
     assert spec.policy.keys() <= inspect.signature(CausalLMPolicy).parameters.keys()
     assert spec.env_kwargs["task_options"] == {"limit": 50_000, "heldout": 1000}  # a task file has no columns

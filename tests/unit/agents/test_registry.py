@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
-from pool_runs import SILENT, WRITTEN, spec_of
+from pool_runs import spec_of
 
 from duelbench.agents.alignment.sea import SEA, SEAConfig
-from duelbench.agents.registry import (
-    UnknownAgentError,
-    find_agent,
-    make_agent,
-    summary_line,
-    with_options,
-)
+from duelbench.agents.config import resolved_config, with_options
+from duelbench.agents.registry import AGENTS, UnknownAgentError, find_agent, make_agent, make_config
 from duelbench.runs.assemble import assemble
-
-agents = pytest.mark.parametrize("agent", sorted(WRITTEN - SILENT))
 
 
 @pytest.fixture
@@ -70,7 +69,7 @@ def test_a_bad_option_says_what_was_expected(options: dict[str, Any], said: str)
         ("nothing like it", "expected one of"),
         ("no.such.module:Agent", "no.such.module"),
         ("no/such/file.py:Agent", "no file"),
-        ("duelbench.agents.alignment.sea:Sea", "no class 'Sea'"),
+        ("duelbench.agents.alignment.sea:Sea", "has no 'Sea'"),
         ("duelbench.agents.alignment.base:Setup", "lacks propose, update, respond"),
     ],
 )
@@ -79,6 +78,41 @@ def test_an_unknown_agent_says_what_is_missing(name: str, said: str) -> None:
         find_agent(name)
 
 
-@agents
-def test_every_agent_has_a_line_about_itself(agent: str) -> None:
-    assert len(summary_line(agent)) > 20
+def test_the_table_says_what_each_agent_is_and_plays() -> None:
+    for kind, table in AGENTS.items():
+        for name, entry in table.items():
+            found = find_agent(name, arms=kind == "arms")
+            assert entry.kind == kind == found.kind and found.target == entry.target
+            assert 20 < len(entry.summary) < 120
+            make_config(found, {})  # the options that make a name exist
+
+
+def test_listing_agents_imports_none_of_them() -> None:
+    code = "import sys; from duelbench.agents.registry import AGENTS; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_a_class_does_as_well_as_its_name(task: dict[str, Any]) -> None:
+    found = find_agent(SEA)
+    assert (found.cls, found.name, found.kind) == (SEA, "SEA", "policy")
+    assert find_agent(found.target).cls is SEA
+    with pytest.raises(UnknownAgentError, match="lacks propose"):
+        find_agent(dict)
+
+
+@pytest.mark.parametrize("target", sorted({entry.target for table in AGENTS.values() for entry in table.values()}))
+def test_a_copy_of_every_agents_file_loads_as_a_users(target: str, tmp_path: Path) -> None:
+    module, _, name = target.partition(":")
+    source = importlib.util.find_spec(module)
+    assert source is not None and source.origin is not None
+    copy = shutil.copy(source.origin, tmp_path / "mine.py")
+    found = find_agent(f"{copy}:{name}")
+    assert found.cls.__name__ == name and found.cls is not find_agent(target).cls
+    make_config(found, {})
+
+
+def test_a_resolved_config_is_plain_data_with_every_default() -> None:
+    resolved = resolved_config(with_options(SEAConfig(), {"candidates": 4}))
+    assert json.loads(json.dumps(resolved)) == resolved
+    assert resolved["candidates"] == 4 and resolved["real_share"] == 0.7
+    assert resolved_config(None) == {}

@@ -96,7 +96,7 @@ def test_lists_name_all_agents_and_what_packages_announce(
     monkeypatch.setattr(plugins, "entry_points", announced)
     assert call("list") == 0
     names = {line.split()[0] for line in capsys.readouterr().out.splitlines() if line.strip()}
-    assert {*registry.AGENTS, *registry.ARM_AGENTS, *RULES} <= names
+    assert {*registry.AGENTS["policy"], *registry.AGENTS["arms"], *RULES} <= names
     for kind in ("agent", "env", "oracle", "posterior", "rule", "task", "sweep"):
         assert f"their_{kind}s" in names
 

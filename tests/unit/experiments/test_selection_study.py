@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from duelbench.agents.alignment.base import LearningAgent
-from duelbench.agents.alignment.sea_rules import SELECTION_AGENTS
+from duelbench.agents.alignment.table import RULES_AS_AGENTS
 from duelbench.experiments.records import Records, add_records, recorded
 from duelbench.experiments.selection_rules import analysis, calibration, data, sweep
 from duelbench.experiments.selection_rules.run import RECORDS
@@ -23,8 +23,8 @@ POOL, NEURAL = "LLMDuelPool-v0", "NeuralDuel-v0"
 
 def test_every_rule_is_compared_at_one_budget_a_place() -> None:
     specs = sweep.part_specs("rules", tuple(sweep.PLACES), 2)
-    assert len(specs) == len({spec.run_id for spec in specs}) == 2 * 3 * (len(SELECTION_AGENTS) - 1)
-    assert {spec.agent for spec in specs} == SELECTION_AGENTS.keys() - {"ee4llm"}
+    assert len(specs) == len({spec.run_id for spec in specs}) == 2 * 3 * (len(RULES_AS_AGENTS) - 1)
+    assert {spec.agent for spec in specs} == RULES_AS_AGENTS.keys() - {"ee4llm"}
     for place in sweep.PLACES.values():
         assert {spec.labels for spec in specs if spec.env == place.env} == {place.labels}
     prompts = sweep.part_specs("prompts", ("pool",), 1)

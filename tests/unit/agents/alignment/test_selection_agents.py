@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from duelbench.acquisition import RULES
 from duelbench.acquisition.prompts import SCORES, Design, Proposal, TopScores, find_prompt_selection
-from duelbench.agents.alignment.sea_rules import SELECTION_AGENTS
-from duelbench.agents.registry import ARM_AGENTS, UnknownAgentError, find_agent, summary_line
+from duelbench.agents.alignment.table import RULES_AS_AGENTS
+from duelbench.agents.registry import AGENTS, UnknownAgentError, find_agent
 from duelbench.posteriors.registry import POSTERIORS
 from duelbench.records.journal import Journal
 from duelbench.records.record import load_runs
@@ -60,18 +60,18 @@ def played(spec: RunSpec, out: Path) -> Any:
 
 
 def test_every_rule_is_an_agent_that_says_what_and_whose_it_is() -> None:
-    named = {options["selection"] for _, options in SELECTION_AGENTS.values()}
+    named = {entry.options["selection"] for entry in RULES_AS_AGENTS.values()}
     assert named == set(RULES)
-    for name, (summary, options) in SELECTION_AGENTS.items():
-        assert name not in ARM_AGENTS, "one name must not be two algorithms"
-        assert summary_line(name) == summary and len(summary) < 120
-        assert find_agent(name)[1] == options
-        assert options["real_share"] == 1.0, "mixed labels would hide the rule"
+    for name, entry in RULES_AS_AGENTS.items():
+        assert name not in AGENTS["arms"], "one name must not be two algorithms"
+        assert 20 < len(entry.summary) < 120
+        assert find_agent(name).options == entry.options
+        assert entry.options["real_share"] == 1.0, "mixed labels would hide the rule"
     with pytest.raises(UnknownAgentError, match="did you mean 'delta_ucb'"):
         find_agent("delta_ucp")
 
 
-@pytest.mark.parametrize("agent", sorted(SELECTION_AGENTS))
+@pytest.mark.parametrize("agent", sorted(RULES_AS_AGENTS))
 def test_a_rule_plays_and_the_same_twice(agent: str, task: dict[str, Any], tmp_path: Path) -> None:
     spec = spec_of(agent, task)
     one, two = (played(spec, tmp_path / name) for name in ("one", "two"))

@@ -12,8 +12,8 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import duelbench  # noqa: F401 - registers the environments
-from duelbench.agents.alignment.sea_rules import SELECTION_AGENTS
-from duelbench.agents.registry import AGENTS, find_agent
+from duelbench.agents.alignment.table import POLICY_AGENTS, RULES_AS_AGENTS
+from duelbench.agents.registry import find_agent
 from duelbench.envs.arms.family import instance_rng
 from duelbench.envs.arms.kernel import FUNCTIONS, GridFamily
 from duelbench.envs.arms.neural import Network, NetworkLaw
@@ -192,7 +192,7 @@ def test_the_defaults_name_what_exists(env_id):
 
 @pytest.mark.parametrize("kwargs", [{}, {"fresh": False}], ids=["fresh", "fixed"])
 @pytest.mark.parametrize(
-    "agent", sorted(AGENTS.keys() - SELECTION_AGENTS.keys() - {"isara"})
+    "agent", sorted(POLICY_AGENTS.keys() - RULES_AS_AGENTS.keys() - {"isara"})
 )  # which needs demonstrations
 def test_agents_that_align_a_policy_play_the_neural_family(agent, kwargs, tmp_path):
     defaults = ENV_DEFAULTS["NeuralDuel-v0"]

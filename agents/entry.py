@@ -1,0 +1,27 @@
+"""What a table of agents says of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Kind = Literal["policy", "arms"]
+
+
+@dataclass(frozen=True, slots=True)
+class AgentEntry:
+    """An agent that goes by a name.
+
+    Attributes:
+        target: where its class is, ``package.module:Class``.
+        kind: ``policy`` for agents that align a policy, ``arms`` for those that play many seeds of numeric arms in
+            lock-step.
+        options: fields of its ``Config`` that make the name.
+        summary: what it is and whose, in a line.
+    """
+
+    target: str
+    kind: Kind
+    options: Mapping[str, Any] = field(default_factory=dict)
+    summary: str = ""
