@@ -29,6 +29,7 @@ def log_ratio(chosen: Tensor, rejected: Tensor, reference_chosen: Tensor, refere
     Returns:
         Delta, (n,), nats.
 
+    >>> import torch
     >>> log_ratio(*(torch.tensor([x]) for x in (-4.0, -7.0, -5.0, -6.0))).tolist()
     [2.0]
     """
@@ -59,6 +60,7 @@ def dpo(
     Returns:
         The loss of each pair, (n,).
 
+    >>> import torch
     >>> two = torch.tensor([2.0])
     >>> round(dpo(two, -two, 0 * two, 0 * two, beta=0.5).item(), 4)
     0.1269
@@ -101,6 +103,7 @@ def ipo(
     Raises:
         ValueError: lengths are missing although ``length_average`` asks for them.
 
+    >>> import torch
     >>> two = torch.tensor([2.0])
     >>> ipo(two, -two, 0 * two, 0 * two, beta=0.25).tolist()
     [4.0]
@@ -133,6 +136,7 @@ def slic(
     Returns:
         The loss of each pair, (n,).
 
+    >>> import torch
     >>> two = torch.tensor([2.0])
     >>> slic(two, -two, 0 * two, 0 * two, beta=0.125).tolist()
     [0.5]
@@ -166,6 +170,7 @@ def simpo(
     Returns:
         The loss of each pair, (n,).
 
+    >>> import torch
     >>> four = torch.tensor([4.0])
     >>> round(simpo(-four, -2 * four, lengths_chosen=four, lengths_rejected=four).item(), 4)
     0.3133

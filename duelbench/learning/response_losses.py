@@ -65,6 +65,7 @@ def xpo_bonus(log_probs: Tensor, *, coefficient: float) -> Tensor:
     Returns:
         The term of each sample, (n,); its mean is added to the mean loss, and both are minimised.
 
+    >>> import torch
     >>> xpo_bonus(torch.tensor([-8.0]), coefficient=0.25).tolist()
     [-2.0]
 
@@ -89,6 +90,7 @@ def selm_bonus(log_probs: Tensor, reference_log_probs: Tensor, *, alpha: float, 
     Returns:
         The term of each sample, (n,).
 
+    >>> import torch
     >>> selm_bonus(torch.tensor([-8.0]), torch.tensor([-4.0]), alpha=0.5, beta=0.5).tolist()
     [-1.0]
 
@@ -114,6 +116,7 @@ def vpo_bonus(
     Returns:
         The term of each sample, (n,).
 
+    >>> import torch
     >>> vpo_bonus(torch.tensor([-8.0]), torch.tensor([-4.0]), alpha=0.5, beta=0.5, pessimistic=True).tolist()
     [1.0]
 
@@ -140,6 +143,7 @@ def geb_bonus(log_probs: Tensor, *, coefficient: float) -> Tensor:
     Returns:
         The term of each response, (n,).
 
+    >>> import torch
     >>> geb_bonus(torch.tensor([0.5]).log(), coefficient=3.0).tolist()
     [1.5]
 
@@ -161,6 +165,7 @@ def score_function(log_probs: Tensor, values: Tensor, *, coefficient: float) -> 
     Returns:
         The term of each sample, (n,).
 
+    >>> import torch
     >>> score_function(torch.tensor([-2.0]), torch.tensor([3.0]), coefficient=0.5).tolist()
     [3.0]
     """
@@ -183,6 +188,7 @@ def nash_md(log_probs: Tensor, reference_log_probs: Tensor, values: Tensor, *, t
     Returns:
         The term of each sample, (n,).
 
+    >>> import torch
     >>> nash_md(torch.tensor([-2.0]), torch.tensor([-3.0]), torch.tensor([1.0]), tau=0.25).tolist()
     [0.5]
 
@@ -204,6 +210,7 @@ def likelihood(log_probs: Tensor) -> Tensor:
     Returns:
         The loss of each response, (n,).
 
+    >>> import torch
     >>> likelihood(torch.tensor([-2.0])).tolist()
     [2.0]
     """
