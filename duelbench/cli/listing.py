@@ -58,9 +58,9 @@ def _with_announced(kind: str, rows: Mapping[str, str]) -> dict[str, str]:
 
 
 def _environments() -> dict[str, str]:
-    from duelbench.study.settings import ENV_DEFAULTS
+    from duelbench.study.settings import known_settings
 
-    presets = {name: ", ".join(defaults.presets) for name, defaults in ENV_DEFAULTS.items()}
+    presets = {name: ", ".join(defaults.presets) for name, defaults in known_settings().items()}
     return _with_announced("env", {name: names and f"presets: {names}" for name, names in presets.items()})
 
 

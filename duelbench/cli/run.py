@@ -11,9 +11,10 @@ import tyro
 from rich.console import Console
 
 from duelbench.cli.report import write_report
+from duelbench.plugins import PluginError
 from duelbench.records.spec import RunSpec
-from duelbench.study.request import Request, read_settings
-from duelbench.study.settings import ENV_DEFAULTS
+from duelbench.study.request import Request, UsageError, read_settings
+from duelbench.study.settings import settings_of
 
 console = Console(stderr=True)
 
@@ -86,7 +87,10 @@ def run_specs(command: RunCommand) -> list[RunSpec]:
     Raises:
         UsageError: for an unknown environment, preset, agent or option.
     """
-    usual = ENV_DEFAULTS[command.env].agents if command.env in ENV_DEFAULTS else ()
+    try:
+        usual = settings_of(command.env).agents
+    except PluginError as error:
+        raise UsageError(str(error)) from error
     return Request(
         env=command.env,
         agents=command.agent,

@@ -19,7 +19,7 @@ from duelbench.cli.printing import table_printer
 from duelbench.cli.run import RunCommand, run_specs
 from duelbench.errors import install
 from duelbench.study.request import UsageError
-from duelbench.study.settings import ENV_DEFAULTS
+from duelbench.study.settings import settings_of
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -155,7 +155,7 @@ def _objective(command: TuneCommand) -> Objective:
 
     if command.metric is not None:
         return Objective((command.metric,), command.at_end)
-    usual = REGRETS if ENV_DEFAULTS[command.env].arms else WIN_RATES
+    usual = REGRETS if settings_of(command.env).arms else WIN_RATES
     return Objective(usual, command.at_end)
 
 

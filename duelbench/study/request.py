@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from duelbench.plugins import did_you_mean
+from duelbench.envs.registration import env_classes, resolve_env
+from duelbench.plugins import PluginError, did_you_mean
 from duelbench.records.spec import RUN_SETS, RunSpec, option_value, seed_specs
-from duelbench.study.settings import ENV_DEFAULTS, EnvDefaults, with_model
+from duelbench.study.settings import RunSettings, settings_of, with_model
 
 OTHERS = ("env", "policy", "learner")
 """What options can be set of, beside the agents."""
@@ -86,20 +87,21 @@ class Request:
             specs += seed_specs(agent.cls, shared | own, self._seeds(defaults), in_batches)
         return sorted(specs, key=lambda spec: spec.seed)
 
-    def _defaults(self) -> EnvDefaults:
-        if self.env not in ENV_DEFAULTS:
-            raise UsageError(f"unknown environment {self.env!r}{_hint(self.env, ENV_DEFAULTS)}")
-        defaults = ENV_DEFAULTS[self.env]
+    def _defaults(self) -> RunSettings:
+        try:
+            defaults = settings_of(self.env)
+        except PluginError as error:
+            raise UsageError(str(error)) from error
         if self.model is None:
             return defaults
         if "model" not in defaults.policy:
             raise UsageError(f"{self.env} runs no language model, so it takes no --model: LLMDuel-v0 does")
         return with_model(defaults, self.model)
 
-    def _agents(self, defaults: EnvDefaults) -> tuple[str, ...]:
+    def _agents(self, defaults: RunSettings) -> tuple[str, ...]:
         return tuple(dict.fromkeys(self.agents or defaults.agents))
 
-    def _preset(self, defaults: EnvDefaults) -> dict[str, Any]:
+    def _preset(self, defaults: RunSettings) -> dict[str, Any]:
         if self.preset is None:
             return {}
         if self.preset not in defaults.presets:
@@ -107,7 +109,7 @@ class Request:
         return dict(defaults.presets[self.preset])
 
     def _training(
-        self, defaults: EnvDefaults, options: dict[str, dict[str, Any]]
+        self, defaults: RunSettings, options: dict[str, dict[str, Any]]
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Arguments of the policy and of the learner."""
         policy = defaults.policy | options["policy"]
@@ -117,10 +119,10 @@ class Request:
         _check_training_options(options, language_model="model" in policy)
         return policy, learner | options["learner"]
 
-    def _labels(self, defaults: EnvDefaults) -> int:
+    def _labels(self, defaults: RunSettings) -> int:
         return _given(self.labels, defaults.preset_labels.get(self.preset or "", defaults.labels))
 
-    def _seeds(self, defaults: EnvDefaults) -> range:
+    def _seeds(self, defaults: RunSettings) -> range:
         n_seeds = _given(self.seeds, defaults.seeds)
         if n_seeds < 1:
             raise UsageError(f"seeds must be at least 1, got {n_seeds}")
@@ -176,12 +178,8 @@ def _given(value: int | None, default: int) -> int:
 
 def _check_env_options(env: str, options: Mapping[str, Any]) -> None:
     """Name an option that the environment does not take, or that is not the user's to set."""
-    import gymnasium as gym
-    from gymnasium.envs.registration import load_env_creator
-
-    creator: Any = load_env_creator(str(gym.spec(env).entry_point))
-    known = set().union(*(inspect.signature(cls).parameters for cls in creator.__mro__[:2]))
-    known -= {"render_mode", "problem", "conditions", *RUN_SETS}
+    single, _ = env_classes(resolve_env(env))
+    known = inspect.signature(single).parameters.keys() - {"render_mode", *RUN_SETS}
     for name in options:
         if name in RUN_SETS:
             raise UsageError(f"the run itself sets {name} of the environment")
@@ -198,7 +196,7 @@ def _features(env: str, kwargs: str) -> int:
     """Number of features of an arm; arguments as JSON. Makes the environment, so a bad problem is one clear error."""
     import gymnasium as gym
 
-    made: Any = gym.make(env, **json.loads(kwargs)).unwrapped
+    made: Any = gym.make(resolve_env(env), **json.loads(kwargs)).unwrapped
     return int(made.problem.dim)
 
 

@@ -6,51 +6,22 @@ Learning rates were chosen for the passive ``online`` agent on tuning seeds (100
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 
-DEMO_AGENTS = ("uniform", "offline", "online", "apl", "xpo", "sea", "sea-ee")
+from duelbench.envs.arms.problem import ArmProblem
+from duelbench.envs.duel.settings import DEMO_AGENTS, RunSettings
+from duelbench.envs.registration import env_classes, resolve_env
+
+__all__ = ["DEMO_AGENTS", "RunSettings", "known_settings", "register", "settings_of", "with_model"]
+
 MATRIX_AGENTS = ("uniform", "greedy", "rucb", "double_ts", "oracle")
 CONTEXTUAL_AGENTS = ("uniform", "greedy", "max_pair_ucb", "oracle")
 HEADLINE_AGENTS = ("uniform", "double_ts", "lola_ucb", "lola_ts", "lola_bai", "oracle")
 KERNEL_AGENTS = ("uniform", "greedy", "laplace_ts", "maxminlcb", "neural_ts", "oracle")
-
-
-@dataclass(frozen=True)
-class EnvDefaults:
-    """A sensible run on one environment.
-
-    Attributes:
-        labels: budget.
-        batch: labels a round.
-        evaluate_every: labels between judgements.
-        evaluation_repeats: responses judged for each held-out prompt.
-        seeds: number of seeds.
-        learner: fields of ``LearnerConfig``.
-        losses: more of them by direct optimizer, where its own defaults do badly.
-        policy: arguments of the policy.
-        env: arguments of the environment, under those of a preset.
-        presets: environment arguments by preset name.
-        preset_labels: budgets of presets that have one of their own.
-        agents: who plays when nobody is named.
-        arms: whether arms are duelled, so that agents can play many seeds in lock-step.
-    """
-
-    labels: int
-    batch: int
-    evaluate_every: int
-    evaluation_repeats: int
-    seeds: int
-    learner: dict[str, Any] = field(default_factory=dict)
-    losses: dict[str, dict[str, Any]] = field(default_factory=dict)
-    policy: dict[str, Any] = field(default_factory=dict)
-    env: dict[str, Any] = field(default_factory=dict)
-    presets: dict[str, dict[str, Any]] = field(default_factory=dict)
-    preset_labels: dict[str, int] = field(default_factory=dict)
-    agents: tuple[str, ...] = DEMO_AGENTS
-    arms: bool = False
 
 
 _TASTES = {
@@ -70,36 +41,36 @@ _PAYOFFS: dict[str, dict[str, Any]] = {
 _FUNCTIONS = ("ackley", "branin", "eggholder", "hoelder", "matyas", "michalewicz", "rosenbrock")
 _HYPERCUBE = {"design": "hypercube", "dim": 5, "arms": 32, "sparsity": 2}
 
-ENV_DEFAULTS: dict[str, EnvDefaults] = {
-    "LLMDuel-v0": EnvDefaults(
+_SETTINGS: dict[str, RunSettings] = {
+    "LLMDuel-v0": RunSettings(
         labels=1024, batch=32, evaluate_every=128, evaluation_repeats=2, seeds=3,
         learner={"learning_rate": 5e-4}, losses={"ipo": {"beta": 0.3, "length_average": True}},
         policy={"model": "tiny"}, presets=_TASTES,
     ),
-    "LLMDuelPool-v0": EnvDefaults(
+    "LLMDuelPool-v0": RunSettings(
         labels=2048, batch=32, evaluate_every=128, evaluation_repeats=4, seeds=3,
         learner={"learning_rate": 1e-2}, policy={"hidden": 256}, presets=_TASTES,
     ),
-    "MatrixDuel-v0": EnvDefaults(
+    "MatrixDuel-v0": RunSettings(
         labels=10_000, batch=1, evaluate_every=100, evaluation_repeats=1, seeds=100, agents=MATRIX_AGENTS, arms=True,
         presets={name: {"matrix": name} for name in _MATRICES}
         | {name: {"matrix": name} for name in ("bt", "sst", "mallows", "urvoy", "condorcet")}
         | _PAYOFFS,
     ),
-    "HeadlineDuel-v0": EnvDefaults(
+    "HeadlineDuel-v0": RunSettings(
         labels=10_000, batch=1, evaluate_every=100, evaluation_repeats=1, seeds=100, agents=HEADLINE_AGENTS, arms=True,
         presets={"perfect": {"predictor_noise": 0.0}, "blind": {"predictor_noise": 4.0}},
     ),
-    "KernelDuel-v0": EnvDefaults(
+    "KernelDuel-v0": RunSettings(
         labels=2000, batch=1, evaluate_every=20, evaluation_repeats=1, seeds=20, agents=KERNEL_AGENTS, arms=True,
         presets={name: {"function": name} for name in _FUNCTIONS},
     ),
-    "NeuralDuel-v0": EnvDefaults(
+    "NeuralDuel-v0": RunSettings(
         labels=2000, batch=16, evaluate_every=20, evaluation_repeats=1, seeds=20, agents=KERNEL_AGENTS, arms=True,
         learner={"learning_rate": 1e-2}, policy={"hidden": 64},
         presets={"fresh": {"fresh": True}, "fixed": {"fresh": False, "arms": 64}},
     ),
-    "LinearDuel-v0": EnvDefaults(
+    "LinearDuel-v0": RunSettings(
         labels=2000, batch=16, evaluate_every=20, evaluation_repeats=1, seeds=20, agents=CONTEXTUAL_AGENTS, arms=True,
         learner={"learning_rate": 1e-2}, policy={"hidden": 64},
         presets={
@@ -114,6 +85,49 @@ ENV_DEFAULTS: dict[str, EnvDefaults] = {
         preset_labels={"c1": 4000, "c1x4": 4000},
     ),
 }  # fmt: skip
+
+_ARMS = RunSettings(
+    labels=2000, batch=16, evaluate_every=20, evaluation_repeats=1, seeds=20, agents=MATRIX_AGENTS, arms=True,
+    learner={"learning_rate": 1e-2}, policy={"hidden": 64},
+)  # fmt: skip
+_TEXTS = RunSettings(learner={"learning_rate": 5e-4}, policy={"model": "tiny"})
+
+
+def register(env_id: str, settings: RunSettings) -> None:
+    """Say what a run on an environment plays by default. The class attribute ``settings`` of its problem goes first."""
+    _SETTINGS[env_id] = settings
+
+
+def settings_of(name: str) -> RunSettings:
+    """What a run on an environment plays by default: as its problem says, as registered, or what suits its kind.
+
+    Args:
+        name: an id or whatever ``duelbench.envs.resolve_env`` takes.
+
+    Raises:
+        duelbench.plugins.PluginError: there is no such environment, or it is no duel environment.
+
+    >>> settings_of("MatrixDuel-v0").agents
+    ('uniform', 'greedy', 'rucb', 'double_ts', 'oracle')
+    """
+    env_id = resolve_env(name)
+    problem = env_classes(env_id)[0].make_problem
+    if isinstance(own := getattr(problem, "settings", None), RunSettings):
+        return own
+    if env_id in _SETTINGS:
+        return _SETTINGS[env_id]
+    bases = problem.__mro__ if isinstance(problem, type) else (problem,)
+    for base in bases:  # what is played on the family that it was made from
+        for known, settings in _SETTINGS.items():
+            if known in gym.registry and env_classes(known)[0].make_problem is base:
+                return settings
+    return _ARMS if ArmProblem in bases else _TEXTS
+
+
+def known_settings() -> dict[str, RunSettings]:
+    """Settings by id, of this package's environments and of those that were registered with some."""
+    return dict(_SETTINGS)
+
 
 _LARGER: dict[str, Any] = {"batch": 16, "evaluate_every": 32, "evaluation_repeats": 1, "labels": 256}
 
@@ -131,9 +145,9 @@ references are that model's own, so that it starts at a win rate of 0.5."""
 _OTHER_MODELS: dict[str, Any] = _LARGER | {"learner": {"learning_rate": 1e-6}}
 
 
-def with_model(defaults: EnvDefaults, model: str) -> EnvDefaults:
+def with_model(defaults: RunSettings, model: str) -> RunSettings:
     """The defaults for a language model; a model nobody has tuned gets a careful step size."""
-    if model == defaults.policy["model"]:
+    if model == defaults.policy.get("model"):
         return defaults
     changes = dict(MODEL_DEFAULTS.get(model, _OTHER_MODELS))
     policy = defaults.policy | {"model": model} | changes.pop("policy", {})

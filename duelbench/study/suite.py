@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from duelbench.records.spec import RunSpec, seed_specs
-from duelbench.study.settings import ENV_DEFAULTS
+from duelbench.study.settings import settings_of
 
 UNIFORM = "uniform"
 """The agent at score 0."""
@@ -125,7 +125,7 @@ def task_specs(task: Task, name: str, agent: type, seeds: range, labels: int | N
         "env": task.env, "agent": name, "labels": labels, "evaluate_every": max(1, labels // _EVALUATIONS),
         "evaluation_repeats": 1, "env_kwargs": task.kwargs, "task": task.name,
     }  # fmt: skip
-    usual = ENV_DEFAULTS[_LINEAR]  # whose policy learns from features, as on every task here
+    usual = settings_of(_LINEAR)  # whose policy learns from features, as on every task here
     in_batches = {
         "batch": 1 if task.one_by_one else usual.batch, "learner": usual.learner | {"loss": "dpo"},
         "policy": usual.policy,

@@ -13,7 +13,7 @@ import pytest
 
 from duelbench.records.spec import RunSpec
 from duelbench.runs.policy_loop import run
-from duelbench.study.settings import DEMO_AGENTS, ENV_DEFAULTS
+from duelbench.study.settings import DEMO_AGENTS, settings_of
 
 LABELS = {"LLMDuelPool-v0": 512, "LLMDuel-v0": 128}
 
@@ -21,7 +21,7 @@ LABELS = {"LLMDuelPool-v0": 512, "LLMDuel-v0": 128}
 @pytest.mark.parametrize("agent", DEMO_AGENTS)
 @pytest.mark.parametrize("env", sorted(LABELS))
 def test_agent(benchmark: Any, tmp_path: Path, env: str, agent: str) -> None:
-    defaults = ENV_DEFAULTS[env]
+    defaults = settings_of(env)
 
     def play(attempt: int) -> Path:
         spec = RunSpec(

@@ -17,10 +17,13 @@ from gymnasium.utils.env_checker import check_env
 
 import duelbench
 from duelbench.envs.duel.problem import Arms, AsksOracle, Demonstrates, Guided, KnowsParameter, KnowsRegret
+from duelbench.envs.duel.settings import RunSettings
 from duelbench.plugins import PluginError
 from duelbench.records.spec import RunSpec
 from duelbench.runs.arms_loop import run_lockstep
 from duelbench.runs.policy_loop import run
+from duelbench.study.request import Request, UsageError
+from duelbench.study.settings import register, settings_of
 
 ARMS_FILE = """
 from __future__ import annotations
@@ -185,3 +188,28 @@ def test_what_a_family_can_do_is_a_protocol(env_id: str, able: set[type]) -> Non
     problem = gym.make(env_id).unwrapped.problem  # type: ignore[attr-defined]
     every = (AsksOracle, Demonstrates, KnowsRegret, Arms, Guided, KnowsParameter)
     assert {protocol for protocol in every if isinstance(problem, protocol)} == able
+
+
+def test_any_registered_environment_has_settings(arms_file: str, tmp_path: Path) -> None:
+    assert settings_of(f"{arms_file}:Mine-v0").arms and settings_of("LLMDuel-v0").policy == {"model": "tiny"}
+    path = tmp_path / "short.py"
+    path.write_text(TEXT_FILE)
+    assert settings_of(f"{path}:Short-v0") == settings_of("LLMDuel-v0")  # those of the family it extends
+    own = "RunSettings(labels=77)\n\n    def __init__(self, references"
+    path.write_text(
+        TEXT_FILE.replace("def __init__(self, references", f"settings = {own}").replace(
+            "import duelbench\n", "import duelbench\nfrom duelbench.envs.duel.settings import RunSettings\n", 1
+        )
+    )
+    assert settings_of(f"{path}:Short-v0").labels == 77
+    path.write_text(TEXT_FILE.replace("Short-v0", "Told-of-v0"))
+    register("Told-of-v0", RunSettings(labels=78))
+    assert settings_of(f"{path}:Told-of-v0").labels == 78
+
+
+def test_a_request_takes_a_users_environment(arms_file: str) -> None:
+    name = f"{arms_file}:Mine-v0"
+    (spec,) = Request(env=name, agents=("rucb",), seeds=3, labels=20, options={"env": {"gap": 2}}).specs()
+    assert spec.env == name and spec.env_kwargs["gap"] == 2 and spec.lockstep == 3
+    with pytest.raises(UsageError, match="registers no 'Mien-v0'"):
+        Request(env=f"{arms_file}:Mien-v0").specs()

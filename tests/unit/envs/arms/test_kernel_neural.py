@@ -20,7 +20,7 @@ from duelbench.envs.arms.neural import Network, NetworkLaw
 from duelbench.records.record import load_runs
 from duelbench.records.spec import RunSpec
 from duelbench.runs.policy_loop import run
-from duelbench.study.settings import ENV_DEFAULTS
+from duelbench.study.settings import settings_of
 
 IDS = ("KernelDuel-v0", "NeuralDuel-v0")
 SETTINGS = [
@@ -182,7 +182,7 @@ def test_a_bad_problem_gets_one_clear_error(env_id, kwargs, words):
 
 @pytest.mark.parametrize("env_id", IDS)
 def test_the_defaults_name_what_exists(env_id):
-    defaults = ENV_DEFAULTS[env_id]
+    defaults = settings_of(env_id)
     assert defaults.arms and {"laplace_ts", "maxminlcb", "neural_ts"} <= set(defaults.agents)
     for agent in defaults.agents:
         find_agent(agent, arms=True)
@@ -195,7 +195,7 @@ def test_the_defaults_name_what_exists(env_id):
     "agent", sorted(POLICY_AGENTS.keys() - RULES_AS_AGENTS.keys() - {"isara"})
 )  # which needs demonstrations
 def test_agents_that_align_a_policy_play_the_neural_family(agent, kwargs, tmp_path):
-    defaults = ENV_DEFAULTS["NeuralDuel-v0"]
+    defaults = settings_of("NeuralDuel-v0")
     fast = {"ensemble.members": 4, "ensemble.hidden": 12} if agent.startswith("sea") else {}
     spec = RunSpec(
         "NeuralDuel-v0", agent, 0, labels=64, batch=16, evaluate_every=32, env_kwargs=kwargs, agent_options=fast,
@@ -211,7 +211,7 @@ def test_agents_that_align_a_policy_play_the_neural_family(agent, kwargs, tmp_pa
 
 
 def test_a_policy_learns_the_neural_utility(tmp_path):
-    defaults = ENV_DEFAULTS["NeuralDuel-v0"]
+    defaults = settings_of("NeuralDuel-v0")
     spec = RunSpec(
         "NeuralDuel-v0", "online", 0, labels=1024, batch=16, evaluate_every=512, learner=defaults.learner,
         policy=defaults.policy,

@@ -6,7 +6,7 @@ import pytest
 
 import duelbench  # noqa: F401 - registers the environments
 from duelbench.envs.arms.matrices import bernoulli_arms, random_gaussian_arms
-from duelbench.study.settings import ENV_DEFAULTS
+from duelbench.study.settings import settings_of
 
 DRAWS = 200_000
 
@@ -40,7 +40,7 @@ def test_only_the_ratio_of_noise_and_spread_counts():
 
 def test_presets_play_and_the_best_arm_is_anywhere():
     for name in ("bernoulli-easy", "bernoulli-hard", "gaussian-easy", "gaussian-hard"):
-        env = gym.make("MatrixDuel-v0", **ENV_DEFAULTS["MatrixDuel-v0"].presets[name])
+        env = gym.make("MatrixDuel-v0", **settings_of("MatrixDuel-v0").presets[name])
         best = set()
         for seed in range(8):
             env.reset(seed=seed)
