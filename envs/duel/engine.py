@@ -1,4 +1,4 @@
-"""Plays a problem for B rows at once: prompts, oracle calls, verdicts, budget. The envs are thin coats over it."""
+"""Plays a problem for B rows at once: prompts, oracle calls, verdicts, budget. The Gymnasium classes are thin over it."""
 
 from __future__ import annotations
 
@@ -53,9 +53,14 @@ class Engine:
     """
 
     def __init__(
-        self, problem: Problem, rows: int, horizon: int, feedback: Feedback, identical: Identical = "tie",
+        self,
+        problem: Problem,
+        rows: int,
+        horizon: int,
+        feedback: Feedback,
+        identical: Identical = "skip",
         delay: Delay | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         if horizon < 2:
             raise ValueError(f"horizon is the label budget of an episode and must be at least 2, got {horizon}")
         if identical not in ("tie", "ask", "skip", "error"):
