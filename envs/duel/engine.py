@@ -1,4 +1,4 @@
-"""Plays a problem for B rows at once: prompts, oracle calls, verdicts, budget. The Gymnasium classes are thin over it."""
+"""Plays a problem for B rows at once: prompts, oracle calls, verdicts, budget. The Gymnasium classes wrap it."""
 
 from __future__ import annotations
 
