@@ -19,7 +19,7 @@ def evaluation_points(labels: int, every: int, *, early: bool = True) -> list[in
         early: whether there are points before the first of the even grid.
 
     >>> evaluation_points(40, 20)
-    [0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 18, 20, 40]
+    [0, 1, 2, 3, 4, 5, 6, 7, 9, 11, 13, 16, 20, 40]
     >>> evaluation_points(40, 16, early=False)
     [0, 16, 32, 40]
     """

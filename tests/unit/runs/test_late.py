@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections import Counter
 from pathlib import Path
@@ -13,17 +12,15 @@ import pytest
 from pool_runs import spec_of
 
 from duelbench.agents.alignment.online import Online
-from duelbench.envs.duel.delay import AnswerBatches, Delay
 from duelbench.envs.text.tasks import load_task
 from duelbench.records.journal import Answer, Journal
 from duelbench.records.record import load_runs
 from duelbench.records.spec import RunSpec
-from duelbench.runs.assemble import Parts, assemble
 from duelbench.runs.policy_loop import run
 from duelbench.runs.writer import RunFolder
 from duelbench.types import Metrics, Observation, Pair, Verdict
 
-LATE = [{"delay": 3}, {"delay": 2, "spread": 1.5}, {"answer_batch": 4}]
+LATE = [{"delay": 3}, {"delay": 2, "delay_spread": 1.5}, {"answer_batch": 4}]
 late = pytest.mark.parametrize("how", LATE, ids=["delay", "spread", "batch"])
 
 
@@ -41,22 +38,8 @@ def learned(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Observation, Pair, An
     return told
 
 
-def setting(task_file: str, oracles: str, oracle: str = "Worth") -> dict[str, Any]:
-    return {"task": task_file, "oracle": f"{oracles}:{oracle}"}
-
-
-def answering(how: dict[str, Any], patch: pytest.MonkeyPatch) -> None:
-    """Let every environment from here on answer late."""
-    kind = AnswerBatches(how["answer_batch"]) if "answer_batch" in how else Delay(how["delay"], how.get("spread", 0.0))
-
-    def assembled(spec: RunSpec) -> Parts:
-        parts = assemble(spec)
-        late = copy.deepcopy(kind)
-        late.seat(parts.env.num_envs)
-        parts.env.engine.delay = late
-        return parts
-
-    patch.setattr("duelbench.runs.policy_loop.assemble", assembled)
+def setting(task_file: str, oracles: str, oracle: str = "Worth", **how: Any) -> dict[str, Any]:
+    return {"task": task_file, "oracle": f"{oracles}:{oracle}", **how}
 
 
 def answers(folder: Path, spec: RunSpec) -> list[Answer]:
@@ -68,11 +51,9 @@ def answers(folder: Path, spec: RunSpec) -> list[Answer]:
 
 @late
 def test_every_answered_duel_is_learned_from_once_with_its_own_answer(
-    how: dict[str, Any], task_file: str, oracles: str, tmp_path: Path, learned: list[Any],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    answering(how, monkeypatch)
-    spec = spec_of("online", setting(task_file, oracles))
+    how: dict[str, Any], task_file: str, oracles: str, tmp_path: Path, learned: list[Any]
+) -> None:
+    spec = spec_of("online", setting(task_file, oracles, **how))
     bought = answers(run(spec, tmp_path), spec)
     (record,) = load_runs(tmp_path)
     assert len(bought) == record.rows[-1]["labels"] == 70
@@ -93,10 +74,9 @@ def test_every_answered_duel_is_learned_from_once_with_its_own_answer(
 @late
 @pytest.mark.parametrize("agent", ["xpo", "sea"])
 def test_a_run_killed_while_answers_are_on_their_way_is_the_run_never_killed(
-    how: dict[str, Any], agent: str, task_file: str, oracles: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    how: dict[str, Any], agent: str, task_file: str, oracles: str, tmp_path: Path
 ) -> None:
-    answering(how, monkeypatch)
-    spec = spec_of(agent, setting(task_file, oracles), labels=96, batch=8)
+    spec = spec_of(agent, setting(task_file, oracles, **how), labels=96, batch=8)
     whole = run(spec, tmp_path / "whole")
     for stop in (5, 8, 11):  # rounds after a checkpoint at 32 labels and around the next one
 
@@ -113,16 +93,14 @@ def test_a_run_killed_while_answers_are_on_their_way_is_the_run_never_killed(
     assert RunFolder(folder, spec).finished
 
 
-def test_online_learns_as_well_from_late_answers(
-    task_file: str, oracles: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_online_learns_as_well_from_late_answers(task_file: str, oracles: str, tmp_path: Path) -> None:
     final = {}
     for delay in (0, 3):
         values = []
-        if delay:
-            answering({"delay": delay}, monkeypatch)
         for seed in range(3):
-            spec = spec_of("online", setting(task_file, oracles), labels=384, seed=seed, evaluate_every=1000)
+            spec = spec_of(
+                "online", setting(task_file, oracles, delay=delay), labels=384, seed=seed, evaluate_every=1000
+            )
             rows = (run(spec, tmp_path / str(delay)) / "metrics.jsonl").read_text().splitlines()
             first, last = json.loads(rows[0]), json.loads(rows[-1])
             assert last["offline_win_probability"] > first["offline_win_probability"] + 0.04
@@ -131,11 +109,8 @@ def test_online_learns_as_well_from_late_answers(
     assert final[3] == pytest.approx(final[0], abs=0.05)
 
 
-def test_what_fails_late_is_counted(
-    task_file: str, oracles: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    answering({"delay": 3}, monkeypatch)
-    spec = spec_of("online", setting(task_file, oracles, "Picky"))
+def test_what_fails_late_is_counted(task_file: str, oracles: str, tmp_path: Path) -> None:
+    spec = spec_of("online", setting(task_file, oracles, "Picky", delay=3))
     bought = answers(run(spec, tmp_path), spec)
     failed = sum(answer.probability is None for answer in bought)
     assert 0 < failed == load_runs(tmp_path)[0].rows[-1]["invalid_answers"]
