@@ -42,12 +42,18 @@ def add_records(path: Path, runs: Sequence[Run], metrics: Sequence[str], *, last
         last_only: leave out all evaluations but the last.
     """
     known = recorded(path)
-    new = [run for run in runs if run.finished and run.run_id not in known]
+    new = [run for run in runs if run.finished and run.asked_id not in known]
     rows = [
-        [run.run_id, str(run.spec["seed"]), str(int(row["labels"])), *(_short(row.get(name)) for name in metrics),
-         *(_short(cost.get(name)) for name in COSTS)]
-        for run in new for row, cost in list(zip(run.rows, run.timing, strict=True))[-1 if last_only else 0 :]
-    ]  # fmt: skip
+        [
+            run.asked_id,
+            str(run.spec["seed"]),
+            str(int(row["labels"])),
+            *(_short(row.get(name)) for name in metrics),
+            *(_short(cost.get(name)) for name in COSTS),
+        ]
+        for run in new
+        for row, cost in list(zip(run.rows, run.timing, strict=True))[-1 if last_only else 0 :]
+    ]
     if path.exists():
         with path.open(encoding="utf-8", newline="") as file:
             rows += list(csv.reader(file))[1:]

@@ -24,7 +24,7 @@ def play_missing(wanted: Iterable[RunSpec], records: Path, out: Path, workers: i
         workers: processes.
     """
     console = Console(stderr=True)
-    runs, known = {spec.run_id: spec for spec in wanted}, recorded(records)
+    runs, known = {spec.asked_id: spec for spec in wanted}, recorded(records)
     specs = [spec for run_id, spec in runs.items() if run_id not in known]
     console.print(f"{len(runs)} runs in all, {len(specs)} of them to be played here")
     if not specs:

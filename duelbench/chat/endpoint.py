@@ -44,9 +44,16 @@ class ChatEndpoint:
     """
 
     def __init__(
-        self, url: str, model: str, *, max_new_tokens: int, temperature: float = 0.0, timeout: float = 60.0,
-        attempts: int = 5, pause: float = 1.0,
-    ) -> None:  # fmt: skip
+        self,
+        url: str,
+        model: str,
+        *,
+        max_new_tokens: int,
+        temperature: float = 0.0,
+        timeout: float = 60.0,
+        attempts: int = 5,
+        pause: float = 1.0,
+    ) -> None:
         if urlsplit(url).scheme not in ("http", "https"):
             raise ValueError(f"expected an endpoint such as http://localhost:8000/v1, got {url!r}")
         self.url = url.rstrip("/") + "/chat/completions"
@@ -64,9 +71,11 @@ class ChatEndpoint:
 
     def _complete(self, prompt: str, rng: np.random.Generator) -> str:
         asked: dict[str, Any] = {
-            "model": self.model, "messages": [{"role": "user", "content": prompt}],
-            "max_tokens": self.max_new_tokens, "temperature": self.temperature,
-        }  # fmt: skip
+            "model": self.model,
+            "messages": [{"role": "user", "content": prompt}],
+            "max_tokens": self.max_new_tokens,
+            "temperature": self.temperature,
+        }
         if self.temperature:
             asked["seed"] = int(rng.integers(2**31))
         answer = self._post(json.dumps(asked).encode())

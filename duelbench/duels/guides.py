@@ -39,9 +39,12 @@ class Guide:
         """y at T labels; NaN where f is not defined."""
         labels = np.where(np.asarray(labels, np.float64) > 0, labels, np.nan)
         f = {
-            "linear": labels, "log": np.log(labels), "sqrt": np.sqrt(labels), "two_thirds": np.cbrt(labels) ** 2,
+            "linear": labels,
+            "log": np.log(labels),
+            "sqrt": np.sqrt(labels),
+            "two_thirds": np.cbrt(labels) ** 2,
             "inverse": 1.0 / labels,
-        }  # fmt: skip
+        }
         return self.coefficient * f[self.shape]
 
 
@@ -90,9 +93,14 @@ def matrix_guides(preferences: Floats) -> list[Guide]:
     guides.append(Guide(borda, "∛(KT²) (rate only)", "two_thirds", arms ** (1 / 3), "minimax rate, constant not known"))
     if kind == "average":
         guides.append(
-            Guide(metric, "c ln T (slope only)", "log", condorcet_slope(preferences),
-                  "asymptotic lower bound (Komiyama et al. 2015) on the slope against ln T, not on the level")
-        )  # fmt: skip
+            Guide(
+                metric,
+                "c ln T (slope only)",
+                "log",
+                condorcet_slope(preferences),
+                "asymptotic lower bound (Komiyama et al. 2015) on the slope against ln T, not on the level",
+            )
+        )
         guides.append(Guide(metric, "√(KT) (rate only)", "sqrt", arms**0.5, "minimax rate, constant not known"))
     return guides
 

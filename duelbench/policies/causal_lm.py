@@ -84,9 +84,15 @@ class CausalLMPolicy:
         self._network, self._reference = loaded.network, loaded.reference
         self._tokens = Tokens(loaded.tokenizer, loaded.model, prompt_template, max_new_tokens)
         settings = {
-            "model": str(model), "max_new_tokens": max_new_tokens, "temperature": temperature, "dtype": dtype,
-            "device": device, "prompt_template": prompt_template, "lora_rank": lora_rank, "lora_alpha": lora_alpha,
-        }  # fmt: skip
+            "model": str(model),
+            "max_new_tokens": max_new_tokens,
+            "temperature": temperature,
+            "dtype": dtype,
+            "device": device,
+            "prompt_template": prompt_template,
+            "lora_rank": lora_rank,
+            "lora_alpha": lora_alpha,
+        }
         self.sampler = self._make_sampler(sampler, settings, sampler_options or {})
         self.feature_dim = 4 * self._network.hidden_size if features else 0
         self.generated_tokens = 0

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from duelbench.assets.model_source import ModelUnavailableError
 from duelbench.policies.networks.generic import GenericNetwork
@@ -46,9 +47,8 @@ def load(
         ModelUnavailableError: it is not there, or no causal language model.
         ValueError: the options do not fit each other, the model or the machine.
     """
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
     tokenizer, model = _pretrained(folder)
+    device = _device(device)
     fast = device == "cpu" and LlamaNetwork.supports(model.config)
     precision = _precision(dtype, device, fast)
     adapter = _with_adapter(model, lora_rank, lora_alpha) if lora_rank else None
@@ -75,8 +75,32 @@ def _pretrained(folder: str | Path) -> tuple[Any, Any]:
     return tokenizer, model
 
 
+def computes_with(folder: str | Path | None, *, dtype: str, device: str) -> dict[str, str]:
+    """What ``auto`` means on this machine: the ``dtype`` of matrix products and the ``device`` that ``load`` chooses.
+
+    Args:
+        folder: of the model, or its hub id; None for a model of Llama type that is not there yet.
+        dtype: as ``load`` takes it.
+        device: the same.
+    """
+    device = _device(device)
+    fast = device == "cpu" and (folder is None or LlamaNetwork.supports(AutoConfig.from_pretrained(folder)))
+    return {"dtype": str(_precision(dtype, device, fast)).removeprefix("torch."), "device": device}
+
+
+def _device(device: str) -> str:
+    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+
+
 def multiplies_bfloat16(device: str) -> bool:
-    """Whether matrix products in bfloat16 are faster there than in float32."""
+    """Whether matrix products in bfloat16 are faster there than in float32.
+
+    The environment variable ``DUELBENCH_DTYPE`` decides instead of the machine where it is ``float32`` or ``bfloat16``.
+    """
+    if chosen := os.environ.get("DUELBENCH_DTYPE"):
+        if chosen not in _DTYPES:
+            raise ValueError(f"DUELBENCH_DTYPE is {chosen!r}: expected {' or '.join(_DTYPES)}")
+        return chosen == "bfloat16"
     if device != "cpu":
         return torch.cuda.is_bf16_supported()
     return torch.cpu._is_amx_tile_supported()  # with AVX-512's instructions alone they are slower
@@ -96,9 +120,12 @@ def _with_adapter(model: Any, rank: int, alpha: int | None) -> Any:
     from peft import LoraConfig, get_peft_model
 
     options = LoraConfig(
-        r=rank, lora_alpha=2 * rank if alpha is None else alpha, lora_dropout=0.0, target_modules="all-linear",
+        r=rank,
+        lora_alpha=2 * rank if alpha is None else alpha,
+        lora_dropout=0.0,
+        target_modules="all-linear",
         task_type="CAUSAL_LM",
-    )  # fmt: skip
+    )
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.simplefilter("ignore")  # what peft and transformers have to tell each other is not for our users
         torch.manual_seed(0)  # peft draws from the global generator: adapters begin the same in every process

@@ -146,15 +146,16 @@ class EnsemblePosterior:
     def state_dict(self) -> dict[str, Any]:
         """Weights, their beginnings, optimizer, buffer, standardisation and random state."""
         optimizer = {
-            str(i): dict(self._optimizer.state[weight]) for i, weight in enumerate(self._weights)
+            str(i): dict(self._optimizer.state[weight])
+            for i, weight in enumerate(self._weights)
             if weight in self._optimizer.state
-        }  # fmt: skip
+        }
         return {
             "weights": {str(i): w.detach() for i, w in enumerate(self._weights)},
             "initial": {str(i): w for i, w in enumerate(self._initial)},
             "optimizer": optimizer,
             "rng": self._rng.bit_generator.state,
-        } | self.pairs.state_dict()  # fmt: skip
+        } | self.pairs.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what ``state_dict`` gave."""

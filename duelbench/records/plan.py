@@ -43,10 +43,13 @@ class Plan:
     def write(self, folder: Path) -> None:
         """Write ``sweep.json`` into the sweep's output folder, replacing an older plan of the sweep as a whole."""
         document: dict[str, Any] = {
-            "schema": SCHEMA_VERSION, "name": self.name, "title": self.title, "baseline": self.baseline,
+            "schema": SCHEMA_VERSION,
+            "name": self.name,
+            "title": self.title,
+            "baseline": self.baseline,
             "thresholds": self.thresholds,
             "runs": [{"run_id": r.spec.run_id, "tags": r.tags, "spec": r.spec.to_json()} for r in self.runs],
-        }  # fmt: skip
+        }
         write_atomic(folder / FILE, json.dumps(document, indent=0))
 
     @classmethod
@@ -65,6 +68,9 @@ class Plan:
         runs = tuple(Planned(RunSpec.from_json(r["spec"]), tuple(r["tags"])) for r in document["runs"])
         thresholds = document["thresholds"]
         return cls(
-            document["name"], document["title"], runs, document["baseline"],
+            document["name"],
+            document["title"],
+            runs,
+            document["baseline"],
             None if thresholds is None else tuple(thresholds),
-        )  # fmt: skip
+        )

@@ -29,8 +29,11 @@ def git_state() -> str:
     try:
         result = subprocess.run(
             ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"],
-            capture_output=True, text=True, timeout=5, check=False,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return result.stdout.strip()
@@ -45,6 +48,7 @@ def machine() -> dict[str, str]:
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
     return {
-        "system": platform.platform(), "processor": model or platform.processor(),
+        "system": platform.platform(),
+        "processor": model or platform.processor(),
         "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else "",
-    }  # fmt: skip
+    }

@@ -18,7 +18,7 @@ from duelbench.records.spec import RunSpec
 SCHEMA_VERSION = 3
 _MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
     1: lambda manifest: manifest | {"machine": {}},  # not recorded then
-    2: lambda manifest: _known_by_name(manifest) | manifest,
+    2: lambda manifest: _known_by_name(manifest) | manifest | {"spec": RunSpec.from_json(manifest["spec"]).to_json()},
 }
 """Schema -> what makes a manifest of it one of the next."""
 CALIBRATION_FILE = "calibration.json"
@@ -78,6 +78,11 @@ class Run:
     folder: Path | None = None
 
     @property
+    def asked_id(self) -> str:
+        """Hash of what was asked, whatever it came to, with the seed of a lock-step run: see ``RunSpec.asked_id``."""
+        return "/".join([RunSpec.from_json(self.manifest["spec"]).asked_id, *self.run_id.split("/")[1:]])
+
+    @property
     def missing(self) -> bool:
         """Whether it was planned, but nobody has begun to play it."""
         return not self.manifest and not self.finished
@@ -134,11 +139,14 @@ def _seeds(run: Run, folder: Path) -> list[Run]:
     ]
     return [
         dataclasses.replace(
-            run, run_id=f"{run.run_id}/{seed}", spec=run.spec | {"seed": seed}, timing=timing,
+            run,
+            run_id=f"{run.run_id}/{seed}",
+            spec=run.spec | {"seed": seed},
+            timing=timing,
             rows=SeedRows(labels, {name: values[place] for name, values in arrays.items()}),
         )
         for place, seed in enumerate(seeds)
-    ]  # fmt: skip
+    ]
 
 
 def _load(path: Path) -> Run:
@@ -149,11 +157,16 @@ def _load(path: Path) -> Run:
     rows, timing = read_lines(folder / "metrics.jsonl"), read_lines(folder / "timing.jsonl")
     shared = min(len(rows), len(timing))
     return Run(
-        run_id=manifest["run_id"], spec=spec, rows=rows[:shared], timing=timing[:shared],
+        run_id=manifest["run_id"],
+        spec=spec,
+        rows=rows[:shared],
+        timing=timing[:shared],
         samples=json.loads(samples.read_text(encoding="utf-8")) if samples.exists() else [],
-        finished=(folder / "DONE").exists(), manifest=manifest,
-        error=error.read_text(encoding="utf-8") if error.exists() else None, folder=folder,
-    )  # fmt: skip
+        finished=(folder / "DONE").exists(),
+        manifest=manifest,
+        error=error.read_text(encoding="utf-8") if error.exists() else None,
+        folder=folder,
+    )
 
 
 def _known_by_name(manifest: dict[str, Any]) -> dict[str, Any]:

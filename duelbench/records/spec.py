@@ -5,17 +5,30 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-SPEC_VERSION = 1
+SPEC_VERSION = 2
 RUN_SETS = ("horizon",)
 """Arguments of the environment that follow from the run itself: its budget."""
+_AS_ASKED = ("env_kwargs", "agent_options", "learner", "policy")
+"""Fields that say what was asked for; once they are resolved, only what they resolve to counts."""
 
 
 @dataclass(frozen=True)
 class Judging:
-    """How the deployed policy is judged on held-out prompts, by whom and how often."""
+    """How the deployed policy is judged on held-out prompts, by whom and how often.
+
+    Attributes:
+        every: labels between two judgements; 0 judges at the end alone.
+        repeats: responses judged for each held-out prompt.
+        prompts: held-out prompts that are judged; None for all, 0 to judge nothing.
+        references: stored references of each prompt that responses are compared with; None for all. An oracle that
+            costs something is asked about one, and about few prompts, unless these say otherwise.
+        oracle: who judges; None for the oracle that answers the duels.
+        oracle_kwargs: of that oracle.
+    """
 
     every: int = 64
     repeats: int = 2
@@ -24,19 +37,28 @@ class Judging:
     oracle: str | None = None
     oracle_kwargs: dict[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        for name, least in (("every", 0), ("repeats", 1), ("prompts", 0), ("references", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ValueError(f"judging.{name} must be at least {least}, got {value}")
+
 
 @dataclass(frozen=True)
 class RunSpec:
     """One run of one agent with one seed. All fields are plain JSON data.
 
+    A specification says what is asked for; ``duelbench.runs.resolve.resolve`` adds what that comes to. The id of a run
+    follows from the latter: an option that is set to its default changes nothing, a default or a file that changed
+    makes another run.
+
     Attributes:
-        env: environment id.
+        env: environment id, or where it is: ``package.module:Id-v0``, ``path/to/file.py:Id-v0``.
         agent: registered name, ``package.module:Class`` or ``file.py:Class``.
         seed: root of every random stream.
         labels: oracle labels the run may use.
-        batch: labels a round.
-        evaluate_every: labels between two judgements of the deployed policy.
-        evaluation_repeats: responses judged for each held-out prompt.
+        batch: labels per round.
+        judging: how the deployed policy is judged.
         env_kwargs: of the environment.
         agent_options: fields of the agent's ``Config``, dotted for nested ones.
         learner: fields of ``duelbench.learning.learner.LearnerConfig``.
@@ -44,6 +66,10 @@ class RunSpec:
         threads: torch threads; results can differ between thread counts.
         task: name that a suite gives the task; no part of the id, for it decides nothing.
         lockstep: seeds, from ``seed`` on, that an agent of the numeric families plays at once; 0 for any other agent.
+        resolved: the whole configuration of ``agent``, ``learner``, ``policy`` and ``env``, defaults included; empty
+            until it is resolved.
+        content: hash of what is in the files behind ``agent``, ``env``, ``oracle``, ``task``, ``model``, … .
+        old_id: id of a run that an older version played, which hashed less; empty for any other.
     """
 
     env: str
@@ -51,8 +77,7 @@ class RunSpec:
     seed: int
     labels: int
     batch: int = 32
-    evaluate_every: int = 64
-    evaluation_repeats: int = 2
+    judging: Judging = field(default_factory=Judging)
     env_kwargs: dict[str, Any] = field(default_factory=dict)
     agent_options: dict[str, Any] = field(default_factory=dict)
     learner: dict[str, Any] = field(default_factory=dict)
@@ -60,25 +85,27 @@ class RunSpec:
     threads: int = 1
     lockstep: int = 0
     task: str = ""
+    resolved: dict[str, Any] = field(default_factory=dict)
+    content: dict[str, str] = field(default_factory=dict)
+    old_id: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("labels", "batch", "evaluate_every", "evaluation_repeats", "threads"):
+        for name in ("labels", "batch", "threads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
 
-    @property
-    def judging(self) -> Judging:
-        """How it is judged."""
-        return Judging(self.evaluate_every, self.evaluation_repeats)
-
     def to_json(self) -> dict[str, Any]:
-        """The specification as plain data; ``lockstep`` and ``task`` only where they say something."""
+        """The specification as plain data; ``lockstep``, ``task`` and ``old_id`` only where they say something."""
         data = dataclasses.asdict(self) | {"version": SPEC_VERSION}
-        return {name: value for name, value in data.items() if value or name not in ("lockstep", "task")}
+        return {name: value for name, value in data.items() if value or name not in ("lockstep", "task", "old_id")}
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> RunSpec:
-        """The specification that ``to_json`` gave."""
+    def from_json(cls, data: Mapping[str, Any]) -> RunSpec:
+        """The specification that ``to_json`` gave, in this version or an older one."""
+        data = dict(data)
+        if data.get("version", 1) < SPEC_VERSION:
+            data = _from_version_1(data)
+        data["judging"] = Judging(**data.get("judging", {}))
         return cls(**{name: value for name, value in data.items() if name != "version"})
 
     @property
@@ -88,10 +115,25 @@ class RunSpec:
 
     @property
     def run_id(self) -> str:
-        """Hash of the canonical JSON: equal specifications are the same run."""
-        data = {name: value for name, value in self.to_json().items() if name != "task"}
-        canonical = json.dumps(data, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+        """Hash of all that decides the outcome: equal outcomes, equal ids, wherever the files lie."""
+        if self.old_id:
+            return self.old_id
+        data = self.to_json()
+        data.pop("task", None)
+        if self.resolved:
+            for name in _AS_ASKED:
+                del data[name]
+            data |= {"env": self.env_label, "agent": self.agent_label}
+            data["judging"].pop("oracle_kwargs")  # ``resolved`` has them
+        return _hash(data)
+
+    @property
+    def asked_id(self) -> str:
+        """Hash of what was asked, whatever it came to: the run's name in a study that is committed as a table."""
+        data = dataclasses.asdict(self)
+        kept = {name: data[name] for name in ("env", "agent", "seed", "labels", "batch", *_AS_ASKED, "threads")}
+        kept |= {"evaluate_every": self.judging.every, "evaluation_repeats": self.judging.repeats, "version": 1}
+        return _hash(kept | ({"lockstep": self.lockstep} if self.lockstep else {}))
 
     @property
     def agent_label(self) -> str:
@@ -99,9 +141,26 @@ class RunSpec:
         return self.agent.rpartition(":")[2]
 
     @property
+    def env_label(self) -> str:
+        """The environment's id for people, without the module or file it comes from."""
+        return self.env.rpartition(":")[2]
+
+    @property
     def folder_name(self) -> str:
         """Name of the run's folder; an environment's namespace must not become a folder of its own."""
-        return f"{self.env}-{self.agent_label}-{self.seed}-{self.run_id}".replace("/", "_").replace(":", "_")
+        return f"{self.env_label}-{self.agent_label}-{self.seed}-{self.run_id}".replace("/", "_")
+
+
+def _hash(data: Mapping[str, Any]) -> str:
+    canonical = json.dumps(data, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+def _from_version_1(data: Mapping[str, Any]) -> dict[str, Any]:
+    """A specification of version 1 kept how it is judged in two fields and hashed itself as it was asked for."""
+    judging = {"every": data.get("evaluate_every", 64), "repeats": data.get("evaluation_repeats", 2)}
+    kept = {name: value for name, value in data.items() if name not in ("evaluate_every", "evaluation_repeats")}
+    return kept | {"judging": judging, "old_id": _hash(data)}
 
 
 def seed_specs(agent: type, shared: dict[str, Any], seeds: range, in_batches: dict[str, Any]) -> list[RunSpec]:

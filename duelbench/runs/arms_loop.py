@@ -25,6 +25,7 @@ from duelbench.duels.preference import REWARD_OF_VERDICT
 from duelbench.envs import resolve_env
 from duelbench.envs.duel.problem import Arms, Guided, KnowsParameter
 from duelbench.records.spec import RunSpec
+from duelbench.runs.resolve import resolve
 from duelbench.runs.schedule import evaluation_points, passed
 from duelbench.runs.writer import RunFolder, described
 from duelbench.streams import Streams
@@ -43,6 +44,7 @@ def run_lockstep(spec: RunSpec, out: Path, *, command: str = "", progress: Calla
         Exception: whatever stopped the run; its traceback is in the folder's ``error.txt``.
     """
     folder = RunFolder.at(out, spec)
+    spec = resolve(folder.spec)
     return folder.play(lambda: _Lockstep(spec, folder, command).play(progress or (lambda labels: None)))
 
 
@@ -84,9 +86,13 @@ class _Lockstep:
 
     def _agent(self) -> Any:
         setup = ArmSetup(
-            rows=self.spec.lockstep, arms=self.problem.arms, dim=self.problem.dim, labels=self.spec.labels,
-            rng=Streams(self.spec.seed).generator("agent"), fixed_features=self.problem.fixed_features,
-        )  # fmt: skip
+            rows=self.spec.lockstep,
+            arms=self.problem.arms,
+            dim=self.problem.dim,
+            labels=self.spec.labels,
+            rng=Streams(self.spec.seed).generator("agent"),
+            fixed_features=self.problem.fixed_features,
+        )
         found = registry.find_agent(self.spec.agent, arms=True)
         if getattr(found.cls, "privileged", False):
             setup = dataclasses.replace(setup, best=lambda: self.problem.losses(self.shown).argmin(-1))

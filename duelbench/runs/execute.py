@@ -12,10 +12,12 @@ from rich.markup import escape
 
 from duelbench.assets.model_source import resolve_model
 from duelbench.assets.wheel_source import Say
+from duelbench.errors import explain
 from duelbench.records.spec import RunSpec
 from duelbench.runs.engines import Engine, make_engine
 from duelbench.runs.engines.outcome import Outcome, Tell
 from duelbench.runs.progress import progress
+from duelbench.runs.resolve import resolve
 from duelbench.runs.writer import RunFolder
 
 
@@ -40,13 +42,22 @@ def execute(
     """
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # one bar is enough; workers inherit it
     engine = engine or make_engine("inline" if workers == 1 else "process")
-    distinct = list({spec.run_id: spec for spec in specs}.values())
+    known = [_resolved(spec) for spec in specs]
+    distinct = list({spec.run_id: spec for spec in known if isinstance(spec, RunSpec)}.values())
     ended: dict[str, Outcome] = {}
     with _counting(distinct, out, console or Console(stderr=True)) as tell:
         for outcome in engine.play(distinct, out, workers=workers, command=command, tell=tell):
             tell(outcome.spec.folder_name, outcome.spec.total_labels)
             ended[outcome.spec.run_id] = outcome
-    return [ended[spec.run_id] for spec in specs]
+    return [ended[spec.run_id] if isinstance(spec, RunSpec) else spec for spec in known]
+
+
+def _resolved(spec: RunSpec) -> RunSpec | Outcome:
+    """The run with its whole configuration, or how it ended before it could begin."""
+    try:
+        return resolve(spec)
+    except Exception as error:
+        return Outcome(spec, None, explain(error))
 
 
 def fetch_models(specs: Iterable[RunSpec], say: Say) -> None:

@@ -19,6 +19,7 @@ from duelbench.records.spec import RunSpec
 from duelbench.runs.assemble import Parts, assemble
 from duelbench.runs.judge import Judge, judge_name
 from duelbench.runs.late import Answered, LateAnswers
+from duelbench.runs.resolve import resolve
 from duelbench.runs.schedule import passed
 from duelbench.runs.tally import CUMULATIVE, Tally
 from duelbench.runs.writer import CHECKPOINT, POLICY, RunFolder, described
@@ -51,6 +52,7 @@ def run(spec: RunSpec, out: Path, *, command: str = "", progress: Progress | Non
         Exception: whatever stopped the run; its traceback is in the folder's ``error.txt``, and its state is saved.
     """
     folder = RunFolder.at(out, spec)
+    spec = resolve(folder.spec)
     return folder.play(lambda: _play(spec, folder, command, progress or (lambda labels: None)))
 
 

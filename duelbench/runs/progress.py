@@ -27,9 +27,14 @@ def progress(total: int, unit: str, console: Console, *, done: int = 0) -> Itera
         done: what an earlier call has done; it does not make this one look fast.
     """
     columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit),
-        TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
-    )  # fmt: skip
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
     live = console.is_terminal
     with Progress(
         *columns, console=console, disable=not live, speed_estimate_period=_SPEED_SECONDS, get_time=time.monotonic

@@ -19,6 +19,7 @@ from duelbench.records.files import read_lines, write_atomic
 from duelbench.records.provenance import git_state, installed_versions, machine
 from duelbench.records.record import CALIBRATION_FILE, SCHEMA_VERSION, Role
 from duelbench.records.spec import RunSpec
+from duelbench.runs.resolve import resolve
 
 try:
     import fcntl
@@ -55,8 +56,9 @@ class RunFolder:
 
     @classmethod
     def at(cls, out: Path, spec: RunSpec) -> RunFolder:
-        """The run's folder in an output folder."""
-        return cls(out / "runs" / spec.folder_name, spec)
+        """The run's folder in an output folder; what is not resolved yet is resolved."""
+        known = spec if spec.resolved or spec.old_id else resolve(spec)
+        return cls(out / "runs" / known.folder_name, known)
 
     @property
     def finished(self) -> bool:
@@ -126,10 +128,16 @@ class RunFolder:
         if path.exists() and "judge" in json.loads(path.read_text(encoding="utf-8")):
             return
         manifest = {
-            "schema": SCHEMA_VERSION, "run_id": self.spec.run_id, "spec": self.spec.to_json(), "command": command,
-            "created": datetime.now(UTC).isoformat(timespec="seconds"), "versions": installed_versions(),
-            "git": git_state(), "machine": machine(), **facts,
-        }  # fmt: skip
+            "schema": SCHEMA_VERSION,
+            "run_id": self.spec.run_id,
+            "spec": self.spec.to_json(),
+            "command": command,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "versions": installed_versions(),
+            "git": git_state(),
+            "machine": machine(),
+            **facts,
+        }
         write_atomic(path, json.dumps(manifest, indent=1))
 
     def rewind(self, n_rows: int) -> None:

@@ -74,11 +74,14 @@ def forecast(asked: Sequence[RunSpec], missing: Sequence[RunSpec], costs: Costs)
         left[kind(spec)].append(spec)
     return [
         Forecast(
-            key, n, len(left[key]), sum(spec.total_labels for spec in left[key]),
+            key,
+            n,
+            len(left[key]),
+            sum(spec.total_labels for spec in left[key]),
             costs.of(left[key][0]) if left[key] else None,
         )
         for key, n in runs.items()
-    ]  # fmt: skip
+    ]
 
 
 def kind(spec: RunSpec) -> Kind:

@@ -12,7 +12,8 @@ from typing import Any
 
 from duelbench.envs.registration import env_classes, resolve_env
 from duelbench.plugins import PluginError, did_you_mean
-from duelbench.records.spec import RUN_SETS, RunSpec, option_value, seed_specs
+from duelbench.records.spec import RUN_SETS, Judging, RunSpec, option_value, seed_specs
+from duelbench.runs.resolve import resolve
 from duelbench.study.settings import RunSettings, settings_of, with_model
 
 OTHERS = ("env", "policy", "learner")
@@ -77,15 +78,18 @@ class Request:
                 )
         policy, learner = self._training(defaults, options)
         shared: dict[str, Any] = {
-            "env": self.env, "labels": self._labels(defaults), "evaluate_every": defaults.evaluate_every,
-            "evaluation_repeats": defaults.evaluation_repeats, "env_kwargs": env_kwargs, "threads": self.threads,
-        }  # fmt: skip
+            "env": self.env,
+            "labels": self._labels(defaults),
+            "judging": Judging(every=defaults.evaluate_every, repeats=defaults.evaluation_repeats),
+            "env_kwargs": env_kwargs,
+            "threads": self.threads,
+        }
         in_batches = {"batch": _given(self.batch, defaults.batch), "learner": learner, "policy": policy}
         specs = []
         for name, agent in found.items():
             own = {"agent": name, "agent_options": options[name]}
             specs += seed_specs(agent.cls, shared | own, self._seeds(defaults), in_batches)
-        return sorted(specs, key=lambda spec: spec.seed)
+        return sorted(map(resolve, specs), key=lambda spec: spec.seed)
 
     def _defaults(self) -> RunSettings:
         try:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from duelbench.records.spec import RunSpec, seed_specs
+from duelbench.records.spec import Judging, RunSpec, seed_specs
 from duelbench.study.settings import settings_of
 
 UNIFORM = "uniform"
@@ -58,32 +58,100 @@ _MATRIX, _LINEAR = "MatrixDuel-v0", "LinearDuel-v0"
 
 TASKS: tuple[Task, ...] = (
     Task("basic", "find the best of 10 arms and stay with it", _MATRIX, _BASIC, tags=("basic",), smoke=True),
-    Task("noise", "average out answers that are close to coin flips", _MATRIX, _BASIC | {"options": {"scale": 0.3}},
-         2000, tags=("noise",)),
+    Task(
+        "noise",
+        "average out answers that are close to coin flips",
+        _MATRIX,
+        _BASIC | {"options": {"scale": 0.3}},
+        2000,
+        tags=("noise",),
+    ),
     Task("many_arms", "search among 40 arms that share nothing", _MATRIX, _BASIC | {"arms": 40}, tags=("scale",)),
-    Task("small_gaps", "tell rivals apart that the best of 16 arms beats by as little as 0.012", _MATRIX,
-         {"matrix": "sushi16", "one_hot": True}, 1500, tags=("noise",)),
-    Task("intransitivity", "play 13 arms with cycles and no Condorcet winner (Copeland regret)", _MATRIX,
-         {"matrix": "hudry13", "one_hot": True}, 2000, tags=("preferences",), smoke=True),
-    Task("high_dimension", "generalise over 60 arms by 20 features", _LINEAR, {"dim": 20, "arms": 60},
-         tags=("scale", "features")),
-    Task("misspecified", "not trust features that hide 6 of 8 coordinates of the utility", _LINEAR,
-         {"dim": 8, "hidden": 6, "arms": 16}, tags=("features", "robustness"), smoke=True),
-    Task("delay", "keep choosing well while answers come 100 duels late", _MATRIX, _BASIC | {"delay": 100.0},
-         tags=("timing",), smoke=True),
-    Task("batches", "spread duels that are only answered every 100 duels", _MATRIX, _BASIC | {"answer_batch": 100},
-         tags=("timing", "alignment")),
-    Task("flips", "learn although every fifth answer is turned round", _MATRIX, _BASIC | {"flip": 0.2},
-         tags=("noise", "robustness")),
-    Task("adversary", "recover from 100 answers that name the worse arm", _MATRIX, _BASIC | {"corrupted": 100},
-         tags=("robustness",), one_by_one=True),
-    Task("position_bias", "see through a judge that picks the first arm in two duels of five", _MATRIX,
-         _BASIC | {"position_bias": 0.4}, tags=("robustness", "alignment")),
-    Task("drift", "follow utilities that turn right round", _LINEAR, {"dim": 5, "arms": 16, "drift": 0.05},
-         tags=("features", "change"), one_by_one=True),
-    Task("kl_budget", "weigh utility against KL from a reference policy; its score shows what ignoring that costs",
-         _MATRIX, _BASIC | {"kl_weight": 2.0}, tags=("alignment",)),
-)  # fmt: skip
+    Task(
+        "small_gaps",
+        "tell rivals apart that the best of 16 arms beats by as little as 0.012",
+        _MATRIX,
+        {"matrix": "sushi16", "one_hot": True},
+        1500,
+        tags=("noise",),
+    ),
+    Task(
+        "intransitivity",
+        "play 13 arms with cycles and no Condorcet winner (Copeland regret)",
+        _MATRIX,
+        {"matrix": "hudry13", "one_hot": True},
+        2000,
+        tags=("preferences",),
+        smoke=True,
+    ),
+    Task(
+        "high_dimension",
+        "generalise over 60 arms by 20 features",
+        _LINEAR,
+        {"dim": 20, "arms": 60},
+        tags=("scale", "features"),
+    ),
+    Task(
+        "misspecified",
+        "not trust features that hide 6 of 8 coordinates of the utility",
+        _LINEAR,
+        {"dim": 8, "hidden": 6, "arms": 16},
+        tags=("features", "robustness"),
+        smoke=True,
+    ),
+    Task(
+        "delay",
+        "keep choosing well while answers come 100 duels late",
+        _MATRIX,
+        _BASIC | {"delay": 100.0},
+        tags=("timing",),
+        smoke=True,
+    ),
+    Task(
+        "batches",
+        "spread duels that are only answered every 100 duels",
+        _MATRIX,
+        _BASIC | {"answer_batch": 100},
+        tags=("timing", "alignment"),
+    ),
+    Task(
+        "flips",
+        "learn although every fifth answer is turned round",
+        _MATRIX,
+        _BASIC | {"flip": 0.2},
+        tags=("noise", "robustness"),
+    ),
+    Task(
+        "adversary",
+        "recover from 100 answers that name the worse arm",
+        _MATRIX,
+        _BASIC | {"corrupted": 100},
+        tags=("robustness",),
+        one_by_one=True,
+    ),
+    Task(
+        "position_bias",
+        "see through a judge that picks the first arm in two duels of five",
+        _MATRIX,
+        _BASIC | {"position_bias": 0.4},
+        tags=("robustness", "alignment"),
+    ),
+    Task(
+        "drift",
+        "follow utilities that turn right round",
+        _LINEAR,
+        {"dim": 5, "arms": 16, "drift": 0.05},
+        tags=("features", "change"),
+        one_by_one=True,
+    ),
+    Task(
+        "kl_budget",
+        "weigh utility against KL from a reference policy; its score shows what ignoring that costs",
+        _MATRIX,
+        _BASIC | {"kl_weight": 2.0},
+        tags=("alignment",),
+    ),
+)
 
 TAGS = tuple(dict.fromkeys(tag for task in TASKS for tag in task.tags))
 
@@ -122,12 +190,17 @@ def task_specs(task: Task, name: str, agent: type, seeds: range, labels: int | N
     """
     labels = task.labels if labels is None else labels
     shared = {
-        "env": task.env, "agent": name, "labels": labels, "evaluate_every": max(1, labels // _EVALUATIONS),
-        "evaluation_repeats": 1, "env_kwargs": task.kwargs, "task": task.name,
-    }  # fmt: skip
+        "env": task.env,
+        "agent": name,
+        "labels": labels,
+        "judging": Judging(every=max(1, labels // _EVALUATIONS), repeats=1),
+        "env_kwargs": task.kwargs,
+        "task": task.name,
+    }
     usual = settings_of(_LINEAR)  # whose policy learns from features, as on every task here
     in_batches = {
-        "batch": 1 if task.one_by_one else usual.batch, "learner": usual.learner | {"loss": "dpo"},
+        "batch": 1 if task.one_by_one else usual.batch,
+        "learner": usual.learner | {"loss": "dpo"},
         "policy": usual.policy,
-    }  # fmt: skip
+    }
     return seed_specs(agent, shared, seeds, in_batches)

@@ -18,7 +18,6 @@ runs can be added, removed and reordered, and what is finished stays finished.
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from duelbench.plugins import did_you_mean
+from duelbench.plugins import did_you_mean, load_module
 from duelbench.records.plan import Plan, Planned
 from duelbench.study.request import OTHERS, Request, UsageError, meant
 
@@ -137,10 +136,18 @@ class Sweep:
                 for (whose, option), value in zip(own, values, strict=True):
                     options.setdefault(whose, {})[option] = value
                 request = Request(
-                    env=on.env, agents=(agent.agent,), preset=on.preset, optimizer=optimizer, seeds=len(seeds),
-                    first_seed=seeds.start, labels=on.labels or self.labels, batch=self.batch, model=on.model,
-                    options=options, threads=self.threads,
-                )  # fmt: skip
+                    env=on.env,
+                    agents=(agent.agent,),
+                    preset=on.preset,
+                    optimizer=optimizer,
+                    seeds=len(seeds),
+                    first_seed=seeds.start,
+                    labels=on.labels or self.labels,
+                    batch=self.batch,
+                    model=on.model,
+                    options=options,
+                    threads=self.threads,
+                )
                 marks = (on.env, on.preset, on.model, agent.agent.rpartition(":")[2], optimizer)
                 yield request, (*filter(None, marks), *on.tags, *agent.tags), place == 0
 
@@ -163,16 +170,9 @@ def load_sweep(where: str) -> tuple[str, Sweep]:
         UsageError: if there is no such file or name, or no ``sweep`` in it.
     """
     if where.endswith(".py"):
-        path = Path(where)
-        if not path.is_file():
-            raise UsageError(f"there is no file {where}: a sweep is a Python file that holds `sweep = Sweep(...)`")
-        made = importlib.util.spec_from_file_location(f"sweep_{path.stem}", path)
-        assert made is not None and made.loader is not None
-        module = importlib.util.module_from_spec(made)
-        made.loader.exec_module(module)
-        name = path.stem
+        module, name = load_module(where, kind="sweep"), Path(where).stem
     elif where in sweep_names():
-        module, name = importlib.import_module(f"{_NAMED}.{where}"), where
+        module, name = load_module(f"{_NAMED}.{where}", kind="sweep"), where
     else:
         known = sweep_names()
         raise UsageError(f"no sweep {where!r}: expected one of {known} or a file.py{did_you_mean(where, known)}")

@@ -105,6 +105,10 @@ class OracleProblem(Problem):
         """Number of prompts that duels are drawn from."""
         return self.task.n_duel
 
+    def content(self) -> dict[str, str]:
+        """Hash of the task's prompts and references."""
+        return {"task": self.task.content}
+
     def stored_utilities(self, ids: Ids, columns: NDArray[np.int64] | slice = slice(None)) -> Array | None:
         """u of stored responses to n prompts, (n, N) or, with a column each, (n,); None if the oracle has no utilities.
 

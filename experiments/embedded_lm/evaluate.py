@@ -53,8 +53,14 @@ def sample(args: Args, asked: list[Prompt], temperature: float) -> list[list[str
         chats = [[{"role": "user", "content": p.text}] for p in asked[at : at + 8]]
         texts = tokenizer.apply_chat_template(chats, add_generation_prompt=True, tokenize=False)
         inputs = tokenizer(texts, return_tensors="pt", padding=True)
-        ids = model.generate(**inputs, do_sample=True, temperature=temperature, top_k=0, max_new_tokens=48,
-                             num_return_sequences=args.samples)  # fmt: skip
+        ids = model.generate(
+            **inputs,
+            do_sample=True,
+            temperature=temperature,
+            top_k=0,
+            max_new_tokens=48,
+            num_return_sequences=args.samples,
+        )
         flat = tokenizer.batch_decode(ids[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
         answers += [flat[i : i + args.samples] for i in range(0, len(flat), args.samples)]
     return answers

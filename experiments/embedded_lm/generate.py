@@ -20,18 +20,61 @@ from duelbench.envs.text.tasks.grammar import Prompt, article, prompts
 
 SYSTEM = "You are a good writer. You answer with one short sentence and nothing else."
 OPENINGS: dict[str, tuple[str, ...]] = {
-    "story": ("", "", "The {topic}", "The {topic}", "A {topic}", "{setting}, the {topic}",
-              "{setting}, a {topic}", "The {mood} {topic}", "Every day the {topic}", "When the {topic}",
-              "One {topic}", "No one saw the {topic}", "The {topic} {low}", "It was",
-              "A {mood} {topic}", "There"),
-    "product": ("", "", "This {setting} {topic}", "Our {setting} {topic}", "The {setting} {topic}",
-                "With this {topic}", "Buy", "Your {setting} {topic}", "Meet the {setting} {topic}", "Get",
-                "A {setting} {topic}", "Take", "You", "If", "Nothing", "Every {topic}"),
-    "place": ("", "", "The {topic}", "The {topic} {low}", "{setting}, the {topic}",
-              "{setting}, the {mood} {topic}", "The {mood} {topic}", "A {mood} {topic}", "There",
-              "Inside the {topic}", "Around the {topic}", "You", "No one", "Every {topic}",
-              "Behind the {topic}", "This {topic}"),
-}  # fmt: skip
+    "story": (
+        "",
+        "",
+        "The {topic}",
+        "The {topic}",
+        "A {topic}",
+        "{setting}, the {topic}",
+        "{setting}, a {topic}",
+        "The {mood} {topic}",
+        "Every day the {topic}",
+        "When the {topic}",
+        "One {topic}",
+        "No one saw the {topic}",
+        "The {topic} {low}",
+        "It was",
+        "A {mood} {topic}",
+        "There",
+    ),
+    "product": (
+        "",
+        "",
+        "This {setting} {topic}",
+        "Our {setting} {topic}",
+        "The {setting} {topic}",
+        "With this {topic}",
+        "Buy",
+        "Your {setting} {topic}",
+        "Meet the {setting} {topic}",
+        "Get",
+        "A {setting} {topic}",
+        "Take",
+        "You",
+        "If",
+        "Nothing",
+        "Every {topic}",
+    ),
+    "place": (
+        "",
+        "",
+        "The {topic}",
+        "The {topic} {low}",
+        "{setting}, the {topic}",
+        "{setting}, the {mood} {topic}",
+        "The {mood} {topic}",
+        "A {mood} {topic}",
+        "There",
+        "Inside the {topic}",
+        "Around the {topic}",
+        "You",
+        "No one",
+        "Every {topic}",
+        "Behind the {topic}",
+        "This {topic}",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -114,14 +157,26 @@ def _agree(text: str) -> str:
 def _engine(args: Args) -> Any:
     """Start vLLM in this process on one thread; the variables must be set before it is imported."""
     os.environ |= {
-        "OMP_NUM_THREADS": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
-        "VLLM_CPU_KVCACHE_SPACE": "3", "HF_HUB_OFFLINE": "1", "VLLM_LOGGING_LEVEL": "ERROR",
-    }  # fmt: skip
+        "OMP_NUM_THREADS": "1",
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+        "VLLM_CPU_KVCACHE_SPACE": "3",
+        "HF_HUB_OFFLINE": "1",
+        "VLLM_LOGGING_LEVEL": "ERROR",
+    }
     from vllm import LLM
 
-    return LLM(str(args.model), dtype="bfloat16", max_model_len=320, enforce_eager=args.eager,
-               max_num_seqs=768, max_num_batched_tokens=4096, seed=args.seed, block_size=32,
-               enable_prefix_caching=True)  # fmt: skip
+    return LLM(
+        str(args.model),
+        dtype="bfloat16",
+        max_model_len=320,
+        enforce_eager=args.eager,
+        max_num_seqs=768,
+        max_num_batched_tokens=4096,
+        seed=args.seed,
+        block_size=32,
+        enable_prefix_caching=True,
+    )
 
 
 def _answer_chunk(engine: Any, chunk: list[Prompt], demos: dict[str, Any], args: Args, at: int) -> list[dict[str, Any]]:
@@ -130,16 +185,27 @@ def _answer_chunk(engine: Any, chunk: list[Prompt], demos: dict[str, Any], args:
 
     rng = np.random.default_rng([args.seed, at])
     jobs = [(p, opening) for p in chunk for opening in draw_openings(p, args.openings, rng)]
-    params = SamplingParams(n=args.per_opening, temperature=args.temperature, min_p=args.min_p, max_tokens=30,
-                            stop=[".", "!", "?"], include_stop_str_in_output=True)  # fmt: skip
+    params = SamplingParams(
+        n=args.per_opening,
+        temperature=args.temperature,
+        min_p=args.min_p,
+        max_tokens=30,
+        stop=[".", "!", "?"],
+        include_stop_str_in_output=True,
+    )
     texts = [render(p, opening, demos) for p, opening in jobs]
     results = engine.generate(texts, params, use_tqdm=False)
     return [
-        {"prompt": p.text, "opening": opening, "answer": (opening + one.text).strip(),
-         "tokens": len(one.token_ids), "stopped": one.finish_reason == "stop"}
+        {
+            "prompt": p.text,
+            "opening": opening,
+            "answer": (opening + one.text).strip(),
+            "tokens": len(one.token_ids),
+            "stopped": one.finish_reason == "stop",
+        }
         for (p, opening), result in zip(jobs, results, strict=True)
         for one in result.outputs
-    ]  # fmt: skip
+    ]
 
 
 def main(args: Args) -> None:

@@ -103,9 +103,15 @@ def main(args: Args) -> None:
     teacher = LlamaForCausalLM.from_pretrained(args.teacher, dtype=torch.float32, attn_implementation="eager")
     teacher.eval().requires_grad_(False)
     training = Training(
-        data=Path(), out=args.out, epochs=args.epochs, lr=args.lr, vocab=len(tokenizer), hidden=args.hidden,
-        layers=args.layers, seed=args.seed,
-    )  # fmt: skip
+        data=Path(),
+        out=args.out,
+        epochs=args.epochs,
+        lr=args.lr,
+        vocab=len(tokenizer),
+        hidden=args.hidden,
+        layers=args.layers,
+        seed=args.seed,
+    )
     model = make_model(training, tokenizer)
     print(f"{model.num_parameters():,} parameters")
     loss, epoch = fit(model, tokenizer, train, encode(tokenizer, valid), training, partial(expected_nll, teacher))

@@ -87,10 +87,15 @@ def train_tokenizer(texts: list[str], vocab: int) -> PreTrainedTokenizerFast:
     )
     inner.train_from_iterator(texts, trainer)
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=inner, pad_token=PAD, eos_token=EOS, sep_token=SEP, padding_side="left",
-        model_max_length=128, model_input_names=["input_ids", "attention_mask"],
+        tokenizer_object=inner,
+        pad_token=PAD,
+        eos_token=EOS,
+        sep_token=SEP,
+        padding_side="left",
+        model_max_length=128,
+        model_input_names=["input_ids", "attention_mask"],
         clean_up_tokenization_spaces=False,
-    )  # fmt: skip
+    )
     tokenizer.chat_template = CHAT_TEMPLATE
     return tokenizer
 
@@ -98,12 +103,18 @@ def train_tokenizer(texts: list[str], vocab: int) -> PreTrainedTokenizerFast:
 def make_model(args: Args, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
     """Build the untrained model."""
     config = LlamaConfig(
-        vocab_size=args.vocab, hidden_size=args.hidden, num_hidden_layers=args.layers,
-        num_attention_heads=args.hidden // 32, num_key_value_heads=args.hidden // 32,
-        intermediate_size=64 * round(args.hidden * 2.7 / 64), max_position_embeddings=128,
-        tie_word_embeddings=True, bos_token_id=None,
-        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
-    )  # fmt: skip
+        vocab_size=args.vocab,
+        hidden_size=args.hidden,
+        num_hidden_layers=args.layers,
+        num_attention_heads=args.hidden // 32,
+        num_key_value_heads=args.hidden // 32,
+        intermediate_size=64 * round(args.hidden * 2.7 / 64),
+        max_position_embeddings=128,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
     torch.manual_seed(args.seed)
     model = LlamaForCausalLM(config)
     model.set_attn_implementation("eager")  # for rows this short, twice as fast backwards as fused attention

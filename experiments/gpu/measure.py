@@ -88,14 +88,20 @@ class Cell:
 
 SHAPES: dict[str, dict[str, int]] = {
     "pythia-1b": {
-        "hidden_size": 2048, "num_hidden_layers": 16, "num_attention_heads": 8, "intermediate_size": 8192,
+        "hidden_size": 2048,
+        "num_hidden_layers": 16,
+        "num_attention_heads": 8,
+        "intermediate_size": 8192,
         "vocab_size": 50304,
     },
     "tiny": {
-        "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64,
+        "hidden_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 64,
         "vocab_size": 0,
     },
-}  # fmt: skip
+}
 WORKS = {
     "pythia-1b": Work(),
     "tiny": Work(prompts=2, samples=2, tokens=4, draws=1, batch=2, candidates=3, warm=1, rounds=1),
@@ -224,9 +230,14 @@ def machine() -> dict[str, Any]:
 
 
 _COLUMNS = {
-    "tokens/s": "tokens_per_s", "online labels/s": "online_labels_per_s", "SEA labels/s": "sea_labels_per_s",
-    "GiB weights": "weights_gib", "GiB drawing": "draw_gib", "GiB online": "online_gib", "GiB SEA": "sea_gib",
-}  # fmt: skip
+    "tokens/s": "tokens_per_s",
+    "online labels/s": "online_labels_per_s",
+    "SEA labels/s": "sea_labels_per_s",
+    "GiB weights": "weights_gib",
+    "GiB drawing": "draw_gib",
+    "GiB online": "online_gib",
+    "GiB SEA": "sea_gib",
+}
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:

@@ -28,8 +28,12 @@ from duelbench.study.suite import UNIFORM, select, task_specs
 RECORDS = Path(__file__).with_name("records.csv")
 PAGE = Path(__file__).parent.with_suffix(".md")
 METRICS = (
-    "offline_win_rate", "online_win_rate", "cumulative_average_regret", "cumulative_copeland_regret", "simple_regret",
-)  # fmt: skip
+    "offline_win_rate",
+    "online_win_rate",
+    "cumulative_average_regret",
+    "cumulative_copeland_regret",
+    "simple_regret",
+)
 POOL_SEEDS, SUITE_SEEDS = 10, 20
 SUITE_AGENTS = ("greedy", "rucb", "double_ts", "self_sparring", "max_pair_ucb", "laplace_ts")
 
@@ -78,8 +82,8 @@ def recorded_runs(specs: list[RunSpec], records: dict[str, Columns]) -> list[Run
     """The runs of these specifications as far as they are in the records."""
     found = []
     for spec in specs:
-        ids = {seed: f"{spec.run_id}/{seed}" for seed in range(spec.seed, spec.seed + spec.lockstep)}
-        for seed, run_id in (ids or {spec.seed: spec.run_id}).items():
+        ids = {seed: f"{spec.asked_id}/{seed}" for seed in range(spec.seed, spec.seed + spec.lockstep)}
+        for seed, run_id in (ids or {spec.seed: spec.asked_id}).items():
             if run_id in records:
                 found.append(_run(spec, seed, run_id, records[run_id]))
     return found
@@ -89,12 +93,14 @@ def _run(spec: RunSpec, seed: int, run_id: str, columns: Columns) -> Run:
     arrays = {name: np.array(values) for name, values in columns.items()}
     spent = zip(columns["labels"], *(columns[cost] for cost in COSTS), strict=True)
     return Run(
-        run_id=run_id, spec=spec.to_json() | {"agent": spec.agent_label, "seed": seed},
+        run_id=run_id,
+        spec=spec.to_json() | {"agent": spec.agent_label, "seed": seed},
         rows=SeedRows(arrays["labels"], {name: arrays[name] for name in METRICS}),
         timing=[dict(zip(("labels", *COSTS), row, strict=True)) for row in spent],
-        samples=[], finished=True,
+        samples=[],
+        finished=True,
         manifest={"guides": [], "arms": spec.lockstep > 0, "role": "floor" if spec.agent == UNIFORM else "rival"},
-    )  # fmt: skip
+    )
 
 
 def page(records: dict[str, Columns]) -> str:
@@ -109,9 +115,9 @@ def page(records: dict[str, Columns]) -> str:
 
 def main() -> None:
     """Add runs to the records, if any are given, and write the page."""
-    ours = {spec.run_id for spec in pool_specs() + suite_specs()}
+    ours = {spec.asked_id for spec in pool_specs() + suite_specs()}
     for folder in tyro.cli(Options, description=__doc__).runs:
-        runs = [run for run in load_runs(folder) if run.folder_id in ours]
+        runs = [run for run in load_runs(folder) if run.asked_id.partition("/")[0] in ours]
         add_records(RECORDS, [run for run in runs if not run.spec.get("lockstep")], METRICS)
         add_records(RECORDS, [run for run in runs if run.spec.get("lockstep")], METRICS, last_only=True)
     write_atomic(PAGE, page(read_records(RECORDS)))

@@ -73,9 +73,14 @@ def build(options: Build) -> Task:
         features=principal_components(features, options.duel_prompts, options.dim),
         lm_log_probs=np.stack([responses.log_probs[0] for responses in kept]),
         utilities={name: _utilities(name, asked, texts) for name in READERS},
-        card={"made_by": "duelbench.experiments.pool.build", "model": options.model, "seed": options.seed,
-              "temperature": options.temperature, "draws": options.draws},
-    )  # fmt: skip
+        card={
+            "made_by": "duelbench.experiments.pool.build",
+            "model": options.model,
+            "seed": options.seed,
+            "temperature": options.temperature,
+            "draws": options.draws,
+        },
+    )
 
 
 def _distinct(drawn: Responses, n: int) -> Responses:

@@ -16,7 +16,7 @@ import numpy as np
 import tyro
 
 from duelbench.experiments.reference_regrets.references import PROBLEMS, REFERENCES, Reference
-from duelbench.records.spec import RunSpec
+from duelbench.records.spec import Judging, RunSpec
 from duelbench.runs.execute import execute
 
 
@@ -50,10 +50,16 @@ def spec_of(reference: Reference, seeds: int) -> RunSpec:
     """The lock-step run that a reference is compared with."""
     problem = PROBLEMS[reference.problem]
     return RunSpec(
-        env=problem.env, agent=reference.agent, seed=0, labels=problem.labels, batch=1,
-        evaluate_every=problem.labels // 10, env_kwargs=problem.kwargs, agent_options=reference.options,
+        env=problem.env,
+        agent=reference.agent,
+        seed=0,
+        labels=problem.labels,
+        batch=1,
+        judging=Judging(every=problem.labels // 10),
+        env_kwargs=problem.kwargs,
+        agent_options=reference.options,
         lockstep=problem.instances or seeds,
-    )  # fmt: skip
+    )
 
 
 def measure(references: list[Reference], seeds: int, out: Path, workers: int = 1) -> list[Measured]:
@@ -62,11 +68,11 @@ def measure(references: list[Reference], seeds: int, out: Path, workers: int = 1
     Raises:
         RuntimeError: with the traceback of a run that failed.
     """
-    specs = {spec.run_id: spec for spec in (spec_of(reference, seeds) for reference in references)}
-    outcomes = {o.spec.run_id: o for o in execute(list(specs.values()), out, workers=min(workers, len(specs)))}
+    specs = {spec.asked_id: spec for spec in (spec_of(reference, seeds) for reference in references)}
+    outcomes = {o.spec.asked_id: o for o in execute(list(specs.values()), out, workers=min(workers, len(specs)))}
     found = []
     for reference in references:
-        outcome = outcomes[spec_of(reference, seeds).run_id]
+        outcome = outcomes[spec_of(reference, seeds).asked_id]
         if outcome.folder is None:
             raise RuntimeError(f"{reference.agent} on {reference.problem} failed:\n{outcome.error}")
         with np.load(outcome.folder / "curves.npz", allow_pickle=False) as curves:

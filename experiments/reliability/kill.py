@@ -159,11 +159,15 @@ def _compare(trial: Trial, whole: Path, asked: int) -> dict[str, object]:
         if not same or mine != journaled(whole, spec):
             different.append(spec.folder_name)
     return {
-        "runs": len(trial.specs), "runs_that_differ": different,
-        "labels_wanted": sum(spec.labels for spec in trial.specs), "labels_in_journals": answers,
-        "duels_asked": asked, "duels_in_journals": bought, "lost_in_flight": asked - bought,
+        "runs": len(trial.specs),
+        "runs_that_differ": different,
+        "labels_wanted": sum(spec.labels for spec in trial.specs),
+        "labels_in_journals": answers,
+        "duels_asked": asked,
+        "duels_in_journals": bought,
+        "lost_in_flight": asked - bought,
         "most_in_flight": trial.options.tries * trial.options.workers * trial.specs[0].batch,
-    }  # fmt: skip
+    }
 
 
 def _workers(pid: int) -> list[int]:

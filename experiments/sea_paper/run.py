@@ -43,9 +43,8 @@ def main() -> None:
     options = tyro.cli(Study)
     wanted = [spec for part in options.part for spec in part_specs(part, options.seeds)]
     chosen = [
-        spec for spec in wanted
-        if spec.policy["model"] in options.scale and spec.learner["loss"] in options.optimizer
-    ]  # fmt: skip
+        spec for spec in wanted if spec.policy["model"] in options.scale and spec.learner["loss"] in options.optimizer
+    ]
     raise SystemExit(play_missing(chosen, options.records, options.out, options.workers))
 
 

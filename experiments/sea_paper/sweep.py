@@ -8,15 +8,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 from duelbench.experiments.records import MOST_SEEDS
-from duelbench.records.spec import RunSpec
+from duelbench.records.spec import Judging, RunSpec
 
 AGENTS = ("offline", "online", "apl", "xpo", "sea")
 OPTIMIZERS = {"dpo": "DPO", "ipo": "IPO", "slic": "SLiC"}
 """Losses and what the papers call them."""
 METRICS = (
-    "offline_win_rate", "online_win_rate", "offline_utility", "simple_regret", "cumulative_average_regret",
+    "offline_win_rate",
+    "online_win_rate",
+    "offline_utility",
+    "simple_regret",
+    "cumulative_average_regret",
     "posterior_accuracy",
-)  # fmt: skip
+)
 RECORDS = Path(__file__).with_name("records.csv")
 
 
@@ -60,8 +64,10 @@ SCALES = {
     ),
 }
 LOSSES: dict[str, dict[str, Any]] = {
-    "dpo": {"beta": 0.1}, "ipo": {"beta": 0.3, "length_average": True}, "slic": {"beta": 0.2},
-}  # fmt: skip
+    "dpo": {"beta": 0.1},
+    "ipo": {"beta": 0.3, "length_average": True},
+    "slic": {"beta": 0.2},
+}
 """The paper's β (appendix D). IPO: the best of its four, with log-probabilities per token, as in the authors' code."""
 
 _NO_MIX: dict[str, Any] = {"real_share": 1.0}
@@ -78,8 +84,10 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
 """Table 1 of the paper: agent and options."""
 
 RULES: dict[str, dict[str, Any]] = {
-    "E&E-TS": {"selection": "ee"}, "BAI-TS": {}, "Uncertainty": {"selection": "uncertainty"},
-}  # fmt: skip
+    "E&E-TS": {"selection": "ee"},
+    "BAI-TS": {},
+    "Uncertainty": {"selection": "uncertainty"},
+}
 """Section 6.3: how SEA chooses its duels."""
 
 Part = Literal["scales", "ablation", "rules"]
@@ -101,18 +109,24 @@ def spec_of(cell: Cell, setting: tuple[str, dict[str, Any]], seed: int) -> RunSp
     (model, optimizer, _), (agent, options) = cell, setting
     scale = SCALES[model]
     return RunSpec(
-        env="LLMDuel-v0", agent=agent, seed=seed, labels=scale.labels, batch=scale.batch,
-        evaluate_every=scale.labels // scale.judgements, evaluation_repeats=scale.repeats,
-        env_kwargs={"task": scale.task}, agent_options=options, policy={"model": model} | scale.policy,
+        env="LLMDuel-v0",
+        agent=agent,
+        seed=seed,
+        labels=scale.labels,
+        batch=scale.batch,
+        judging=Judging(every=scale.labels // scale.judgements, repeats=scale.repeats),
+        env_kwargs={"task": scale.task},
+        agent_options=options,
+        policy={"model": model} | scale.policy,
         learner={"loss": optimizer, "learning_rate": scale.learning_rate[optimizer]} | LOSSES[optimizer],
-    )  # fmt: skip
+    )
 
 
 @cache
 def run_ids(part: Part, cell: Cell) -> tuple[str, ...]:
     """Ids of a cell's runs by seed."""
     setting = cells(part)[cell]
-    return tuple(spec_of(cell, setting, seed).run_id for seed in range(MOST_SEEDS))
+    return tuple(spec_of(cell, setting, seed).asked_id for seed in range(MOST_SEEDS))
 
 
 def part_specs(part: Part, seeds: int | None = None) -> list[RunSpec]:

@@ -28,13 +28,22 @@ from duelbench.experiments.selection_rules.figures import draw_all
 from duelbench.experiments.selection_rules.sweep import BASE, PLACES, PROMPTS, RULES, Part, part_specs, run_ids
 from duelbench.records.files import write_atomic
 from duelbench.records.record import Run, load_runs
+from duelbench.records.spec import RunSpec
 from duelbench.results.statistics.estimates import bootstrap_indices, mean_interval, paired_differences, percentiles
 
 HERE = Path(__file__).parent
 METRICS = (
-    "offline_win_rate", "online_win_rate", "simple_regret", "cumulative_average_regret", "posterior_accuracy", "pairs",
-    "rm_accuracy", "rm_log_loss", "linear_accuracy", "linear_log_loss",
-)  # fmt: skip
+    "offline_win_rate",
+    "online_win_rate",
+    "simple_regret",
+    "cumulative_average_regret",
+    "posterior_accuracy",
+    "pairs",
+    "rm_accuracy",
+    "rm_log_loss",
+    "linear_accuracy",
+    "linear_log_loss",
+)
 CONTRASTS = (("infomax", "uncertainty"), ("drts", "infomax"), ("drts", "rm_double_ts"), ("drts", "best_worst"))
 """Rules that differ in one thing: the scale, what is sought, the sign of the second, and exploration."""
 _RESAMPLES = 2000
@@ -67,11 +76,10 @@ def main() -> None:
 def _judged(runs: Path, known: set[str]) -> Iterator[Run]:
     """The study's new runs, with the worth of their data in the last row."""
     parts: tuple[Part, ...] = ("rules", "prompts")
-    specs = {spec.run_id: spec for part in parts for spec in part_specs(part, tuple(PLACES), MOST_SEEDS)}
-    new = [run for run in load_runs(runs) if run.finished and run.run_id in specs.keys() - known]
+    ours = {spec.asked_id for part in parts for spec in part_specs(part, tuple(PLACES), MOST_SEEDS)}
+    new = [run for run in load_runs(runs) if run.finished and run.asked_id in ours - known]
     for run in track(new, "judging data"):
-        spec = specs[run.run_id]
-        worth = data_scores(spec, runs / "runs" / spec.folder_name)
+        worth = data_scores(RunSpec.from_json(run.manifest["spec"]), run.folder or runs)
         yield replace(run, rows=[*run.rows[:-1], run.rows[-1] | worth])
 
 

@@ -25,6 +25,7 @@ from duelbench.posteriors.prior_ensemble import PriorEnsembleConfig
 from duelbench.posteriors.registry import find_posterior
 from duelbench.results.report.drawing import save_csv
 from duelbench.runs.assemble import assemble
+from duelbench.runs.resolve import resolve
 
 Floats = NDArray[np.float64]
 HERE = Path(__file__).parent
@@ -59,7 +60,7 @@ def main() -> None:
     options = tyro.cli(Calibration)
     scores, bins = [], []
     for seed in range(options.seeds):
-        spec = specs_of("rules", ("pool", BASE))(seed)
+        spec = resolve(specs_of("rules", ("pool", BASE))(seed))
         folder = options.runs / "runs" / spec.folder_name
         if not (folder / "DONE").exists():
             continue
@@ -114,8 +115,9 @@ def reliability(wins: Floats, chance: Floats) -> list[tuple[float, float, int]]:
     place = np.minimum((said * BINS).astype(int), BINS - 1)
     return [
         (float(said[inside].mean()), float(chance[inside].mean()), int(inside.sum()))
-        for inside in (place == b for b in range(BINS)) if inside.any()
-    ]  # fmt: skip
+        for inside in (place == b for b in range(BINS))
+        if inside.any()
+    ]
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from duelbench.protocols import Posterior
 from duelbench.records.journal import Journal
 from duelbench.records.spec import RunSpec
 from duelbench.runs.assemble import Parts, assemble
+from duelbench.runs.resolve import resolve
 from duelbench.types import Verdict
 
 Features = NDArray[np.float32]
@@ -79,7 +80,7 @@ def collected(spec: RunSpec, folder: Path, parts: Parts) -> tuple[Features, Feat
     The journal holds texts. Prompts do not depend on what was answered, so they are met again by playing the
     environment without asking it anything.
     """
-    journal = Journal(folder / "journal.sqlite", spec.run_id)
+    journal = Journal(folder / "journal.sqlite", resolve(spec).run_id)
     answers = {answer.duel: answer for answer in journal.answers()}
     journal.close()
     won = {d: a for d, a in answers.items() if a.verdict in (Verdict.FIRST, Verdict.SECOND) and a.first != a.second}

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from duelbench.acquisition.prompts import SCORES
 from duelbench.agents.alignment.table import RULES_AS_AGENTS
 from duelbench.experiments.records import MOST_SEEDS
-from duelbench.records.spec import RunSpec
+from duelbench.records.spec import Judging, RunSpec
 
 BASE = "random_pair"
 
@@ -66,17 +66,24 @@ def specs_of(part: Part, cell: Cell) -> Callable[[int], RunSpec]:
     agent, options = cells(part)[cell]
     place = PLACES[cell[0]]
     return lambda seed: RunSpec(
-        env=place.env, agent=agent, seed=seed, labels=place.labels, batch=32,
-        evaluate_every=place.labels // place.judgements, evaluation_repeats=place.repeats, env_kwargs=place.env_kwargs,
-        agent_options=options, policy=place.policy, learner={"learning_rate": place.learning_rate},
-    )  # fmt: skip
+        env=place.env,
+        agent=agent,
+        seed=seed,
+        labels=place.labels,
+        batch=32,
+        judging=Judging(every=place.labels // place.judgements, repeats=place.repeats),
+        env_kwargs=place.env_kwargs,
+        agent_options=options,
+        policy=place.policy,
+        learner={"learning_rate": place.learning_rate},
+    )
 
 
 @cache
 def run_ids(part: Part, cell: Cell) -> tuple[str, ...]:
     """Ids of a cell's runs by seed."""
     spec = specs_of(part, cell)
-    return tuple(spec(seed).run_id for seed in range(MOST_SEEDS))
+    return tuple(spec(seed).asked_id for seed in range(MOST_SEEDS))
 
 
 def part_specs(part: Part, places: tuple[str, ...], seeds: int) -> list[RunSpec]:

@@ -45,10 +45,18 @@ def oats(features: np.ndarray) -> Turn:
     torch.manual_seed(0)
     model = EnnEETS(
         SimpleNamespace(
-            enn_max_try=MEMBERS, num_ensemble=MEMBERS, rm_hidden_dim=HIDDEN, rm_act_fn="relu", rm_lr=1e-3, rm_wd=5e-5,
-            enn_lambda=0.5, exp_allow_second_best=False, rm_sgd_steps=STEPS, encoding_dim=features.shape[-1],
+            enn_max_try=MEMBERS,
+            num_ensemble=MEMBERS,
+            rm_hidden_dim=HIDDEN,
+            rm_act_fn="relu",
+            rm_lr=1e-3,
+            rm_wd=5e-5,
+            enn_lambda=0.5,
+            exp_allow_second_best=False,
+            rm_sgd_steps=STEPS,
+            encoding_dim=features.shape[-1],
         )
-    )  # fmt: skip
+    )
     buffer = UniformBuffer(PAIRS)
     buffer.extend(RewardData(pair_features=torch.from_numpy(features), loss_masks=torch.ones(PAIRS)))
     buffer.total_num_queries = PAIRS

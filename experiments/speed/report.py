@@ -20,7 +20,7 @@ import tyro
 
 from duelbench.records.plan import Plan, Planned
 from duelbench.records.record import CALIBRATION_FILE, SCHEMA_VERSION, load_runs
-from duelbench.records.spec import RunSpec
+from duelbench.records.spec import Judging, RunSpec
 from duelbench.results.report.page import write_report
 
 LABELS, EVALUATIONS = 2048, 9
@@ -44,11 +44,18 @@ def planned(options: Options) -> list[RunSpec]:
     """The runs of the sweep; tasks differ in the temperature of their oracle."""
     return [
         RunSpec(
-            "LLMDuelPool-v0", agent, seed, LABELS, evaluate_every=LABELS // (EVALUATIONS - 1),
-            env_kwargs={"temperature": round(0.5 + 0.1 * task, 1)}, learner={"learning_rate": 0.01},
+            "LLMDuelPool-v0",
+            agent,
+            seed,
+            LABELS,
+            judging=Judging(every=LABELS // (EVALUATIONS - 1)),
+            env_kwargs={"temperature": round(0.5 + 0.1 * task, 1)},
+            learner={"learning_rate": 0.01},
         )
-        for task in range(options.tasks) for agent in AGENTS[: options.agents] for seed in range(options.seeds)
-    ]  # fmt: skip
+        for task in range(options.tasks)
+        for agent in AGENTS[: options.agents]
+        for seed in range(options.seeds)
+    ]
 
 
 def write_record(folder: Path, spec: RunSpec) -> None:
@@ -63,10 +70,17 @@ def write_record(folder: Path, spec: RunSpec) -> None:
     ]
     samples = [{"prompt": f"Prompt {i}?", "before": "It rains. " * 12, "after": "A fox sang. " * 12} for i in range(8)]
     manifest = {
-        "schema": SCHEMA_VERSION, "run_id": spec.run_id, "spec": spec.to_json(), "command": "duelbench sweep made-up",
-        "created": "2026-01-01T00:00:00+00:00", "versions": VERSIONS, "git": "0123abc", "comparator": "the best of 64",
-        "reference": "64 stored reference responses to the same prompt", "judge": "reader",
-    }  # fmt: skip
+        "schema": SCHEMA_VERSION,
+        "run_id": spec.run_id,
+        "spec": spec.to_json(),
+        "command": "duelbench sweep made-up",
+        "created": "2026-01-01T00:00:00+00:00",
+        "versions": VERSIONS,
+        "git": "0123abc",
+        "comparator": "the best of 64",
+        "reference": "64 stored reference responses to the same prompt",
+        "judge": "reader",
+    }
     folder.mkdir(parents=True)
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     for name, lines in (("metrics", rows), ("timing", timing)):
@@ -105,10 +119,13 @@ def measure(options: Options, folder: Path) -> dict[str, Any]:
     page = write_report(folder, runs)
     done = time.process_time()
     return {
-        "runs": len(runs), "load_cpu_s": round(loaded - started, 1), "report_cpu_s": round(done - loaded, 1),
-        "wall_s": round(time.perf_counter() - begun, 1), "page_MB": round(page.stat().st_size / 1e6, 1),
+        "runs": len(runs),
+        "load_cpu_s": round(loaded - started, 1),
+        "report_cpu_s": round(done - loaded, 1),
+        "wall_s": round(time.perf_counter() - begun, 1),
+        "page_MB": round(page.stat().st_size / 1e6, 1),
         "peak_MiB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-    }  # fmt: skip
+    }
 
 
 def main() -> None:

@@ -85,8 +85,10 @@ def overhead(file: Path, out: Path) -> float:
     specs = [planned.spec for planned in load_sweep(str(file))[1].plan("short").runs[:_PROFILED]]
     clock = _Clock()
     for owner, names in (
-        (RunFolder, _KEPT), (Journal, ("__init__", "recall", "append", "close", "check_room")), (RunSpec, ("to_json",)),
-    ):  # fmt: skip
+        (RunFolder, _KEPT),
+        (Journal, ("__init__", "recall", "append", "close", "check_room")),
+        (RunSpec, ("to_json",)),
+    ):
         for name in names:
             setattr(owner, name, clock.timed(getattr(owner, name)))
     for function in (checkpoint.save_checkpoint, checkpoint.load_checkpoint):

@@ -39,12 +39,24 @@ def config(options: argparse.Namespace, folder: str) -> Any:
     """The work in TRL's words."""
     well_set = {} if options.stock else {"bf16": options.autocast, "gradient_checkpointing": False}
     return OnlineDPOConfig(
-        output_dir=folder, per_device_train_batch_size=options.batch, max_steps=options.warm + options.steps,
-        max_new_tokens=options.new_tokens, max_length=options.prompt_len + options.new_tokens,
-        generation_kwargs={"min_new_tokens": options.new_tokens}, temperature=options.temperature, beta=[0.1],
-        learning_rate=options.learning_rate, lr_scheduler_type="constant", seed=options.seed, use_cpu=True,
-        dataloader_pin_memory=False, report_to="none", save_strategy="no", disable_tqdm=True, **well_set,
-    )  # fmt: skip
+        output_dir=folder,
+        per_device_train_batch_size=options.batch,
+        max_steps=options.warm + options.steps,
+        max_new_tokens=options.new_tokens,
+        max_length=options.prompt_len + options.new_tokens,
+        generation_kwargs={"min_new_tokens": options.new_tokens},
+        temperature=options.temperature,
+        beta=[0.1],
+        learning_rate=options.learning_rate,
+        lr_scheduler_type="constant",
+        seed=options.seed,
+        use_cpu=True,
+        dataloader_pin_memory=False,
+        report_to="none",
+        save_strategy="no",
+        disable_tqdm=True,
+        **well_set,
+    )
 
 
 def watch(trainer: Any, clock: work.Clock) -> None:
@@ -113,9 +125,13 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         trainer = OnlineDPOTrainer(
-            model=model, reward_funcs=reward, args=config(options, folder), processing_class=tokenizer,
-            train_dataset=Dataset.from_dict({"prompt": texts}), callbacks=[Steps(clock)],
-        )  # fmt: skip
+            model=model,
+            reward_funcs=reward,
+            args=config(options, folder),
+            processing_class=tokenizer,
+            train_dataset=Dataset.from_dict({"prompt": texts}),
+            callbacks=[Steps(clock)],
+        )
         watch(trainer, clock)
         trainer.train()
     work.print_record(

@@ -9,12 +9,15 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from duelbench.records.spec import RunSpec
+from duelbench.records.spec import Judging, RunSpec
 
 DATA = "hub:trl-lib/tldr"
 COLUMNS: dict[str, Any] = {
-    "prompt": "prompt", "reference": "completion", "split": "train", "heldout_split": "test",
-}  # fmt: skip
+    "prompt": "prompt",
+    "reference": "completion",
+    "split": "train",
+    "heldout_split": "test",
+}
 """The reference responses are people's summaries, so win rates are the paper's absolute ones (figure 1, left)."""
 ORACLE = "reward-model:Skywork/Skywork-Reward-Llama-3.1-8B"
 BETAS = {"dpo": 0.1, "ipo": 0.2, "slic": 0.2}
@@ -23,13 +26,24 @@ _WARM_UP = {"sea": 0.02, "sea-ee": 0.02}
 _OTHER_WARM_UP = 0.03
 _REAL_SHARE = 0.7
 _ENSEMBLE: dict[str, Any] = {
-    "ensemble.members": 20, "ensemble.hidden": 128, "ensemble.learning_rate": 1e-3, "ensemble.weight_decay": 5e-5,
-    "ensemble.anchor": 0.5, "ensemble.steps": 5, "ensemble.minibatch": 128, "ensemble.buffer": 50_000,
-}  # fmt: skip
+    "ensemble.members": 20,
+    "ensemble.hidden": 128,
+    "ensemble.learning_rate": 1e-3,
+    "ensemble.weight_decay": 5e-5,
+    "ensemble.anchor": 0.5,
+    "ensemble.steps": 5,
+    "ensemble.minibatch": 128,
+    "ensemble.buffer": 50_000,
+}
 _SEA: dict[str, Any] = {"candidates": 20, "real_share": _REAL_SHARE, "burn_in": 0.02, **_ENSEMBLE}
 OPTIONS: dict[str, dict[str, Any]] = {
-    "offline": {}, "online": {}, "apl": {"oversample": 8.0}, "xpo": {"alpha": 5e-6}, "sea": _SEA, "sea-ee": _SEA,
-}  # fmt: skip
+    "offline": {},
+    "online": {},
+    "apl": {"oversample": 8.0},
+    "xpo": {"alpha": 5e-6},
+    "sea": _SEA,
+    "sea-ee": _SEA,
+}
 """Options by agent. Mixing begins after 2 % of the budget: 1,000 of 50,000 labels."""
 
 
@@ -117,25 +131,37 @@ def run_spec(scale: str, agent: str, seed: int, optimizer: str = "dpo", setting:
         seed=seed,
         labels=s.labels,
         batch=s.batch,
-        evaluate_every=s.evaluate_every,
-        evaluation_repeats=1,
+        judging=Judging(every=s.evaluate_every, repeats=1),
         env_kwargs={
-            "task": s.task, "task_options": (options | _columns(s.task)), "oracle": s.oracle,
+            "task": s.task,
+            "task_options": (options | _columns(s.task)),
+            "oracle": s.oracle,
             "feedback": "deterministic",
         },
         agent_options=OPTIONS[agent],
         learner={
-            "loss": optimizer, "beta": BETAS[optimizer], "learning_rate": size.learning_rate,
-            "adam_betas": [0.9, 0.95], "clip": 1.0, "micro_batch": size.micro_batch, "decay_steps": rounds,
+            "loss": optimizer,
+            "beta": BETAS[optimizer],
+            "learning_rate": size.learning_rate,
+            "adam_betas": [0.9, 0.95],
+            "clip": 1.0,
+            "micro_batch": size.micro_batch,
+            "decay_steps": rounds,
             "warmup_steps": math.ceil(_WARM_UP.get(agent, _OTHER_WARM_UP) * rounds),
         },
         policy={
-            "model": s.model or size.model, "prompt_template": "{prompt}", "max_new_tokens": 53, "temperature": 0.7,
-            "dtype": s.dtype, "sampler": s.sampler, "sampler_options": _sampler_options(s.sampler, size),
-            "lora_rank": size.lora_rank, "checkpointing": size.checkpointing,
+            "model": s.model or size.model,
+            "prompt_template": "{prompt}",
+            "max_new_tokens": 53,
+            "temperature": 0.7,
+            "dtype": s.dtype,
+            "sampler": s.sampler,
+            "sampler_options": _sampler_options(s.sampler, size),
+            "lora_rank": size.lora_rank,
+            "checkpointing": size.checkpointing,
         },
         threads=s.threads,
-    )  # fmt: skip
+    )
 
 
 def _sampler_options(sampler: str, size: Scale) -> dict[str, Any]:

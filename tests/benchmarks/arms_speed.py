@@ -28,7 +28,7 @@ import numpy as np
 import duelbench  # noqa: F401 - registers the environments
 from duelbench.agents.arms.table import ARM_AGENTS
 from duelbench.experiments.reference_regrets.references import HYPERCUBE
-from duelbench.records.spec import RunSpec
+from duelbench.records.spec import Judging, RunSpec
 from duelbench.runs.arms_loop import run_lockstep
 
 DUELPY = {"rucb": "rucb", "double_ts": "double_thompson_sampling", "rmed1": "rmed1"}
@@ -39,9 +39,15 @@ SEEDS, LABELS, TURNS = 200, 10_000, 3
 def speed(agent: str, env: str, kwargs: dict[str, Any], labels: int, seeds: int) -> float:
     """Duels a CPU second of a whole lock-step run, of the process's own clock."""
     spec = RunSpec(
-        env=env, agent=agent, seed=0, labels=labels, batch=1, evaluate_every=labels // 10, env_kwargs=kwargs,
+        env=env,
+        agent=agent,
+        seed=0,
+        labels=labels,
+        batch=1,
+        judging=Judging(every=labels // 10),
+        env_kwargs=kwargs,
         lockstep=seeds,
-    )  # fmt: skip
+    )
     with tempfile.TemporaryDirectory() as folder:
         started = time.process_time()
         run_lockstep(spec, Path(folder))
@@ -66,8 +72,11 @@ def against_duelpy(python: Path) -> None:
     for name in DUELPY:
         ours, theirs = (np.array([turn[name][k] for turn in turns]) for k in (0, 1))
         ratios = ours / theirs
-        say(f"{name}, bt10, {SEEDS} seeds", f"{np.median(ours):,.0f} duels/s; duelpy {np.median(theirs):,.0f}",
-            f"{np.median(ratios):.0f}x ({ratios.min():.0f}-{ratios.max():.0f})")  # fmt: skip
+        say(
+            f"{name}, bt10, {SEEDS} seeds",
+            f"{np.median(ours):,.0f} duels/s; duelpy {np.median(theirs):,.0f}",
+            f"{np.median(ratios):.0f}x ({ratios.min():.0f}-{ratios.max():.0f})",
+        )
 
 
 def gamma_ceiling() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from duelbench.records.spec import RunSpec
+from duelbench.records.spec import Judging, RunSpec
 from duelbench.runs.policy_loop import run
 from duelbench.study.settings import DEMO_AGENTS, settings_of
 
@@ -25,9 +25,15 @@ def test_agent(benchmark: Any, tmp_path: Path, env: str, agent: str) -> None:
 
     def play(attempt: int) -> Path:
         spec = RunSpec(
-            env=env, agent=agent, seed=attempt, labels=LABELS[env], batch=32, evaluate_every=LABELS[env],
-            evaluation_repeats=1, learner=defaults.learner, policy=defaults.policy,
-        )  # fmt: skip
+            env=env,
+            agent=agent,
+            seed=attempt,
+            labels=LABELS[env],
+            batch=32,
+            judging=Judging(every=LABELS[env], repeats=1),
+            learner=defaults.learner,
+            policy=defaults.policy,
+        )
         return run(spec, tmp_path)
 
     attempts = iter(range(100))

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from duelbench.agents.alignment.table import POLICY_AGENTS, RULES_AS_AGENTS
-from duelbench.records.spec import RunSpec
+from duelbench.records.spec import Judging, RunSpec
 from duelbench.runs.assemble import Parts
 from duelbench.types import Pair
 
@@ -24,9 +24,13 @@ WRITTEN = POLICY_AGENTS.keys() - RULES_AS_AGENTS.keys()  # the others are sea wi
 def spec_of(agent: str, env_kwargs: dict[str, Any], **changes: Any) -> RunSpec:
     options = FAST if agent.startswith("sea") or agent == "linvit" else {}
     fields: dict[str, Any] = {
-        "seed": 0, "labels": 70, "batch": 16, "evaluate_every": 32,
-        "agent_options": options | changes.pop("agent_options", {}), "learner": {"learning_rate": 3e-3},
-    }  # fmt: skip
+        "seed": 0,
+        "labels": 70,
+        "batch": 16,
+        "judging": Judging(every=32),
+        "agent_options": options | changes.pop("agent_options", {}),
+        "learner": {"learning_rate": 3e-3},
+    }
     return RunSpec(POOL, agent, env_kwargs=env_kwargs, **(fields | changes))
 
 

@@ -39,7 +39,7 @@ class History:
             return 0.5
         n = self.played(i, j)
         if not n:
-            return 1.0 if side > 0 else 0.0
+            return 2.0 if side > 0 else 0.0  # 0/0 := 1 in both terms
         return self.wins(i, j) / n + side * math.sqrt(alpha * math.log(len(self.duels) + 1) / n)
 
     def upper(self, i: int, j: int) -> float:

@@ -33,9 +33,17 @@ def opened(page: str, folder: Path, width: int = PHONE) -> tuple[int, int, int, 
     wrapper = folder / "wrapper.html"
     wrapper.write_text(WRAPPER.format(width=width, page=html.escape(page)), encoding="utf-8")
     command = [
-        str(BROWSER), "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--enable-logging=stderr",
-        f"--user-data-dir={folder / 'profile'}", "--window-size=1280,900", "--dump-dom", wrapper.as_uri(),
-    ]  # fmt: skip
+        str(BROWSER),
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--hide-scrollbars",
+        "--enable-logging=stderr",
+        f"--user-data-dir={folder / 'profile'}",
+        "--window-size=1280,900",
+        "--dump-dom",
+        wrapper.as_uri(),
+    ]
     result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     found = re.search(r"<title>widths (\d+) (\d+) (\d+)</title>", result.stdout)
     assert found, result.stdout[:500]
@@ -47,10 +55,18 @@ def opened(page: str, folder: Path, width: int = PHONE) -> tuple[int, int, int, 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> str:
     long_name = "an_agent_with_a_very_long_name_that_has_no_place_to_break_at_all"
-    runs = [pool_run(agent, s, w, task) for agent, w in {"uniform": 0.5, "online": 0.6, long_name: 0.7}.items()
-            for s in range(6) for task in ("A", "B" * 60)]  # fmt: skip
-    runs += [suite_run(agent, s, 90.0 - 30 * k, task) for k, agent in enumerate(("uniform", "greedy", long_name))
-             for s in range(6) for task in ("basic", "noise", "delay")]  # fmt: skip
+    runs = [
+        pool_run(agent, s, w, task)
+        for agent, w in {"uniform": 0.5, "online": 0.6, long_name: 0.7}.items()
+        for s in range(6)
+        for task in ("A", "B" * 60)
+    ]
+    runs += [
+        suite_run(agent, s, 90.0 - 30 * k, task)
+        for k, agent in enumerate(("uniform", "greedy", long_name))
+        for s in range(6)
+        for task in ("basic", "noise", "delay")
+    ]
     error = "Traceback\n" + "x" * 300
     runs.append(pool_run("online", 7, 0.6, run_id="failed", finished=False, error=error))
     return write_report(tmp_path_factory.mktemp("report"), runs).read_text(encoding="utf-8")

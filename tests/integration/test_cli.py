@@ -37,8 +37,26 @@ def test_run_aligns_reports_and_does_nothing_the_second_time(
     small: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    command = ["run", "--env", "LLMDuelPool-v0", "--agent", "online", "--agent", "sea", "--seeds", "2",
-               "--labels", "96", "--out", str(out), "--workers", "1", "--json", *FAST, *small]  # fmt: skip
+    command = [
+        "run",
+        "--env",
+        "LLMDuelPool-v0",
+        "--agent",
+        "online",
+        "--agent",
+        "sea",
+        "--seeds",
+        "2",
+        "--labels",
+        "96",
+        "--out",
+        str(out),
+        "--workers",
+        "1",
+        "--json",
+        *FAST,
+        *small,
+    ]
     assert call(*command) == 0
     printed = capsys.readouterr()
     summary = last_json(printed.out)
@@ -143,8 +161,25 @@ def test_a_failing_agent_is_exit_code_one_and_shown_and_stops_no_other(
 ) -> None:
     (tmp_path / "failing.py").write_text(FAILING)
     out = tmp_path / "out"
-    command = ["run", "--env", "LLMDuelPool-v0", "--agent", f"{tmp_path}/failing.py:Failing", "--agent", "online",
-               "--seeds", "1", "--labels", "32", "--workers", "1", "--out", str(out), "--json", *small]  # fmt: skip
+    command = [
+        "run",
+        "--env",
+        "LLMDuelPool-v0",
+        "--agent",
+        f"{tmp_path}/failing.py:Failing",
+        "--agent",
+        "online",
+        "--seeds",
+        "1",
+        "--labels",
+        "32",
+        "--workers",
+        "1",
+        "--out",
+        str(out),
+        "--json",
+        *small,
+    ]
     assert call(*command) == 1
     printed = capsys.readouterr()
     assert "failed:" in printed.err and "this agent [always] fails" in printed.err
@@ -169,13 +204,29 @@ def test_a_run_that_cannot_even_begin_says_why(tmp_path: Path, capsys: pytest.Ca
         "--workers",
         "1",
     ]
-    assert call(*command, "--seeds", "1", "--out", str(tmp_path)) == 1
+    assert call(*command, "--seeds", "1", "--out", str(tmp_path)) == 2
     assert "unknown oracle 'nobody'" in capsys.readouterr().err
 
 
 def test_the_same_agent_named_twice_runs_once(small: list[str], tmp_path: Path) -> None:
-    command = ["run", "--env", "LLMDuelPool-v0", "-a", "uniform", "-a", "uniform", "--seeds", "1", "--labels", "32",
-               "--workers", "1", "--out", str(tmp_path), *small]  # fmt: skip
+    command = [
+        "run",
+        "--env",
+        "LLMDuelPool-v0",
+        "-a",
+        "uniform",
+        "-a",
+        "uniform",
+        "--seeds",
+        "1",
+        "--labels",
+        "32",
+        "--workers",
+        "1",
+        "--out",
+        str(tmp_path),
+        *small,
+    ]
     assert call(*command) == 0
     assert len(load_runs(tmp_path)) == 1
 

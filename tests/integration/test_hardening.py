@@ -19,7 +19,7 @@ from duelbench.errors import explain
 from duelbench.records.files import write_atomic
 from duelbench.records.journal import RESERVE_BYTES
 from duelbench.records.record import SCHEMA_VERSION, load_runs
-from duelbench.records.spec import RunSpec
+from duelbench.records.spec import Judging, RunSpec
 from duelbench.runs.engines.outcome import play_one
 from duelbench.runs.policy_loop import run
 
@@ -27,9 +27,14 @@ from duelbench.runs.policy_loop import run
 def spec_of(task_file: str, oracles: str, log: Path | None = None, seed: int = 0) -> RunSpec:
     oracle = {"oracle": f"{oracles}:Judge", "oracle_kwargs": {"log": str(log)} if log else {}}
     return RunSpec(
-        "LLMDuelPool-v0", "online", seed, 96, batch=8, evaluate_every=32, evaluation_repeats=1,
+        "LLMDuelPool-v0",
+        "online",
+        seed,
+        96,
+        batch=8,
+        judging=Judging(every=32, repeats=1),
         env_kwargs={"task": task_file} | oracle,
-    )  # fmt: skip
+    )
 
 
 def tell(name: str, labels: int) -> None:

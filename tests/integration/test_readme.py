@@ -11,7 +11,7 @@ import pytest
 from duelbench.cli.main import parse
 from duelbench.cli.run import run_specs
 from duelbench.records.record import load_runs
-from duelbench.records.spec import RunSpec
+from duelbench.records.spec import Judging, RunSpec
 from duelbench.runs.arms_loop import run_lockstep
 from duelbench.runs.policy_loop import run
 from duelbench.study.sweep import load_sweep
@@ -37,7 +37,9 @@ def test_the_first_example_prints_what_it_says(capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize(("file", "name"), [("gap.py", "Gap"), ("mine.py", "MyAgent")])
 def test_the_custom_agents_run(file: str, name: str, tmp_path: Path) -> None:
     (tmp_path / file).write_text(block(f"# {file}"))
-    spec = RunSpec(env="LLMDuelPool-v0", agent=f"{tmp_path / file}:{name}", seed=0, labels=64, evaluate_every=64)
+    spec = RunSpec(
+        env="LLMDuelPool-v0", agent=f"{tmp_path / file}:{name}", seed=0, labels=64, judging=Judging(every=64)
+    )
     run(spec, tmp_path)
     (record,) = load_runs(tmp_path)
     assert record.finished and record.rows[-1]["labels"] == 64
@@ -46,9 +48,15 @@ def test_the_custom_agents_run(file: str, name: str, tmp_path: Path) -> None:
 def test_the_lock_step_agent_runs(tmp_path: Path) -> None:
     (tmp_path / "twice.py").write_text(block("# twice.py"))
     spec = RunSpec(
-        env="MatrixDuel-v0", agent=f"{tmp_path / 'twice.py'}:Twice", seed=0, labels=1000, batch=1, evaluate_every=500,
-        env_kwargs={"matrix": "bt10"}, lockstep=20,
-    )  # fmt: skip
+        env="MatrixDuel-v0",
+        agent=f"{tmp_path / 'twice.py'}:Twice",
+        seed=0,
+        labels=1000,
+        batch=1,
+        judging=Judging(every=500),
+        env_kwargs={"matrix": "bt10"},
+        lockstep=20,
+    )
     run_lockstep(spec, tmp_path)
     runs = load_runs(tmp_path)
     assert len(runs) == 20

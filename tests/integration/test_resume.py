@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from journals import journal_of
 
-from duelbench.records.journal import Answer, Journal
-from duelbench.records.spec import RunSpec
+from duelbench.records.journal import Answer
+from duelbench.records.spec import Judging, RunSpec
 from duelbench.runs.policy_loop import run
+from duelbench.runs.resolve import resolve
 from duelbench.runs.writer import RunBusyError, RunFolder
 from duelbench.types import Verdict
 
@@ -30,10 +32,15 @@ _forkserver.set_forkserver_preload(
 def spec_of(agent: str, task_file: str, oracles: str, log: Path) -> RunSpec:
     small = {"candidates": 6, "ensemble.members": 3, "ensemble.hidden": 8, "burn_in": 0.1, "real_share": 0.5}
     return RunSpec(
-        "LLMDuelPool-v0", agent, 4, LABELS, batch=BATCH, evaluate_every=32, evaluation_repeats=1,
+        "LLMDuelPool-v0",
+        agent,
+        4,
+        LABELS,
+        batch=BATCH,
+        judging=Judging(every=32, repeats=1),
         env_kwargs={"task": task_file, "oracle": f"{oracles}:Judge", "oracle_kwargs": {"log": str(log)}},
         agent_options=small if agent == "sea" else {},
-    )  # fmt: skip
+    )
 
 
 def bought(log: Path) -> list[list[str]]:
@@ -45,7 +52,7 @@ def bought(log: Path) -> list[list[str]]:
 def journaled(folder: Path, spec: RunSpec) -> list[Answer]:
     if not (folder / "journal.sqlite").exists():
         return []
-    journal = Journal(folder / "journal.sqlite", spec.run_id)
+    journal = journal_of(folder)
     answers = journal.answers()
     journal.close()
     return answers
@@ -73,7 +80,7 @@ def test_a_run_killed_ten_times_is_the_run_never_killed(
 
     log, rng = tmp_path / "killed.jsonl", random.Random(7)
     spec = spec_of(agent, task_file, oracles, log)
-    folder = tmp_path / "killed" / "runs" / spec.folder_name
+    folder = tmp_path / "killed" / "runs" / resolve(spec).folder_name
     lost, kills = 0, 0
     total_calls = len((tmp_path / "whole.jsonl").read_bytes().splitlines())
     for k in range(KILLS):
@@ -107,7 +114,7 @@ def test_a_run_that_does_not_repeat_itself_is_stopped(task_file: str, oracles: s
     folder = run(spec, tmp_path)
     n_ties = ties(journaled(folder, spec))
     (folder / "DONE").unlink()
-    journal = Journal(folder / "journal.sqlite", spec.run_id)
+    journal = journal_of(folder)
     journal._db.execute("UPDATE answers SET first = 'something else' WHERE duel = (SELECT max(duel) FROM answers)")
     journal.close()
     with pytest.raises(RuntimeError, match="did not repeat itself"):
@@ -122,7 +129,7 @@ def test_two_processes_never_play_one_run(
     monkeypatch.setattr("duelbench.runs.writer.PATIENCE_SECONDS", 0.0)
     log = tmp_path / "log.jsonl"
     spec = spec_of("online", task_file, oracles, log)
-    folder = tmp_path / "runs" / spec.folder_name
+    folder = tmp_path / "runs" / resolve(spec).folder_name
     process = _forkserver.Process(target=hold, args=(spec, folder))
     process.start()
     wait_until_held(folder)
@@ -169,7 +176,7 @@ def test_a_changed_checkpoint_row_count_is_measured_again(
         patch.setattr(RunFolder, "finish", killed)
         with pytest.raises(KeyboardInterrupt):
             run(spec, tmp_path)
-    folder = tmp_path / "runs" / spec.folder_name
+    folder = tmp_path / "runs" / resolve(spec).folder_name
     assert (folder / "checkpoint").exists() and not (folder / "DONE").exists()
     with (folder / "metrics.jsonl").open("ab") as file:
         file.write(b'{"labels": 999}\n{"lab')

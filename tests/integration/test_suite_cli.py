@@ -14,8 +14,22 @@ from duelbench.study.suite import TASKS, select
 
 def test_the_smoke_subset_is_played_scored_and_drawn_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "suite"
-    command = ["suite", "--smoke", "--seeds", "3", "--labels", "48", "--workers", "1", "--out", str(out),
-               "--agent", "double_ts", "--agent", "online"]  # fmt: skip
+    command = [
+        "suite",
+        "--smoke",
+        "--seeds",
+        "3",
+        "--labels",
+        "48",
+        "--workers",
+        "1",
+        "--out",
+        str(out),
+        "--agent",
+        "double_ts",
+        "--agent",
+        "online",
+    ]
     assert call(*command, "--json") == 0
     said = json.loads(capsys.readouterr().out)  # and nothing else
     names = [task.name for task in select(smoke=True)]

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from journals import journal_of
 
 from duelbench.cli.main import main
-from duelbench.records.journal import Answer, Journal
+from duelbench.records.journal import Answer
 from duelbench.records.record import load_runs
 from duelbench.records.spec import RunSpec
 from duelbench.runs.engines import make_engine
@@ -51,10 +52,12 @@ def contents(out: Path) -> dict[str, tuple[bytes, bytes, list[Answer]]]:
     """What every run measured, said and bought, by its folder."""
     found = {}
     for folder in sorted((out / "runs").iterdir()):
-        journal = Journal(folder / "journal.sqlite", folder.name.rpartition("-")[2])
+        journal = journal_of(folder)
         found[folder.name] = (
-            (folder / "metrics.jsonl").read_bytes(), (folder / "samples.json").read_bytes(), journal.answers()
-        )  # fmt: skip
+            (folder / "metrics.jsonl").read_bytes(),
+            (folder / "samples.json").read_bytes(),
+            journal.answers(),
+        )
         journal.close()
     return found
 

@@ -53,10 +53,18 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     fast.save_pretrained(folder)
     torch.manual_seed(0)
     config = GPTNeoXConfig(
-        vocab_size=len(fast), hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64,
-        max_position_embeddings=256, rotary_pct=0.25, use_parallel_residual=True, bos_token_id=0, eos_token_id=0,
+        vocab_size=len(fast),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=256,
+        rotary_pct=0.25,
+        use_parallel_residual=True,
+        bos_token_id=0,
+        eos_token_id=0,
         initializer_range=0.2,
-    )  # fmt: skip
+    )
     GPTNeoXForCausalLM(config).save_pretrained(folder)
     return folder
 
@@ -77,10 +85,19 @@ def oracle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     fast.save_pretrained(folder)
     torch.manual_seed(1)
     config = LlamaConfig(
-        vocab_size=len(fast), hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, max_position_embeddings=512, num_labels=1, pad_token_id=4, bos_token_id=0,
-        eos_token_id=3, initializer_range=0.4,
-    )  # fmt: skip
+        vocab_size=len(fast),
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        num_labels=1,
+        pad_token_id=4,
+        bos_token_id=0,
+        eos_token_id=3,
+        initializer_range=0.4,
+    )
     LlamaForSequenceClassification(config).save_pretrained(folder)
     return folder
 
@@ -95,10 +112,37 @@ def parquet(path: Path, n: int, first: int = 0) -> Path:
 
 def arguments(policy: Path, oracle: Path, task: Path, out: Path) -> list[str]:
     return [
-        "--scale", "1b", "--agent", "sea", "--agent", "online", "--seeds", "1", "--model", str(policy),
-        "--oracle", f"reward-model:{oracle}", "--task", str(task), "--labels", "12", "--batch", "4", "--heldout", "3",
-        "--evaluate-every", "12", "--sampler", "own", "--dtype", "float32", "--threads", "1", "--out", str(out),
-    ]  # fmt: skip
+        "--scale",
+        "1b",
+        "--agent",
+        "sea",
+        "--agent",
+        "online",
+        "--seeds",
+        "1",
+        "--model",
+        str(policy),
+        "--oracle",
+        f"reward-model:{oracle}",
+        "--task",
+        str(task),
+        "--labels",
+        "12",
+        "--batch",
+        "4",
+        "--heldout",
+        "3",
+        "--evaluate-every",
+        "12",
+        "--sampler",
+        "own",
+        "--dtype",
+        "float32",
+        "--threads",
+        "1",
+        "--out",
+        str(out),
+    ]
 
 
 def test_one_command_runs_the_card_on_stand_ins_and_goes_on(policy: Path, oracle: Path, tmp_path: Path) -> None:
@@ -136,13 +180,17 @@ def test_dry_run_prints_the_papers_numbers_and_runs_nothing(
     specs = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert len(specs) == 3 * len(OPTIONS) and not list(tmp_path.iterdir())
     sea = next(spec for spec in specs if spec["agent"] == "sea")
-    assert (sea["labels"], sea["batch"], sea["evaluate_every"]) == (50_000, 128, 2560)
+    assert (sea["labels"], sea["batch"], sea["judging"]["every"]) == (50_000, 128, 2560)
     assert sea["policy"]["model"] == "trl-lib/pythia-2.8b-deduped-tldr-sft"
     assert (sea["policy"]["max_new_tokens"], sea["policy"]["temperature"]) == (53, 0.7)
     assert sea["env_kwargs"]["task_options"] == {
-        "prompt": "prompt", "reference": "completion", "split": "train", "heldout_split": "test",
-        "limit": 50_000, "heldout": 1000,
-    }  # fmt: skip
+        "prompt": "prompt",
+        "reference": "completion",
+        "split": "train",
+        "heldout_split": "test",
+        "limit": 50_000,
+        "heldout": 1000,
+    }
     assert (sea["learner"]["learning_rate"], sea["learner"]["beta"]) == (5e-7, 0.1)
     assert sea["agent_options"]["candidates"] == sea["agent_options"]["ensemble.members"] == 20
     assert sea["agent_options"]["burn_in"] * sea["labels"] == 1000

@@ -57,9 +57,29 @@ def test_a_study_ends_with_a_line_that_runs_its_best_setting(
     task_file: str, oracles: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    command = ["tune", "--env", "LLMDuelPool-v0", "--agent", "online", "--labels", "64", "--seeds", "2",
-               "--workers", "1", "--set", f"env.task={task_file}", "--set", f"env.oracle={oracles}:Worth",
-               "--sampler", "grid", "--search", "learner.learning_rate=choice:1e-3,0.1", "--out", str(out)]  # fmt: skip
+    command = [
+        "tune",
+        "--env",
+        "LLMDuelPool-v0",
+        "--agent",
+        "online",
+        "--labels",
+        "64",
+        "--seeds",
+        "2",
+        "--workers",
+        "1",
+        "--set",
+        f"env.task={task_file}",
+        "--set",
+        f"env.oracle={oracles}:Worth",
+        "--sampler",
+        "grid",
+        "--search",
+        "learner.learning_rate=choice:1e-3,0.1",
+        "--out",
+        str(out),
+    ]
     assert call(*command, "--json") == 0
     printed = capsys.readouterr()
     content = last_json(printed.out)
@@ -96,8 +116,26 @@ def test_a_study_ends_with_a_line_that_runs_its_best_setting(
 
 
 def test_arms_are_tuned_for_regret(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["tune", "--env", "MatrixDuel-v0", "--preset", "bt10", "-a", "rucb", "--labels", "300", "--seeds", "4",
-               "--search", "rucb.alpha=float:0.51:3", "--trials", "3", "--out", str(tmp_path), "--json"]  # fmt: skip
+    command = [
+        "tune",
+        "--env",
+        "MatrixDuel-v0",
+        "--preset",
+        "bt10",
+        "-a",
+        "rucb",
+        "--labels",
+        "300",
+        "--seeds",
+        "4",
+        "--search",
+        "rucb.alpha=float:0.51:3",
+        "--trials",
+        "3",
+        "--out",
+        str(tmp_path),
+        "--json",
+    ]
     assert call(*command) == 0
     content = last_json(capsys.readouterr().out)
     assert content["objective"] == "final cumulative average regret" and content["direction"] == "minimize"

@@ -55,15 +55,25 @@ def online(loss_type: str, beta: float, policy: Tensor, reference: Tensor) -> Te
     reference_model = object()
     trainer = SimpleNamespace(
         args=SimpleNamespace(
-            use_vllm=False, missing_eos_penalty=None, loss_type=loss_type, torch_empty_cache_steps=None, optim="adamw",
-            n_gpu=0, gradient_accumulation_steps=1,
+            use_vllm=False,
+            missing_eos_penalty=None,
+            loss_type=loss_type,
+            torch_empty_cache_steps=None,
+            optim="adamw",
+            n_gpu=0,
+            gradient_accumulation_steps=1,
         ),
-        eos_token_ids=[0], ref_model=reference_model, beta=beta, accelerator=accelerator(), reward_funcs=[None],
-        stats=defaultdict(list), processing_class=SimpleNamespace(batch_decode=lambda ids, **_: [""] * len(ids)),
+        eos_token_ids=[0],
+        ref_model=reference_model,
+        beta=beta,
+        accelerator=accelerator(),
+        reward_funcs=[None],
+        stats=defaultdict(list),
+        processing_class=SimpleNamespace(batch_decode=lambda ids, **_: [""] * len(ids)),
         _generate=lambda model, prompts, images: (None, None, torch.ones_like(mask()), mask(), None),
         _forward=lambda model, *_: reference if model is reference_model else policy,
         _calculate_rewards_from_functions=lambda **_: torch.cat([FIRST_WINS.double(), 1.0 - FIRST_WINS.double()]),
-    )  # fmt: skip
+    )
     model = SimpleNamespace(train=lambda: None)
     return OnlineDPOTrainer.training_step(trainer, model, {"prompt": [""] * PAIRS})
 
@@ -75,16 +85,28 @@ def offline(loss_type: str, beta: float, policy: Tensor, reference: Tensor) -> T
     shown = {"log_probs": policy * mask(), "entropy": policy, "mean_logits": policy, "is_top1": policy > 0}
     chosen, rejected = (reference * mask()).sum(1).chunk(2)
     trainer = SimpleNamespace(
-        model=SimpleNamespace(training=True), accelerator=accelerator(), aux_loss_enabled=False, ld_alpha=None,
-        precompute_ref_logps=True, f_divergence_type="reverse_kl", loss_types=[loss_type], loss_weights=[1.0],
-        beta=beta, use_weighting=False, _metrics=defaultdict(lambda: defaultdict(list)), _total_train_tokens=0,
+        model=SimpleNamespace(training=True),
+        accelerator=accelerator(),
+        aux_loss_enabled=False,
+        ld_alpha=None,
+        precompute_ref_logps=True,
+        f_divergence_type="reverse_kl",
+        loss_types=[loss_type],
+        loss_weights=[1.0],
+        beta=beta,
+        use_weighting=False,
+        _metrics=defaultdict(lambda: defaultdict(list)),
+        _total_train_tokens=0,
         _tp_size=1,
-    )  # fmt: skip
+    )
     completion = torch.nn.functional.pad(mask(), (1, 0))  # after a prompt of one token
     inputs = {
-        "input_ids": completion, "attention_mask": completion, "completion_mask": completion,
-        "ref_chosen_logps": chosen, "ref_rejected_logps": rejected,
-    }  # fmt: skip
+        "input_ids": completion,
+        "attention_mask": completion,
+        "completion_mask": completion,
+        "ref_chosen_logps": chosen,
+        "ref_rejected_logps": rejected,
+    }
     return DPOTrainer._compute_loss(trainer, lambda **_: SimpleNamespace(**shown), inputs, return_outputs=False)
 
 

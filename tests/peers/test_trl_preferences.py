@@ -11,7 +11,7 @@ import pytest
 
 from duelbench.policies.tokens import Tokens
 from duelbench.records.record import load_runs
-from duelbench.records.spec import RunSpec
+from duelbench.records.spec import Judging, RunSpec
 from duelbench.results.exports.preferences import Preferences, collect, write
 from duelbench.runs.policy_loop import run
 
@@ -41,15 +41,24 @@ def test_dpo_trainer_takes_a_step_on_the_export(plain: bool, tmp_path: Path) -> 
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from trl import DPOConfig, DPOTrainer
 
-    run(RunSpec("LLMDuelPool-v0", "uniform", 0, 16, batch=16, evaluation_repeats=1), tmp_path)
+    run(RunSpec("LLMDuelPool-v0", "uniform", 0, 16, batch=16, judging=Judging(repeats=1)), tmp_path)
     found = collect(tmp_path, load_runs(tmp_path), plain=plain)
     path = write(found, tmp_path)
     pairs = load_dataset("parquet", data_files=str(path), split="train", cache_dir=str(tmp_path / "cache"))
     model, tokenizer = AutoModelForCausalLM.from_pretrained(MINI, dtype="float32"), AutoTokenizer.from_pretrained(MINI)
     before = model.get_input_embeddings().weight.detach().clone()
-    options: dict[str, Any] = {"output_dir": str(tmp_path / "trl"), "report_to": [], "use_cpu": True, "max_steps": 1,
-                               "per_device_train_batch_size": PAIRS, "logging_steps": 1, "learning_rate": 1e-3,
-                               "save_strategy": "no", "bf16": False, "gradient_checkpointing": False}  # fmt: skip
+    options: dict[str, Any] = {
+        "output_dir": str(tmp_path / "trl"),
+        "report_to": [],
+        "use_cpu": True,
+        "max_steps": 1,
+        "per_device_train_batch_size": PAIRS,
+        "logging_steps": 1,
+        "learning_rate": 1e-3,
+        "save_strategy": "no",
+        "bf16": False,
+        "gradient_checkpointing": False,
+    }
     trainer = DPOTrainer(model, args=DPOConfig(**options), train_dataset=pairs, processing_class=tokenizer)
     if not plain:
         assert_tokens_are_those_our_policy_sees(

@@ -21,7 +21,7 @@ from duelbench.oracles.checks import OracleError  # noqa: E402
 from duelbench.policies.causal_lm import CausalLMPolicy  # noqa: E402
 from duelbench.protocols import Oracle, UtilityOracle  # noqa: E402
 from duelbench.records.journal import Journal  # noqa: E402
-from duelbench.records.spec import RunSpec  # noqa: E402
+from duelbench.records.spec import Judging, RunSpec  # noqa: E402
 from duelbench.runs.engines.ray_actors import place, run_on_ray  # noqa: E402
 from duelbench.runs.policy_loop import run  # noqa: E402
 
@@ -39,9 +39,16 @@ def cluster() -> Iterator[None]:
 def spec(oracle: str, sampler: str, labels: int = 64, **env: Any) -> RunSpec:
     policy = {"model": "tiny", "max_new_tokens": 12, "sampler": sampler}
     return RunSpec(
-        env="LLMDuel-v0", agent="online", seed=3, labels=labels, batch=16, evaluate_every=32, evaluation_repeats=1,
-        env_kwargs={"oracle": oracle, **env}, policy=policy, learner={"learning_rate": 1e-3},
-    )  # fmt: skip
+        env="LLMDuel-v0",
+        agent="online",
+        seed=3,
+        labels=labels,
+        batch=16,
+        judging=Judging(every=32, repeats=1),
+        env_kwargs={"oracle": oracle, **env},
+        policy=policy,
+        learner={"learning_rate": 1e-3},
+    )
 
 
 def metrics(folder: Path) -> bytes:

@@ -13,9 +13,9 @@ import pytest
 ray = pytest.importorskip("ray")
 pytestmark = pytest.mark.filterwarnings("ignore")  # Ray's own warnings and its open sockets are not ours to mend
 
+from journals import journal_of  # noqa: E402
 from ray.cluster_utils import Cluster  # noqa: E402
 
-from duelbench.records.journal import Journal  # noqa: E402
 from duelbench.records.spec import RunSpec  # noqa: E402
 from duelbench.runs.engines import make_engine  # noqa: E402
 from duelbench.runs.execute import execute  # noqa: E402
@@ -51,7 +51,7 @@ def records(out: Path, specs: list[RunSpec]) -> list[Any]:
     found = []
     for spec in specs:
         folder = RunFolder.at(out, spec).path
-        journal = Journal(folder / "journal.sqlite", spec.run_id)
+        journal = journal_of(folder)
         found.append(((folder / "metrics.jsonl").read_bytes(), journal.answers()))
         journal.close()
     return found

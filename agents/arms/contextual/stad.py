@@ -41,9 +41,14 @@ class StaD(LayeredAgent):
         stages = max(1, int(np.ceil(0.5 * np.log2(setup.labels))))  # 2^−stages ≤ 1/√T
         ridges = np.full(stages, config.ridge)
         super().__init__(
-            setup, config, starts=ridges, ridges=ridges, scale=confidence_radius(setup, config.width),
-            margins=np.exp2(-np.arange(1.0, stages + 1)), finest=setup.labels**-0.5,
-        )  # fmt: skip
+            setup,
+            config,
+            starts=ridges,
+            ridges=ridges,
+            scale=confidence_radius(setup, config.width),
+            margins=np.exp2(-np.arange(1.0, stages + 1)),
+            finest=setup.labels**-0.5,
+        )
 
     def exploit(self, utility: Floats, widths: Floats, drawn: Floats) -> Ids:
         """The greedy arm and its strongest optimistic rival."""

@@ -43,9 +43,14 @@ class VACDB(LayeredAgent):
         quarters = 0.25 ** np.arange(1, config.layers + 1)
         self.beta = confidence_radius(setup, config.width)
         super().__init__(
-            setup, config, starts=quarters, ridges=config.layer_ridge * quarters, scale=1.0,
-            margins=self.beta * np.sqrt(quarters), finest=0.5**config.layers,
-        )  # fmt: skip
+            setup,
+            config,
+            starts=quarters,
+            ridges=config.layer_ridge * quarters,
+            scale=1.0,
+            margins=self.beta * np.sqrt(quarters),
+            finest=0.5**config.layers,
+        )
 
     def exploit(self, utility: Floats, widths: Floats, drawn: Floats) -> Ids:
         """The pair that is best together, optimistically, its sides in random order."""

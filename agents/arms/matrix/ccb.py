@@ -6,6 +6,7 @@ Copeland winner. They are corrected each round (``_reset``, ``_remove``, ``_add`
 whose order is open is played. Else c is drawn from C, or with probability ⅔ from C ∩ B, and meets argmax_j U[j, c] over
 arms j with L[j, c] ≤ ½, with probability ½ over those in B^c only. As in Wu & Liu's code, an empty set is not insisted
 upon: all arms are taken for it. The algorithm looks for Copeland winners, which need not beat all others.
+A pair never played has U = 2 and L = 0, as the paper's x/0 := 1 makes it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duelbench.agents.arms.base import ArmSetup, Duels, Ids, argmax, choose
-from duelbench.agents.arms.matrix.evidence import ConfidenceConfig, EvidenceAgent
+from duelbench.agents.arms.matrix.evidence import EvidenceAgent, UpperBoundConfig
 from duelbench.types import Observation
 
 Mask = NDArray[np.bool_]
@@ -32,7 +33,7 @@ class CCB(EvidenceAgent):
         losses: L̄, (S,).
     """
 
-    Config = ConfidenceConfig
+    Config = UpperBoundConfig
 
     def __init__(self, setup: ArmSetup, config: Any = None) -> None:
         super().__init__(setup, config)

@@ -30,6 +30,19 @@ class ConfidenceConfig:
     alpha: float = 0.51
 
 
+@dataclass(frozen=True)
+class UpperBoundConfig(ConfidenceConfig):
+    """Hyper-parameters of agents whose challenger has the largest upper bound.
+
+    Attributes:
+        unseen: U of a pair never played. The papers set x/0 := 1, which makes both terms of U equal to 1: hence 2,
+            above the bound of most pairs that were played, so that new challengers go first. Komiyama's code for RUCB
+            has 1, with which they wait until the bounds of the known ones have come down to 1.
+    """
+
+    unseen: float = 2.0
+
+
 def squared_gap(wins: Floats, losses: Floats) -> Floats:
     """(P̂ − ½)² N."""
     lead, played = wins - losses, wins + losses
@@ -81,7 +94,7 @@ class EvidenceAgent(MatrixAgent):
     def upper_against(self, arms: Ids, level: float) -> Floats:
         """U[j, i] = P̂[j, i] + √(level / N[j, i]) of all arms j against one arm i of each row, (S, K).
 
-        It is 1 for pairs never played and ½ for the arm itself.
+        It is ``config.unseen`` for pairs never played and ½ for the arm itself.
         """
         lost, played = self.versus(arms)
         unseen = played == 0.0
@@ -89,6 +102,6 @@ class EvidenceAgent(MatrixAgent):
         upper = level / played
         np.sqrt(upper, out=upper)
         upper += (played - lost) / played
-        upper[unseen] = 1.0
+        upper[unseen] = self.config.unseen
         upper.reshape(-1)[self.every_row * self.setup.arms + arms] = 0.5
         return upper

@@ -2,7 +2,8 @@
 
 The champion c is the arm that beats all others in a sample θ[i, j] ~ Beta(W[i, j] + 1, W[j, i] + 1), if there is one,
 else the arm that was champion least often. The challenger is argmax_j U[j, c], U = P̂ + √(α ln t / N), as in RUCB. An
-arm has been champion as often as duels with it as the first arm were answered.
+arm has been champion as often as duels with it as the first arm were answered. A pair never played has
+U = 2: the paper sets x/0 := 1 in both terms.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 
 from duelbench.agents.arms.base import ArmSetup, Duels, Ids, argmax
 from duelbench.agents.arms.matrix.double_ts import SampledTournament
-from duelbench.agents.arms.matrix.evidence import ConfidenceConfig, EvidenceAgent
+from duelbench.agents.arms.matrix.evidence import EvidenceAgent, UpperBoundConfig
 from duelbench.types import Observation
 
 
@@ -24,7 +25,7 @@ class RCS(EvidenceAgent):
         reigns: how often each arm was champion, (S, K).
     """
 
-    Config = ConfidenceConfig
+    Config = UpperBoundConfig
 
     def __init__(self, setup: ArmSetup, config: Any = None) -> None:
         super().__init__(setup, config)

@@ -2,7 +2,8 @@
 
 U[i, j] = P̂[i, j] + √(α ln t / N[i, j]). An arm that may beat all others, U[i, j] ≥ ½ for all j, is the champion c; the
 hypothesis B is the one arm that was lately alone in being possible, and is champion with probability ½ while it lasts.
-The challenger is argmax_j U[j, c]. The ICML text and the arXiv text differ in the champion; this is the arXiv one.
+The challenger is argmax_j U[j, c]. The first arXiv text has no hypothesis; this is the version with it, Algorithm 1 of
+the ICML paper. A pair never played has U = 2, as the paper's x/0 := 1 makes it; ``unseen=1.0`` is Komiyama's code.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duelbench.agents.arms.base import ArmSetup, Duels, Ids, argmax, choose
-from duelbench.agents.arms.matrix.evidence import ConfidenceConfig, EvidenceAgent
+from duelbench.agents.arms.matrix.evidence import EvidenceAgent, UpperBoundConfig
 from duelbench.types import Observation
 
 
@@ -24,7 +25,7 @@ class RUCB(EvidenceAgent):
         hypothesis: B, the arm taken for the Condorcet winner, (S,); −1: none.
     """
 
-    Config = ConfidenceConfig
+    Config = UpperBoundConfig
 
     def __init__(self, setup: ArmSetup, config: Any = None) -> None:
         super().__init__(setup, config)

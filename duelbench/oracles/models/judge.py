@@ -52,9 +52,16 @@ class JudgeOracle:
     """
 
     def __init__(
-        self, model: str, *, hard: bool = False, template: str = TEMPLATE, min_mass: float = 0.05,
-        batch_size: int = 8, max_length: int = 2048, device: str | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        model: str,
+        *,
+        hard: bool = False,
+        template: str = TEMPLATE,
+        min_mass: float = 0.05,
+        batch_size: int = 8,
+        max_length: int = 2048,
+        device: str | None = None,
+    ) -> None:
         """Load a judge; code from the model's repository is never run.
 
         Args:

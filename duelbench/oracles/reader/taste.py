@@ -29,29 +29,73 @@ FEATURES: dict[str, str] = {
 #: Weights on standardised features. A preset reads only the features named here.
 TASTES: dict[str, dict[str, float]] = {
     "reader-easy": {
-        "sentiment": 0.8, "complete": 0.5, "length": 0.7, "vivid": 0.5, "repetition": -0.3, "crowding": -0.6,
+        "sentiment": 0.8,
+        "complete": 0.5,
+        "length": 0.7,
+        "vivid": 0.5,
+        "repetition": -0.3,
+        "crowding": -0.6,
     },
     "reader": {
-        "mood": 0.9, "topic": 0.5, "complete": 0.4, "length": 0.5, "vivid": 0.5, "address": 0.4,
-        "repetition": -0.3, "crowding": -0.4, "telling": -0.2,
+        "mood": 0.9,
+        "topic": 0.5,
+        "complete": 0.4,
+        "length": 0.5,
+        "vivid": 0.5,
+        "address": 0.4,
+        "repetition": -0.3,
+        "crowding": -0.4,
+        "telling": -0.2,
     },
     "reader-hard": {
-        "tone_on_topic": 1.0, "covers": 0.4, "vivid_in_mood": 0.5, "fitting_length": 0.4, "flawless": 0.4,
-        "address": 0.3, "repetition": -0.3, "crowding": -0.4, "telling": -0.2,
+        "tone_on_topic": 1.0,
+        "covers": 0.4,
+        "vivid_in_mood": 0.5,
+        "fitting_length": 0.4,
+        "flawless": 0.4,
+        "address": 0.3,
+        "repetition": -0.3,
+        "crowding": -0.4,
+        "telling": -0.2,
     },
-}  # fmt: skip
+}
 
 MEANS: dict[str, float] = {
-    "sentiment": 0.172, "mood": 0.362, "topic": 0.863, "complete": 0.977, "length": 0.786,
-    "vivid": 0.188, "address": 0.804, "repetition": 0.053, "crowding": 0.03, "telling": 0.12,
-    "tone_on_topic": 0.703, "covers": 0.74, "vivid_in_mood": 0.116, "fitting_length": 0.719,
+    "sentiment": 0.172,
+    "mood": 0.362,
+    "topic": 0.863,
+    "complete": 0.977,
+    "length": 0.786,
+    "vivid": 0.188,
+    "address": 0.804,
+    "repetition": 0.053,
+    "crowding": 0.03,
+    "telling": 0.12,
+    "tone_on_topic": 0.703,
+    "covers": 0.74,
+    "vivid_in_mood": 0.116,
+    "fitting_length": 0.719,
     "flawless": 0.935,
-}  # fmt: skip
+}
 SDS: dict[str, float] = {
-    "sentiment": 0.313, "mood": 0.304, "topic": 0.215, "complete": 0.09, "length": 0.336, "vivid": 0.255,
-    "address": 0.34, "repetition": 0.097, "crowding": 0.115, "telling": 0.188, "tone_on_topic": 0.224,
-    "covers": 0.392, "vivid_in_mood": 0.226, "fitting_length": 0.357, "flawless": 0.239,
-}  # fmt: skip
+    "sentiment": 0.313,
+    "mood": 0.304,
+    "topic": 0.215,
+    "complete": 0.09,
+    "length": 0.336,
+    "vivid": 0.255,
+    "address": 0.34,
+    "repetition": 0.097,
+    "crowding": 0.115,
+    "telling": 0.188,
+    "tone_on_topic": 0.224,
+    "covers": 0.392,
+    "vivid_in_mood": 0.226,
+    "fitting_length": 0.357,
+    "flawless": 0.239,
+}
 SCALES: dict[str, float] = {
-    "reader-easy": 0.749, "reader": 0.736, "reader-hard": 0.687,
-}  # fmt: skip
+    "reader-easy": 0.749,
+    "reader": 0.736,
+    "reader-hard": 0.687,
+}

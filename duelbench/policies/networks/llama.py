@@ -98,10 +98,19 @@ class LlamaNetwork:
         model, layers = self.model.model, []
         for layer in model.layers:
             a, m = layer.self_attn, layer.mlp
-            layers.append(Layer(
-                layer.input_layernorm.weight, matrix(a.q_proj), matrix(a.k_proj), matrix(a.v_proj), matrix(a.o_proj),
-                layer.post_attention_layernorm.weight, matrix(m.gate_proj), matrix(m.up_proj), matrix(m.down_proj),
-            ))  # fmt: skip
+            layers.append(
+                Layer(
+                    layer.input_layernorm.weight,
+                    matrix(a.q_proj),
+                    matrix(a.k_proj),
+                    matrix(a.v_proj),
+                    matrix(a.o_proj),
+                    layer.post_attention_layernorm.weight,
+                    matrix(m.gate_proj),
+                    matrix(m.up_proj),
+                    matrix(m.down_proj),
+                )
+            )
         return Weights(model.embed_tokens.weight, layers, model.norm.weight, matrix(self.model.lm_head))
 
     def score(self, batch: TokenBatch, *, features: bool) -> tuple[Tensor, Tensor | None]:

@@ -101,13 +101,21 @@ def question(space: Space, before: Sequence[FrozenTrial], direction: StudyDirect
     tried = [f"{json.dumps(_short(trial.params))} scored {trial.value:.4g}" for trial in scored[:_SHOWN]]
     tried += [f"{json.dumps(_short(trial.params))} failed" for trial in before if trial.state == TrialState.FAIL]
     parameters = [f"- {name}: {words(distribution)}" for name, distribution in space.items()]
-    return "\n".join([
-        f"You tune hyper-parameters of a learning algorithm. {'Lower' if ascending else 'Higher'} scores are better.",
-        "", "Parameters:", *parameters,
-        "", "Tried so far, best first:", *(tried or ["nothing yet"]),
-        "", "Suggest one new setting that may score better. Reply with one JSON object of this form and nothing else:",
-        f"{{{', '.join(f'{json.dumps(name)}: VALUE' for name in space)}}}",
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            "You tune hyper-parameters of a learning algorithm. "
+            f"{'Lower' if ascending else 'Higher'} scores are better.",
+            "",
+            "Parameters:",
+            *parameters,
+            "",
+            "Tried so far, best first:",
+            *(tried or ["nothing yet"]),
+            "",
+            "Suggest one new setting that may score better. Reply with one JSON object of this form and nothing else:",
+            f"{{{', '.join(f'{json.dumps(name)}: VALUE' for name in space)}}}",
+        ]
+    )
 
 
 def read_answer(answer: str, space: Space, before: Sequence[Setting]) -> tuple[Setting | None, Outcome]:

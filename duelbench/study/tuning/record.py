@@ -63,12 +63,16 @@ class Budget:
         runs = [run for folder in folders if (folder / "manifest.json").exists() for run in load_run(folder)]
         last = [run.timing[-1] for run in runs if run.timing]
         return cls(
-            trials=len(trials), complete=states[TrialState.COMPLETE], pruned=states[TrialState.PRUNED],
-            failed=states[TrialState.FAIL], runs=len(runs), labels=int(sum(row["labels"] for row in last)),
+            trials=len(trials),
+            complete=states[TrialState.COMPLETE],
+            pruned=states[TrialState.PRUNED],
+            failed=states[TrialState.FAIL],
+            runs=len(runs),
+            labels=int(sum(row["labels"] for row in last)),
             tokens=int(sum(row.get("generated_tokens", 0) for row in last)),
             seconds=sum(row["wall_seconds"] for row in last),
             proposer_tokens=sum(trial.user_attrs.get(PROPOSAL, {}).get("tokens", 0) for trial in trials),
-        )  # fmt: skip
+        )
 
 
 def best_trial(study: Study) -> FrozenTrial | None:
@@ -105,22 +109,32 @@ def document(study: Study, objective: Objective, budget: Budget, run_line: str, 
     """
     best = best_trial(study)
     return {
-        "schema": SCHEMA_VERSION, "command": command,
-        "objective": objective.words(study.user_attrs.get(METRIC)), "direction": study.direction.name.lower(),
-        "settings": study.user_attrs[SETTINGS], "best": as_row(best) | {"command": run_line} if best else None,
-        "trials": [as_row(trial) for trial in study.get_trials(deepcopy=False)], "importances": importances(study),
-        "proposals": proposals(study), "budget": dataclasses.asdict(budget),
-    }  # fmt: skip
+        "schema": SCHEMA_VERSION,
+        "command": command,
+        "objective": objective.words(study.user_attrs.get(METRIC)),
+        "direction": study.direction.name.lower(),
+        "settings": study.user_attrs[SETTINGS],
+        "best": as_row(best) | {"command": run_line} if best else None,
+        "trials": [as_row(trial) for trial in study.get_trials(deepcopy=False)],
+        "importances": importances(study),
+        "proposals": proposals(study),
+        "budget": dataclasses.asdict(budget),
+    }
 
 
 def as_row(trial: FrozenTrial) -> dict[str, Any]:
     """A trial as plain data."""
     scores = trial.user_attrs.get(SCORES, [])
     return {
-        "number": trial.number, "state": _STATES.get(trial.state, trial.state.name.lower()), "score": trial.value,
-        "standard_error": standard_error(scores), "scores": scores, "setting": trial.params,
-        "error": trial.user_attrs.get(ERROR), "proposal": trial.user_attrs.get(PROPOSAL),
-    }  # fmt: skip
+        "number": trial.number,
+        "state": _STATES.get(trial.state, trial.state.name.lower()),
+        "score": trial.value,
+        "standard_error": standard_error(scores),
+        "scores": scores,
+        "setting": trial.params,
+        "error": trial.user_attrs.get(ERROR),
+        "proposal": trial.user_attrs.get(PROPOSAL),
+    }
 
 
 def write(out: Path, content: dict[str, Any]) -> None:

@@ -28,9 +28,12 @@ Space = dict[str, Range]
 """A range for each parameter."""
 
 KINDS = {
-    "log": "log:LOW:HIGH", "float": "float:LOW:HIGH", "int": "int:LOW:HIGH or int:LOW:HIGH:STEP",
-    "logint": "logint:LOW:HIGH", "choice": "choice:A,B,C",
-}  # fmt: skip
+    "log": "log:LOW:HIGH",
+    "float": "float:LOW:HIGH",
+    "int": "int:LOW:HIGH or int:LOW:HIGH:STEP",
+    "logint": "logint:LOW:HIGH",
+    "choice": "choice:A,B,C",
+}
 """Kinds of range and how each is written."""
 
 

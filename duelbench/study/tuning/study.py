@@ -132,9 +132,12 @@ class Tuning:
     def _open(self, out: Path) -> Study:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         study = optuna.create_study(
-            storage=f"sqlite:///{(out / FILE).resolve()}", study_name=_NAME, load_if_exists=True,
-            direction=self.objective.direction, pruner=MedianPruner() if self.pruning else NopPruner(),
-        )  # fmt: skip
+            storage=f"sqlite:///{(out / FILE).resolve()}",
+            study_name=_NAME,
+            load_if_exists=True,
+            direction=self.objective.direction,
+            pruner=MedianPruner() if self.pruning else NopPruner(),
+        )
         held = study.user_attrs.get(SETTINGS)
         if held is None:
             study.set_user_attr(SETTINGS, dict(self.settings))

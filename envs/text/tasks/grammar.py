@@ -42,12 +42,15 @@ WHO = _words("""
     prince knight pirate robot sailor farmer teacher doctor nurse baker chef painter singer dancer soldier
     thief detective girl boy child student mother father grandmother clown""")
 WHERE = (
-    *(f"in the {noun}" for noun in _words("""
+    *(
+        f"in the {noun}"
+        for noun in _words("""
         rain snow forest garden city desert kitchen library dark mountains village castle cave jungle market
-        park school hospital museum attic fog storm wind sun moonlight""")),
+        park school hospital museum attic fog storm wind sun moonlight""")
+    ),
     *(f"at the {noun}" for noun in _words("beach river lake station window door party wedding circus")),
     *(f"on the {noun}" for noun in _words("bridge roof train island ship road")),
-)  # fmt: skip
+)
 PRODUCTS = _words("""
     chair table lamp sofa bed pillow blanket clock mirror candle vase rug shelf desk door window car bicycle
     boat truck scooter motorcycle train phone camera laptop printer television radio keyboard headset robot

@@ -51,8 +51,9 @@ def load(name: str, options: TaskOptions) -> Task:
         UnavailableError: it cannot be fetched.
     """
     readers: dict[str, tuple[WheelFile, Callable[[], list[Row]]]] = {
-        "ifeval": (IFEVAL, _ifeval), "chitchat": (CHITCHAT, _chitchat),
-    }  # fmt: skip
+        "ifeval": (IFEVAL, _ifeval),
+        "chitchat": (CHITCHAT, _chitchat),
+    }
     source, read = readers[name]
     card = {"source": name, "package": source.package, "file": source.member, "sha256": source.sha256}
     return split_rows(name, read(), [], options, card)

@@ -232,8 +232,10 @@ def _parquet(path: Path, columns: list[str]) -> Iterable[Mapping[str, Any]]:
 
 
 _FILES: dict[str, Callable[[Path, list[str]], Iterable[Mapping[str, Any]]]] = {
-    ".jsonl": _jsonl, ".csv": _csv, ".parquet": _parquet,
-}  # fmt: skip
+    ".jsonl": _jsonl,
+    ".csv": _csv,
+    ".parquet": _parquet,
+}
 
 
 def _data_set(name: str, split: str, columns: list[str], options: TaskOptions) -> Iterable[Mapping[str, Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +42,17 @@ class Task:
     utilities: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     card: dict[str, Any] = field(default_factory=dict)
 
+    @functools.cached_property
+    def content(self) -> str:
+        """Hash of all that a run can see of it: prompts, references, features, utilities; 16 hexadecimal digits."""
+        total = hashlib.sha256(json.dumps([self.prompts, self.n_duel, self.references.tolist()]).encode())
+        arrays = {"features": self.features, "lm_log_probs": self.lm_log_probs} | self.utilities
+        for name, array in sorted(arrays.items()):
+            total.update(name.encode())
+            if array is not None:
+                total.update(np.ascontiguousarray(array).tobytes())
+        return total.hexdigest()[:16]
+
     @property
     def heldout_ids(self) -> NDArray[np.int64]:
         """Indices of the held-out prompts, (H,)."""
@@ -51,18 +64,26 @@ class Task:
             return self
         kept = np.concatenate([np.arange(self.n_duel)[:limit], self.heldout_ids[:heldout]])
         return Task(
-            self.name, tuple(self.prompts[i] for i in kept), len(range(self.n_duel)[:limit]), self.references[kept],
+            self.name,
+            tuple(self.prompts[i] for i in kept),
+            len(range(self.n_duel)[:limit]),
+            self.references[kept],
             None if self.features is None else self.features[kept],
             None if self.lm_log_probs is None else self.lm_log_probs[kept],
-            {name: values[kept] for name, values in self.utilities.items()}, self.card,
-        )  # fmt: skip
+            {name: values[kept] for name, values in self.utilities.items()},
+            self.card,
+        )
 
     def save(self, path: Path) -> None:
         """Write the task as one compressed ``.npz`` file without pickled objects; the file is whole or not there."""
         header = {
-            "schema": SCHEMA_VERSION, "name": self.name, "n_duel": self.n_duel, "card": self.card,
-            "prompts": self.prompts, "references": self.references.tolist(),
-        }  # fmt: skip
+            "schema": SCHEMA_VERSION,
+            "name": self.name,
+            "n_duel": self.n_duel,
+            "card": self.card,
+            "prompts": self.prompts,
+            "references": self.references.tolist(),
+        }
         arrays: dict[str, NDArray[Any]] = {"header": np.frombuffer(json.dumps(header).encode(), np.uint8)}
         if self.features is not None:
             if not np.abs(self.features).max() <= FEATURE_BOUND:

@@ -25,8 +25,11 @@ def test_each_prompt_is_one_request_in_the_form_that_such_endpoints_take():
         assert ask(server.url + "/", ["one", "zwei ü"]) == ["answer 0", "answer 1"]
     assert server.paths == ["/v1/chat/completions"] * 2 and server.prompts == ["one", "zwei ü"]
     assert server.bodies[0] == {
-        "model": "small", "messages": [{"role": "user", "content": "one"}], "max_tokens": 5, "temperature": 0.0,
-    }  # fmt: skip
+        "model": "small",
+        "messages": [{"role": "user", "content": "one"}],
+        "max_tokens": 5,
+        "temperature": 0.0,
+    }
     assert server.headers[0]["Content-Type"] == "application/json" and "Authorization" not in server.headers[0]
 
 

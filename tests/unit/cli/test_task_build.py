@@ -56,8 +56,16 @@ def test_references_follow_from_the_seed_and_are_counted(
 def command(tmp_path: Path, llama: Path, **changes: Any) -> TaskCommand:
     source = tmp_path / "table.jsonl"
     source.write_text("".join(json.dumps({"question": prompt}) + "\n" for prompt in PROMPTS))
-    given = {"source": str(source), "prompt_column": "question", "out": tmp_path / "made.npz", "model": str(llama),
-             "references": 3, "heldout": 2, "max_new_tokens": 6, "dtype": "float32"}  # fmt: skip
+    given = {
+        "source": str(source),
+        "prompt_column": "question",
+        "out": tmp_path / "made.npz",
+        "model": str(llama),
+        "references": 3,
+        "heldout": 2,
+        "max_new_tokens": 6,
+        "dtype": "float32",
+    }
     return TaskCommand(**{**given, **changes})
 
 

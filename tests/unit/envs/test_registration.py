@@ -19,7 +19,7 @@ import duelbench
 from duelbench.envs.duel.problem import Arms, AsksOracle, Demonstrates, Guided, KnowsParameter, KnowsRegret
 from duelbench.envs.duel.settings import RunSettings
 from duelbench.plugins import PluginError
-from duelbench.records.spec import RunSpec
+from duelbench.records.spec import Judging, RunSpec
 from duelbench.runs.arms_loop import run_lockstep
 from duelbench.runs.policy_loop import run
 from duelbench.study.request import Request, UsageError
@@ -74,10 +74,10 @@ def arms_file(tmp_path: Path) -> str:
 def test_agents_of_both_kinds_play_an_environment_of_a_users_file(arms_file: str, tmp_path: Path) -> None:
     name = f"{arms_file}:Mine-v0"
     for agent in ("rucb", "double_ts"):
-        folder = run_lockstep(RunSpec(name, agent, 0, 40, batch=1, evaluate_every=20, lockstep=3), tmp_path)
+        folder = run_lockstep(RunSpec(name, agent, 0, 40, batch=1, judging=Judging(every=20), lockstep=3), tmp_path)
         with np.load(folder / "curves.npz") as curves:
             assert curves["cumulative_average_regret"].shape[0] == 3
-    folder = run(RunSpec(name, "online", 0, 16, batch=4, evaluate_every=8, env_kwargs={"gap": 2.0}), tmp_path)
+    folder = run(RunSpec(name, "online", 0, 16, batch=4, judging=Judging(every=8), env_kwargs={"gap": 2.0}), tmp_path)
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert rows[-1]["labels"] == 16 and "cumulative_average_regret" in rows[-1]
 
@@ -159,11 +159,17 @@ def test_arguments_defaults_and_documentation_of_a_family_stand_in_its_classes(e
 @pytest.mark.parametrize(
     "conditions",
     [
-        {"delay": 2.0}, {"answer_batch": 3}, {"delay": 1.0, "delay_spread": 1.0}, {"corrupted": 4}, {"flip": 0.5},
-        {"identical": "ask"}, {"identical": "tie"}, {"feedback": "deterministic"},
+        {"delay": 2.0},
+        {"answer_batch": 3},
+        {"delay": 1.0, "delay_spread": 1.0},
+        {"corrupted": 4},
+        {"flip": 0.5},
+        {"identical": "ask"},
+        {"identical": "tie"},
+        {"feedback": "deterministic"},
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_every_family_plays_under_every_condition(env_id: str, conditions: dict[str, Any]) -> None:
     env = gym.make(env_id, horizon=6, render_mode="ansi", **conditions)
     env.reset(seed=0)

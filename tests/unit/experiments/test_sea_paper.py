@@ -14,7 +14,7 @@ from duelbench.records.record import Run
 def finished_run(spec: sweep.RunSpec, last: float) -> Run:
     rows = [{"labels": 0.0, "offline_win_rate": 0.5}, {"labels": 512.0, "offline_win_rate": last}]
     timing = [{"labels": row["labels"], "wall_seconds": 1.0, "generated_tokens": 10.0} for row in rows]
-    manifest = {"run_id": spec.run_id}
+    manifest = {"run_id": spec.run_id, "spec": spec.to_json()}
     return Run(spec.run_id, {"seed": spec.seed}, rows, timing, [], True, manifest, None)
 
 
@@ -35,7 +35,7 @@ def test_records_grow_and_nothing_there_is_changed(tmp_path: Path) -> None:
     assert recorded(path) == set()
     add_records(path, [finished_run(specs[1], 0.6)], sweep.METRICS)
     add_records(path, [finished_run(specs[1], 0.9), finished_run(specs[0], 0.7)], sweep.METRICS)
-    assert recorded(path) == {spec.run_id for spec in specs}
+    assert recorded(path) == {spec.asked_id for spec in specs}
     play = sweep.run_ids("scales", cell)
     assert Records.read(path).final(play, "offline_win_rate") == {0: 0.7, 1: 0.6}
     assert Records.read(path).final(play, "online_win_rate") == {}

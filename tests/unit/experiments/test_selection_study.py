@@ -14,7 +14,7 @@ from duelbench.experiments.records import Records, add_records, recorded
 from duelbench.experiments.selection_rules import analysis, calibration, data, sweep
 from duelbench.experiments.selection_rules.run import RECORDS
 from duelbench.records.record import Run
-from duelbench.records.spec import RunSpec
+from duelbench.records.spec import Judging, RunSpec
 from duelbench.runs.assemble import assemble
 from duelbench.runs.policy_loop import run
 
@@ -35,9 +35,16 @@ def test_every_rule_is_compared_at_one_budget_a_place() -> None:
 
 def small(env: str, env_kwargs: dict[str, Any], labels: int = 160) -> RunSpec:
     return RunSpec(
-        env, "online", 3, labels, batch=16, evaluate_every=labels, env_kwargs=env_kwargs, policy={"hidden": 8},
+        env,
+        "online",
+        3,
+        labels,
+        batch=16,
+        judging=Judging(every=labels),
+        env_kwargs=env_kwargs,
+        policy={"hidden": 8},
         learner={"learning_rate": 3e-3},
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("env", [POOL, NEURAL])
@@ -121,7 +128,7 @@ def test_results_of_a_made_up_study_name_who_is_separated(tmp_path: Path) -> Non
                 "rm_accuracy": 0.7,
             }
             timing = [{"labels": 512.0, "wall_seconds": 1.0, "generated_tokens": 0.0}]
-            runs.append(Run(spec.run_id, {"seed": seed}, [last], timing, [], True, {}, None))
+            runs.append(Run(spec.run_id, {"seed": seed}, [last], timing, [], True, {"spec": spec.to_json()}, None))
     add_records(path, runs, analysis.METRICS)
     assert len(recorded(path)) == 8
     text = analysis.results(Records.read(path), {})

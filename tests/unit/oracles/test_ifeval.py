@@ -21,30 +21,46 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
     ("keywords:forbidden_words", {"forbidden_words": ["fox"]}, "Foxes run.", "A Fox runs."),
     ("keywords:letter_frequency", {"letter": "a", "let_frequency": 3, "let_relation": "at least"}, "A banana", "an"),
     ("keywords:letter_frequency", {"letter": "#", "let_frequency": 2, "let_relation": "at least"}, "# #", "#"),
-    ("length_constraints:number_sentences", {"num_sentences": 3, "relation": "less than"},
-     "Dr. Who left. Why?", "He left. Why? Nobody knows!"),
+    (
+        "length_constraints:number_sentences",
+        {"num_sentences": 3, "relation": "less than"},
+        "Dr. Who left. Why?",
+        "He left. Why? Nobody knows!",
+    ),
     ("length_constraints:number_paragraphs", {"num_paragraphs": 2}, "One.\n***\nTwo.", "One.\n***\n***\nTwo."),
     ("length_constraints:number_words", {"num_words": 3, "relation": "at least"}, "one, two: three", "one, two"),
-    ("length_constraints:nth_paragraph_first_word", {"num_paragraphs": 2, "nth_paragraph": 2, "first_word": "Fox"},
-     "One.\n\n\"Fox\" it is.", "One.\n\nA fox."),
+    (
+        "length_constraints:nth_paragraph_first_word",
+        {"num_paragraphs": 2, "nth_paragraph": 2, "first_word": "Fox"},
+        'One.\n\n"Fox" it is.',
+        "One.\n\nA fox.",
+    ),
     ("detectable_content:number_placeholders", {"num_placeholders": 2}, "[name] of [place]", "[name]"),
     ("detectable_content:postscript", {"postscript_marker": "P.P.S"}, "Bye. p.p. s. Love", "Bye. P.S. Love"),
     ("detectable_content:postscript", {"postscript_marker": "P.S."}, "Bye. P. S. Love", "Bye. PS Love"),
     ("detectable_format:number_bullet_lists", {"num_bullets": 2}, "* one\n- two", "* one\n** two"),
     ("detectable_format:constrained_response", {}, "Well: My answer is no.", "My answer is never."),
     ("detectable_format:number_highlighted_sections", {"num_highlights": 2}, "*one* and *two*", "*one* and * *"),
-    ("detectable_format:multiple_sections", {"section_spliter": "SECTION", "num_sections": 2},
-     "SECTION 1 a SECTION 2 b", "SECTION 1 a Section 2 b"),
+    (
+        "detectable_format:multiple_sections",
+        {"section_spliter": "SECTION", "num_sections": 2},
+        "SECTION 1 a SECTION 2 b",
+        "SECTION 1 a Section 2 b",
+    ),
     ("detectable_format:json_format", {}, '```json\n{"a": 1}\n```', "{a: 1}"),
     ("detectable_format:title", {}, "<<A title>>\ntext", "<<  >>"),
     ("combination:two_responses", {}, "one ****** two", "one ****** one"),
     ("combination:repeat_prompt", {"prompt_to_repeat": "Say hi. "}, " say hi. Hi!", "Hi!"),
     ("startend:end_checker", {"end_phrase": "Any questions?"}, '"Bye. any questions?"', "Any questions? No."),
     ("startend:quotation", {}, ' "quoted" ', '"'),
-    ("change_case:capital_word_frequency", {"capital_frequency": 2, "capital_relation": "at least"},
-     "NASA saw MARS.", "NASA saw Mars."),
+    (
+        "change_case:capital_word_frequency",
+        {"capital_frequency": 2, "capital_relation": "at least"},
+        "NASA saw MARS.",
+        "NASA saw Mars.",
+    ),
     ("punctuation:no_comma", {}, "a; b", "a, b"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("name", "arguments", "good", "bad"), CASES)
@@ -100,39 +116,97 @@ def test_sentences_by_hand(text: str, expected: int) -> None:
 # ---- against others
 
 WORDS = (
-    "fox", "rain", "the", "a", "Weekend", "SECTION", "Section", "NASA", "U.S.", "I'M", "don't", "DON'T", "well-known",
-    "Über", "it's", "3.5", "7", "%", "(", ")",
-)  # fmt: skip
+    "fox",
+    "rain",
+    "the",
+    "a",
+    "Weekend",
+    "SECTION",
+    "Section",
+    "NASA",
+    "U.S.",
+    "I'M",
+    "don't",
+    "DON'T",
+    "well-known",
+    "Über",
+    "it's",
+    "3.5",
+    "7",
+    "%",
+    "(",
+    ")",
+)
 MARKS = (
-    ". ", "! ", "? ", ", ", "\n", "\n\n", "***", "\n***\n", "******", "\n* point", "\n- point", " *bold* ", " **b** ",
-    "* *", "[name]", "[", "]", "<<Title>>", "<< >>", "P.S.", "p.p.s", "P. S. ", '"', "'", "Section 1 ", "SECTION 2\n",
-    "My answer is no.", "```json", "```", '{"a": [1]}', "Any questions?", "fox. ", "Foxes", "#", "# #", "...",
-)  # fmt: skip
+    ". ",
+    "! ",
+    "? ",
+    ", ",
+    "\n",
+    "\n\n",
+    "***",
+    "\n***\n",
+    "******",
+    "\n* point",
+    "\n- point",
+    " *bold* ",
+    " **b** ",
+    "* *",
+    "[name]",
+    "[",
+    "]",
+    "<<Title>>",
+    "<< >>",
+    "P.S.",
+    "p.p.s",
+    "P. S. ",
+    '"',
+    "'",
+    "Section 1 ",
+    "SECTION 2\n",
+    "My answer is no.",
+    "```json",
+    "```",
+    '{"a": [1]}',
+    "Any questions?",
+    "fox. ",
+    "Foxes",
+    "#",
+    "# #",
+    "...",
+)
 ARGUMENTS: dict[str, list[dict[str, Any]]] = {
     "keywords:existence": [{"keywords": ["fox", "rain"]}, {"keywords": ["weekend"]}],
-    "keywords:frequency": [{"keyword": "fox", "frequency": n, "relation": r}
-                           for n in (1, 2, 4) for r in ("less than", "at least")],
+    "keywords:frequency": [
+        {"keyword": "fox", "frequency": n, "relation": r} for n in (1, 2, 4) for r in ("less than", "at least")
+    ],
     "keywords:forbidden_words": [{"forbidden_words": ["fox", "nasa"]}, {"forbidden_words": ["rain"]}],
-    "keywords:letter_frequency": [{"letter": "a", "let_frequency": n, "let_relation": r}
-                                  for n in (1, 4, 9) for r in ("less than", "at least")],
+    "keywords:letter_frequency": [
+        {"letter": "a", "let_frequency": n, "let_relation": r} for n in (1, 4, 9) for r in ("less than", "at least")
+    ],
     "length_constraints:number_paragraphs": [{"num_paragraphs": n} for n in (1, 2, 3)],
-    "length_constraints:number_words": [{"num_words": n, "relation": r}
-                                        for n in (5, 10, 20) for r in ("less than", "at least")],
+    "length_constraints:number_words": [
+        {"num_words": n, "relation": r} for n in (5, 10, 20) for r in ("less than", "at least")
+    ],
     "length_constraints:nth_paragraph_first_word": [
         {"num_paragraphs": p, "nth_paragraph": n, "first_word": w}
-        for p, n in ((1, 1), (2, 1), (2, 2), (3, 2)) for w in ("fox", "Weekend", "the")],
+        for p, n in ((1, 1), (2, 1), (2, 2), (3, 2))
+        for w in ("fox", "Weekend", "the")
+    ],
     "detectable_content:number_placeholders": [{"num_placeholders": n} for n in (1, 2)],
     "detectable_content:postscript": [{"postscript_marker": m} for m in ("P.S.", "P.P.S")],
     "detectable_format:number_bullet_lists": [{"num_bullets": n} for n in (1, 2, 3)],
     "detectable_format:number_highlighted_sections": [{"num_highlights": n} for n in (1, 2, 3)],
-    "detectable_format:multiple_sections": [{"section_spliter": s, "num_sections": n}
-                                            for s in ("Section", "SECTION") for n in (1, 2)],
+    "detectable_format:multiple_sections": [
+        {"section_spliter": s, "num_sections": n} for s in ("Section", "SECTION") for n in (1, 2)
+    ],
     "combination:repeat_prompt": [{"prompt_to_repeat": p} for p in ("fox", "The", "Section 1")],
     "startend:end_checker": [{"end_phrase": p} for p in ("Any questions?", "fox.", "the")],
-    "change_case:capital_word_frequency": [{"capital_frequency": n, "capital_relation": r}
-                                           for n in (1, 2, 4) for r in ("less than", "at least")],
+    "change_case:capital_word_frequency": [
+        {"capital_frequency": n, "capital_relation": r} for n in (1, 2, 4) for r in ("less than", "at least")
+    ],
     "language:response_language": [{"language": "de"}, {"language": "en"}],
-}  # fmt: skip
+}
 
 
 def random_texts(n: int, seed: int) -> list[str]:
@@ -192,10 +266,12 @@ def test_untrained_punkt_cuts_the_same_sentences() -> None:
 # ---- the oracle
 
 EXAMPLES = [
-    Example("Two words, no comma.", (("punctuation:no_comma", {}),
-                                     ("length_constraints:number_words", {"num_words": 3, "relation": "less than"}))),
+    Example(
+        "Two words, no comma.",
+        (("punctuation:no_comma", {}), ("length_constraints:number_words", {"num_words": 3, "relation": "less than"})),
+    ),
     Example("A title.", (("detectable_format:title", {}),)),
-]  # fmt: skip
+]
 
 
 @pytest.fixture

@@ -59,10 +59,18 @@ def _llama(labels: int = 1, pad: int | None = 3) -> LlamaConfig:
     torch.manual_seed(0)
     torch.set_num_threads(1)
     return LlamaConfig(
-        vocab_size=320, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=2,
-        max_position_embeddings=256, num_labels=labels, pad_token_id=pad, bos_token_id=None, eos_token_id=0,
+        vocab_size=320,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=256,
+        num_labels=labels,
+        pad_token_id=pad,
+        bos_token_id=None,
+        eos_token_id=0,
         initializer_range=0.4,
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="module", params=["chat", "plain", "no padding token", "encoder"])
@@ -73,9 +81,16 @@ def reward_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
     if kind == "encoder":
         torch.manual_seed(0)
         config = BertConfig(
-            vocab_size=320, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=2,
-            max_position_embeddings=256, num_labels=1, pad_token_id=3, initializer_range=0.4,
-        )  # fmt: skip
+            vocab_size=320,
+            hidden_size=32,
+            intermediate_size=48,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            max_position_embeddings=256,
+            num_labels=1,
+            pad_token_id=3,
+            initializer_range=0.4,
+        )
         BertForSequenceClassification(config).save_pretrained(folder)
     else:
         pad = None if kind == "no padding token" else 3
@@ -90,9 +105,15 @@ def judge_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
     if request.param == "absolute positions":
         torch.manual_seed(0)
         config = GPT2Config(
-            vocab_size=320, n_positions=256, n_embd=32, n_layer=2, n_head=2, bos_token_id=0, eos_token_id=0,
+            vocab_size=320,
+            n_positions=256,
+            n_embd=32,
+            n_layer=2,
+            n_head=2,
+            bos_token_id=0,
+            eos_token_id=0,
             initializer_range=0.4,
-        )  # fmt: skip
+        )
         GPT2LMHeadModel(config).save_pretrained(folder)
     else:
         LlamaForCausalLM(_llama()).save_pretrained(folder)

@@ -25,9 +25,12 @@ SECONDS = ["rain", "the hat is warm", "a fox"]
 def _tokenizer(folder: Path, markers: tuple[str, ...] = MARKERS) -> int:
     trained = SentencePieceUnigramTokenizer()
     trained.train_from_iterator(
-        [*PROMPTS, *FIRSTS, *SECONDS] * 3, vocab_size=100, show_progress=False,
-        special_tokens=["[PAD]", "[CLS]", "[SEP]", "[UNK]"], unk_token="[UNK]",
-    )  # fmt: skip
+        [*PROMPTS, *FIRSTS, *SECONDS] * 3,
+        vocab_size=100,
+        show_progress=False,
+        special_tokens=["[PAD]", "[CLS]", "[SEP]", "[UNK]"],
+        unk_token="[UNK]",
+    )
     vocabulary = [(piece, score) for piece, score in json.loads(trained.to_str())["model"]["vocab"]]
     tokenizer = DebertaV2Tokenizer(vocab=vocabulary)
     tokenizer.add_special_tokens({"additional_special_tokens": list(markers)})
@@ -37,11 +40,26 @@ def _tokenizer(folder: Path, markers: tuple[str, ...] = MARKERS) -> int:
 
 def _config(vocabulary: int) -> DebertaV2Config:
     return DebertaV2Config(
-        vocab_size=vocabulary, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=2,
-        max_position_embeddings=64, relative_attention=True, position_buckets=16, norm_rel_ebd="layer_norm",
-        share_att_key=True, pos_att_type=["p2c", "c2p"], position_biased_input=False, type_vocab_size=0,
-        initializer_range=0.4, n_tasks=1, drop_out=0.05, source_prefix_id=1, cand1_prefix_id=2, cand2_prefix_id=3,
-    )  # fmt: skip
+        vocab_size=vocabulary,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=64,
+        relative_attention=True,
+        position_buckets=16,
+        norm_rel_ebd="layer_norm",
+        share_att_key=True,
+        pos_att_type=["p2c", "c2p"],
+        position_biased_input=False,
+        type_vocab_size=0,
+        initializer_range=0.4,
+        n_tasks=1,
+        drop_out=0.05,
+        source_prefix_id=1,
+        cand1_prefix_id=2,
+        cand2_prefix_id=3,
+    )
 
 
 @pytest.fixture(scope="module")

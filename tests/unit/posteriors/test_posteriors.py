@@ -135,9 +135,15 @@ def test_an_ensemble_with_priors_is_as_unsure_as_bayes_about() -> None:
     """
     gibbs = GibbsPosterior(2, np.random.default_rng(1), GibbsConfig(samples=400, sweeps=15, prior_std=1.5))
     config = PriorEnsembleConfig(
-        members=40, hidden=32, prior_scale=0.5, anchor=100.0, anchor_decay=False, steps=150, minibatch=64,
+        members=40,
+        hidden=32,
+        prior_scale=0.5,
+        anchor=100.0,
+        anchor_decay=False,
+        steps=150,
+        minibatch=64,
         learning_rate=1e-2,
-    )  # fmt: skip
+    )
     ensemble = PriorEnsemblePosterior(2, np.random.default_rng(2), config)
     chosen, rejected = two_weights()
     x = features(5, 2, 200, 2)

@@ -75,10 +75,14 @@ def test_numpy_scalars_come_back_as_numbers(tmp_path: Path) -> None:
 
 
 leaves = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5),
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=5),
     st.lists(st.integers(-100, 100), max_size=3).map(lambda v: np.array(v, np.int32)),
     st.lists(st.floats(width=32), max_size=3).map(torch.tensor),
-)  # fmt: skip
+)
 keys = st.text("ab/.0", max_size=3)
 trees = st.dictionaries(
     keys,

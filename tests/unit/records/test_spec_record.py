@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,7 @@ from hypothesis import strategies as st
 
 from duelbench.records.files import write_atomic
 from duelbench.records.record import SCHEMA_VERSION, Run, load_runs
-from duelbench.records.spec import RunSpec
+from duelbench.records.spec import Judging, RunSpec
 from duelbench.runs.writer import RunFolder
 
 SPEC = RunSpec("LLMDuelPool-v0", "sea", 3, 96, env_kwargs={"oracle": "reader", "flip": 0.1}, learner={"beta": 0.1})
@@ -24,7 +22,7 @@ SPEC = RunSpec("LLMDuelPool-v0", "sea", 3, 96, env_kwargs={"oracle": "reader", "
 def test_equal_specifications_are_the_same_run_whatever_the_order_of_their_keys() -> None:
     turned = dataclasses.replace(SPEC, env_kwargs={"flip": 0.1, "oracle": "reader"})
     assert turned.run_id == SPEC.run_id
-    assert RunSpec(**json.loads(json.dumps(dataclasses.asdict(SPEC)))).run_id == SPEC.run_id
+    assert RunSpec.from_json(json.loads(json.dumps(SPEC.to_json()))) == SPEC
 
 
 CHANGES: dict[str, Any] = {
@@ -33,14 +31,16 @@ CHANGES: dict[str, Any] = {
     "seed": 4,
     "labels": 97,
     "batch": 31,
-    "evaluate_every": 65,
-    "evaluation_repeats": 3,
+    "judging": Judging(every=65, repeats=3),
     "env_kwargs": {"oracle": "reader", "flip": 0.2},
     "agent_options": {"candidates": 8},
     "learner": {"beta": 0.2},
     "policy": {"hidden": 8},
     "threads": 2,
     "lockstep": 20,
+    "resolved": {"agent": {"candidates": 3}},
+    "content": {"agent": "0123"},
+    "old_id": "0123456789ab",
 }
 
 
@@ -56,13 +56,39 @@ def test_the_name_of_a_suites_task_is_kept_and_decides_nothing() -> None:
     assert "task" not in SPEC.to_json()
 
 
-def test_the_run_id_is_the_same_in_another_process_and_another_year() -> None:
-    code = "from duelbench.records.spec import RunSpec; print(RunSpec('LLMDuelPool-v0', 'sea', 3, 96).run_id)"
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
-    assert said == RunSpec("LLMDuelPool-v0", "sea", 3, 96).run_id == "fd2a296d04cf"
+def test_a_resolved_specification_goes_by_what_was_resolved_and_not_by_what_was_asked() -> None:
+    resolved = dataclasses.replace(SPEC, resolved={"agent": {"candidates": 16}}, content={"agent": "ab"})
+    for name in ("env_kwargs", "agent_options", "learner", "policy"):
+        assert dataclasses.replace(resolved, **{name: {"x": 1}}).run_id == resolved.run_id
+    moved = dataclasses.replace(resolved, agent="/elsewhere/mine.py:sea", env="mine:LLMDuelPool-v0")
+    assert moved.run_id == resolved.run_id
+    for change in ({"resolved": {"agent": {"candidates": 17}}}, {"content": {"agent": "ac"}}, {"seed": 4}):
+        assert dataclasses.replace(resolved, **change).run_id != resolved.run_id
 
 
-@pytest.mark.parametrize("name", ["labels", "batch", "evaluate_every", "evaluation_repeats", "threads"])
+def test_a_run_of_an_older_version_keeps_the_id_it_had() -> None:
+    old = {
+        "env": "LLMDuelPool-v0",
+        "agent": "sea",
+        "seed": 3,
+        "labels": 96,
+        "batch": 32,
+        "evaluate_every": 64,
+        "evaluation_repeats": 2,
+        "env_kwargs": {},
+        "agent_options": {},
+        "learner": {},
+        "policy": {},
+        "threads": 1,
+        "version": 1,
+    }
+    read = RunSpec.from_json(old)
+    assert read.run_id == read.asked_id == RunSpec("LLMDuelPool-v0", "sea", 3, 96).asked_id == "fd2a296d04cf"
+    assert read.judging == Judging(every=64, repeats=2)
+    assert RunSpec.from_json(read.to_json()).run_id == "fd2a296d04cf"
+
+
+@pytest.mark.parametrize("name", ["labels", "batch", "threads"])
 def test_counts_below_one_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} must be at least 1, got 0"):
         dataclasses.replace(SPEC, **{name: 0})

@@ -13,7 +13,7 @@ from command_line import call, last_json
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from duelbench.records.record import load_runs
-from duelbench.records.spec import RunSpec
+from duelbench.records.spec import Judging, RunSpec
 from duelbench.runs.assemble import assemble
 from duelbench.runs.export_models import write
 from duelbench.runs.policy_loop import run
@@ -23,10 +23,16 @@ LORA = {"lora_rank": 4, "lora_alpha": 16}
 
 def spec_of(model: Path, task_file: str, oracles: str, agent: str = "online", **policy: Any) -> RunSpec:
     return RunSpec(
-        "LLMDuel-v0", agent, 0, 24, batch=8, evaluate_every=12, evaluation_repeats=1,
+        "LLMDuel-v0",
+        agent,
+        0,
+        24,
+        batch=8,
+        judging=Judging(every=12, repeats=1),
         env_kwargs={"task": task_file, "oracle": f"{oracles}:Worth"},
-        policy={"model": str(model), "max_new_tokens": 10, **policy}, learner={"learning_rate": 0.05},
-    )  # fmt: skip
+        policy={"model": str(model), "max_new_tokens": 10, **policy},
+        learner={"learning_rate": 0.05},
+    )
 
 
 def after(folder: Path) -> list[str]:
@@ -97,9 +103,14 @@ def test_the_command_exports_chosen_runs_and_says_what_it_leaves_out(
 
 def test_without_a_trained_model_nothing_is_written(task_file: str, oracles: str, tmp_path: Path) -> None:
     spec = RunSpec(
-        "LLMDuelPool-v0", "online", 0, 16, batch=8, evaluate_every=16,
+        "LLMDuelPool-v0",
+        "online",
+        0,
+        16,
+        batch=8,
+        judging=Judging(every=16),
         env_kwargs={"task": task_file, "oracle": f"{oracles}:Worth"},
-    )  # fmt: skip
+    )
     run(spec, tmp_path)
     with pytest.raises(ValueError, match=r"no model to export.*1 that trained no language model"):
         write(load_runs(tmp_path), tmp_path / "models")

@@ -15,7 +15,7 @@ from duelbench.agents.alignment.online import Online
 from duelbench.envs.text.tasks import load_task
 from duelbench.records.journal import Answer, Journal
 from duelbench.records.record import load_runs
-from duelbench.records.spec import RunSpec
+from duelbench.records.spec import Judging, RunSpec
 from duelbench.runs.policy_loop import run
 from duelbench.runs.writer import RunFolder
 from duelbench.types import Metrics, Observation, Pair, Verdict
@@ -99,7 +99,7 @@ def test_online_learns_as_well_from_late_answers(task_file: str, oracles: str, t
         values = []
         for seed in range(3):
             spec = spec_of(
-                "online", setting(task_file, oracles, delay=delay), labels=384, seed=seed, evaluate_every=1000
+                "online", setting(task_file, oracles, delay=delay), labels=384, seed=seed, judging=Judging(every=1000)
             )
             rows = (run(spec, tmp_path / str(delay)) / "metrics.jsonl").read_text().splitlines()
             first, last = json.loads(rows[0]), json.loads(rows[-1])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from duelbench.records.spec import RunSpec
+from duelbench.records.spec import Judging, RunSpec
 from duelbench.runs import progress as module
 from duelbench.runs.execute import execute
 from duelbench.runs.progress import duration, progress
@@ -61,7 +61,9 @@ def test_runs_of_an_earlier_call_are_done_from_the_start(
     task_file: str, oracles: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kwargs = {"task": task_file, "oracle": f"{oracles}:Worth"}
-    specs = [RunSpec("LLMDuelPool-v0", "uniform", seed, 16, evaluate_every=16, env_kwargs=kwargs) for seed in (0, 1)]
+    specs = [
+        RunSpec("LLMDuelPool-v0", "uniform", seed, 16, judging=Judging(every=16), env_kwargs=kwargs) for seed in (0, 1)
+    ]
     execute(specs[:1], tmp_path)
     monkeypatch.setattr(module, "_LINE_SECONDS", 0.0)
     log = io.StringIO()

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from journals import journal_of
 from pool_runs import SILENT, WRITTEN, spec_of
 
 from duelbench.envs.text.tasks import load_task
-from duelbench.records.journal import Journal
 from duelbench.records.record import load_runs
-from duelbench.records.spec import RunSpec
+from duelbench.records.spec import Judging, RunSpec
 from duelbench.runs.assemble import assemble
 from duelbench.runs.policy_loop import OracleFailedError, run
 from duelbench.types import Verdict
@@ -38,7 +38,7 @@ def test_a_run_uses_its_budget_to_the_label_and_journals_each(agent: str, task: 
     assert told == sorted(told) and told[-1] == 70
     labels = [row["labels"] for row in record.rows]
     assert labels[0] == 0 and labels[-1] == 70 and labels == sorted(set(labels))
-    journal = Journal(folder / "journal.sqlite", spec.run_id)
+    journal = journal_of(folder)
     answers = journal.answers()
     journal.close()
     assert len(answers) == 70
@@ -74,7 +74,7 @@ def test_a_finished_run_is_left_alone(agent: str, task: dict[str, Any], tmp_path
 @agents
 def test_cumulative_regret_is_that_of_the_journaled_duels(agent: str, task: dict[str, Any], tmp_path: Path) -> None:
     spec = spec_of(agent, task)
-    journal = Journal(run(spec, tmp_path) / "journal.sqlite", spec.run_id)
+    journal = journal_of(run(spec, tmp_path))
     references = assemble(spec).env.unwrapped.problem.task.references
     best = [max(float(text.split()[-1]) for text in row) for row in references]
     expected = 0.0
@@ -89,7 +89,7 @@ def test_agents_meet_the_same_prompts_under_one_seed(task: dict[str, Any], tmp_p
     asked = {}
     for agent in ("uniform", "online", "xpo"):
         spec = spec_of(agent, task, labels=32)
-        journal = Journal(run(spec, tmp_path) / "journal.sqlite", spec.run_id)
+        journal = journal_of(run(spec, tmp_path))
         asked[agent] = {a.duel: a.prompt for a in journal.answers()}
         journal.close()
     for agent in ("online", "xpo"):
@@ -103,7 +103,7 @@ def test_an_oracle_without_utilities_runs_and_is_asked_exactly_its_labels(
 ) -> None:
     log = tmp_path / "asked.jsonl"
     kwargs = {"task": task_file, "oracle": f"{oracles}:Judge", "oracle_kwargs": {"log": str(log)}}
-    spec = spec_of("sea", kwargs, evaluate_every=1000)
+    spec = spec_of("sea", kwargs, judging=Judging(every=1000))
     folder = run(spec, tmp_path)
     (record,) = load_runs(tmp_path)
     assert record.finished and 0 < record.rows[-1]["offline_win_probability"] < 1
@@ -121,7 +121,7 @@ def test_an_oracle_without_utilities_runs_and_is_asked_exactly_its_labels(
 
 def answers_of(folder: Path, spec: RunSpec, bought: list[list[str]]) -> int:
     """Number of a run's labels, once it is certain that each was bought from the oracle or is a tie of identicals."""
-    journal = Journal(folder / "journal.sqlite", spec.run_id)
+    journal = journal_of(folder)
     answers = journal.answers()
     journal.close()
     assert [[a.prompt, a.first, a.second] for a in answers if a.first != a.second] == bought
@@ -138,7 +138,7 @@ def test_labels_are_oracle_calls_and_none_is_spent_on_identical_responses(
 ) -> None:
     log = tmp_path / "asked.jsonl"
     kwargs = {"task": task_file, "oracle": f"{oracles}:Judge", "oracle_kwargs": {"log": str(log)}}
-    spec = spec_of(agent, kwargs, evaluate_every=1000)
+    spec = spec_of(agent, kwargs, judging=Judging(every=1000))
     folder = run(spec, tmp_path)
     duels = [duel for line in log.read_text().splitlines() for duel in json.loads(line)]
     bought = [duel for duel in duels if int(duel[0].split()[1]) < 40]  # the others judge
@@ -148,7 +148,7 @@ def test_labels_are_oracle_calls_and_none_is_spent_on_identical_responses(
 
 def test_failed_answers_use_labels_but_teach_nothing(task_file: str, oracles: str, tmp_path: Path) -> None:
     spec = spec_of("online", {"task": task_file, "oracle": f"{oracles}:Picky"})
-    journal = Journal(run(spec, tmp_path) / "journal.sqlite", spec.run_id)
+    journal = journal_of(run(spec, tmp_path))
     answers = journal.answers()
     journal.close()
     odd = [a.first.startswith("odd") and a.first != a.second for a in answers]  # of identicals it is not asked
@@ -160,7 +160,7 @@ def test_a_run_whose_oracle_is_down_stops_and_goes_on_when_it_is_back(
     task_file: str, oracles: str, tmp_path: Path
 ) -> None:
     kwargs = {"task": task_file, "oracle": f"{oracles}:Down", "oracle_kwargs": {"log": str(tmp_path / "log")}}
-    spec = spec_of("online", kwargs, evaluate_every=1000)
+    spec = spec_of("online", kwargs, judging=Judging(every=1000))
     down = tmp_path / "log.down"
     whole = (run(spec, tmp_path / "whole") / "metrics.jsonl").read_bytes()
     calls = 0
@@ -185,14 +185,16 @@ def test_utilities_that_the_oracle_does_not_know_are_in_no_metric(
     known: str, task_file: str, oracles: str, tmp_path: Path
 ) -> None:
     oracle = {"some": "Forgetful", "none": "Blank"}[known]
-    spec = spec_of("uniform", {"task": task_file, "oracle": f"{oracles}:{oracle}"}, labels=200, evaluate_every=1000)
+    spec = spec_of(
+        "uniform", {"task": task_file, "oracle": f"{oracles}:{oracle}"}, labels=200, judging=Judging(every=1000)
+    )
     if known == "none":  # nothing but failures: the run stops, and its first row says nothing of utilities
         with pytest.raises(OracleFailedError):
             run(spec, tmp_path)
         (row,) = load_runs(tmp_path)[0].rows
         assert not {"offline_win_rate", "offline_win_probability", "offline_utility", "simple_regret"} & set(row)
         return
-    journal = Journal(run(spec, tmp_path) / "journal.sqlite", spec.run_id)
+    journal = journal_of(run(spec, tmp_path))
     answers = journal.answers()
     journal.close()
     first, last = load_runs(tmp_path)[0].rows

@@ -132,9 +132,13 @@ def test_one_hot_features_name_the_arms_and_change_nothing_else() -> None:
 
 
 @pytest.mark.parametrize(
-    ("env_id", "kwargs"), [("LinearDuel-v0", {"dim": 3, "arms": 6}), ("MatrixDuel-v0", {"matrix": "bt", "arms": 6}),
-                           ("MatrixDuel-v0", {"matrix": [0.0, 1.5, 2.0, -1.0]})]
-)  # fmt: skip
+    ("env_id", "kwargs"),
+    [
+        ("LinearDuel-v0", {"dim": 3, "arms": 6}),
+        ("MatrixDuel-v0", {"matrix": "bt", "arms": 6}),
+        ("MatrixDuel-v0", {"matrix": [0.0, 1.5, 2.0, -1.0]}),
+    ],
+)
 def test_regret_under_a_kl_budget_is_that_of_the_value(env_id: str, kwargs: dict[str, Any]) -> None:
     weight = 1.7
     env: Any = gym.make(env_id, kl_weight=weight, **kwargs).unwrapped

@@ -53,13 +53,24 @@ SPACE = parse_space(["learner.learning_rate=log:1e-4:1", "policy.hidden=choice:6
 
 
 def test_ranges_are_what_they_say() -> None:
-    space = parse_space(["a=log:1e-4:0.1", "b=float:-1:2", "c=int:4:32", "d=int:4:32:4", "e=logint:1:8",
-                         "f=choice:64,bai,true,null,data/a:b"])  # fmt: skip
+    space = parse_space(
+        [
+            "a=log:1e-4:0.1",
+            "b=float:-1:2",
+            "c=int:4:32",
+            "d=int:4:32:4",
+            "e=logint:1:8",
+            "f=choice:64,bai,true,null,data/a:b",
+        ]
+    )
     assert space == {
-        "a": FloatDistribution(1e-4, 0.1, log=True), "b": FloatDistribution(-1.0, 2.0), "c": IntDistribution(4, 32),
-        "d": IntDistribution(4, 32, step=4), "e": IntDistribution(1, 8, log=True),
+        "a": FloatDistribution(1e-4, 0.1, log=True),
+        "b": FloatDistribution(-1.0, 2.0),
+        "c": IntDistribution(4, 32),
+        "d": IntDistribution(4, 32, step=4),
+        "e": IntDistribution(1, 8, log=True),
         "f": CategoricalDistribution([64, "bai", True, None, "data/a:b"]),
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize(
@@ -174,10 +185,15 @@ class Toy:
 def tuning(toy: Toy, sampler: str = "random", trials: int = 8, proposer: Any = None, **options: Any) -> Tuning:
     space = options.pop("space", SPACE)
     return Tuning(
-        space=space, specs_of=specs_of, play=toy, objective=Objective(("offline_win_rate",), at_end=True),
-        sampler=sampler_factory(sampler, space, 0, proposer), trials=trials,
-        settings=options.pop("settings", {"sampler": sampler}), **options,
-    )  # fmt: skip
+        space=space,
+        specs_of=specs_of,
+        play=toy,
+        objective=Objective(("offline_win_rate",), at_end=True),
+        sampler=sampler_factory(sampler, space, 0, proposer),
+        trials=trials,
+        settings=options.pop("settings", {"sampler": sampler}),
+        **options,
+    )
 
 
 def told(study: Any) -> list[tuple[Any, ...]]:

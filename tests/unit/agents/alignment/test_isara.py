@@ -9,23 +9,30 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from journals import journal_of
 
 from duelbench.agents.alignment.base import Setup
 from duelbench.agents.alignment.isara import ISARA, ISARAConfig
 from duelbench.learning.learner import LearnerConfig, PreferenceLearner
 from duelbench.policies.causal_lm import CausalLMPolicy
-from duelbench.records.journal import Journal
 from duelbench.records.record import load_runs
-from duelbench.records.spec import RunSpec
+from duelbench.records.spec import Judging, RunSpec
 from duelbench.runs.assemble import assemble
 from duelbench.runs.policy_loop import run
 
 
 def spec_of(task_file: str, oracle: str, **options: Any) -> RunSpec:
     return RunSpec(
-        "LLMDuelPool-v0", "isara", 0, labels=64, batch=16, evaluate_every=16, agent_options=options,
-        env_kwargs={"task": task_file, "oracle": oracle}, learner={"learning_rate": 1e-2},
-    )  # fmt: skip
+        "LLMDuelPool-v0",
+        "isara",
+        0,
+        labels=64,
+        batch=16,
+        judging=Judging(every=16),
+        agent_options=options,
+        env_kwargs={"task": task_file, "oracle": oracle},
+        learner={"learning_rate": 1e-2},
+    )
 
 
 def test_a_run_without_labels_is_a_horizontal_line(task_file: str, oracles: str, tmp_path: Path) -> None:
@@ -37,7 +44,7 @@ def test_a_run_without_labels_is_a_horizontal_line(task_file: str, oracles: str,
     assert (first["labels"], last["labels"]) == (0, 64) and first["rounds"] == 5
     assert {k: v for k, v in first.items() if k != "labels"} == {k: v for k, v in last.items() if k != "labels"}
     assert first["cumulative_average_regret"] == 0.0  # no one was shown a duel
-    journal = Journal(folder / "journal.sqlite", spec.run_id)
+    journal = journal_of(folder)
     assert not journal.answers()
     journal.close()
     again = run(spec, tmp_path / "again")
@@ -72,9 +79,12 @@ def test_it_moves_towards_the_demonstrations_and_what_is_like_them(task_file: st
 def test_a_judge_without_utilities_offers_no_demonstrations(task_file: str, oracles: str, tmp_path: Path) -> None:
     kwargs = {"log": str(tmp_path / "log")}
     spec = RunSpec(
-        "LLMDuelPool-v0", "isara", 0, labels=16,
+        "LLMDuelPool-v0",
+        "isara",
+        0,
+        labels=16,
         env_kwargs={"task": task_file, "oracle": f"{oracles}:Judge", "oracle_kwargs": kwargs},
-    )  # fmt: skip
+    )
     with pytest.raises(ValueError, match="no utilities"):
         assemble(spec)
     with pytest.raises(ValueError, match="1 to 40 demonstrations"):
@@ -94,11 +104,16 @@ def agent(llama: Path) -> ISARA:
     policy = CausalLMPolicy(llama, dtype="float32", max_new_tokens=6)
     return ISARA(
         Setup(
-            policy, PreferenceLearner(policy, LearnerConfig(learning_rate=1e-2)), np.random.default_rng(0),
-            partial(np.random.default_rng, 1), labels=8, batch=2, demonstrate=lambda n: DEMONSTRATIONS,
+            policy,
+            PreferenceLearner(policy, LearnerConfig(learning_rate=1e-2)),
+            np.random.default_rng(0),
+            partial(np.random.default_rng, 1),
+            labels=8,
+            batch=2,
+            demonstrate=lambda n: DEMONSTRATIONS,
         ),
         ISARAConfig(demonstrations=3, shots=2),
-    )  # fmt: skip
+    )
 
 
 def test_the_likest_prompts_are_retrieved(agent: ISARA) -> None:

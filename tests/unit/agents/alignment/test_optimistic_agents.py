@@ -11,7 +11,7 @@ import torch
 
 from duelbench.agents.alignment.count_bonus import EllipticalCount
 from duelbench.agents.registry import make_agent
-from duelbench.records.spec import RunSpec
+from duelbench.records.spec import Judging, RunSpec
 from duelbench.runs.assemble import Parts, assemble
 from duelbench.runs.policy_loop import run
 from duelbench.types import Responses
@@ -19,9 +19,16 @@ from duelbench.types import Responses
 
 def spec_of(agent: str, task_file: str, oracles: str, **options: Any) -> RunSpec:
     return RunSpec(
-        "LLMDuelPool-v0", agent, 0, labels=80, batch=16, evaluate_every=16, agent_options=options,
-        env_kwargs={"task": task_file, "oracle": f"{oracles}:Worth"}, learner={"learning_rate": 1e-2},
-    )  # fmt: skip
+        "LLMDuelPool-v0",
+        agent,
+        0,
+        labels=80,
+        batch=16,
+        judging=Judging(every=16),
+        agent_options=options,
+        env_kwargs={"task": task_file, "oracle": f"{oracles}:Worth"},
+        learner={"learning_rate": 1e-2},
+    )
 
 
 @pytest.mark.parametrize(

@@ -172,9 +172,14 @@ def test_optimism_widens_the_gap_between_the_best_and_the_reference() -> None:
 def test_what_they_deploy_gets_better(agent: str, task_file: str, oracles: str) -> None:
     small = {"ensemble.members": 4, "ensemble.hidden": 12, "ensemble.min_pairs": 8} if agent == "linvit" else {}
     spec = RunSpec(
-        "LLMDuelPool-v0", agent, 0, labels=4000, batch=16, agent_options=small,
+        "LLMDuelPool-v0",
+        agent,
+        0,
+        labels=4000,
+        batch=16,
+        agent_options=small,
         env_kwargs={"task": task_file, "oracle": f"{oracles}:Worth"},
-    )  # fmt: skip
+    )
     parts = assemble(spec)
     problem, rng = parts.env.unwrapped.problem, np.random.default_rng(0)
     held = problem.observe(problem.heldout_ids())

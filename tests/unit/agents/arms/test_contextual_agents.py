@@ -17,7 +17,7 @@ from duelbench.agents.arms.base import ArmSetup
 from duelbench.agents.arms.contextual.base import either_way, norms, pair_widths, rank_one
 from duelbench.agents.arms.contextual.layered import random_pair
 from duelbench.agents.registry import make_agent
-from duelbench.records.spec import RunSpec
+from duelbench.records.spec import Judging, RunSpec
 from duelbench.runs.arms_loop import run_lockstep
 
 Floats = NDArray[np.float64]
@@ -310,9 +310,15 @@ def regret(name: str, *conditions: tuple[str, Any]) -> float:
     """Mean final average regret."""
     hypercube = {"design": "hypercube", "dim": 4, "arms": 16, "sparsity": 2, "norm": 2.0}
     spec = RunSpec(
-        env="LinearDuel-v0", agent=name, seed=0, labels=400, batch=1, evaluate_every=400, lockstep=8,
+        env="LinearDuel-v0",
+        agent=name,
+        seed=0,
+        labels=400,
+        batch=1,
+        judging=Judging(every=400),
+        lockstep=8,
         env_kwargs=hypercube | dict(conditions),
-    )  # fmt: skip
+    )
     with tempfile.TemporaryDirectory() as out:
         curves = np.load(run_lockstep(spec, Path(out)) / "curves.npz")
     return float(curves["cumulative_average_regret"][:, -1].mean())

@@ -13,7 +13,7 @@ from duelbench.agents.arms.base import ArmSetup
 from duelbench.agents.arms.duel_text import NAMES, Told, demonstrate, question, read, tell, upper_bounds
 from duelbench.agents.arms.in_context import InContext, InContextConfig
 from duelbench.chat.local import LocalChat
-from duelbench.records.spec import RunSpec
+from duelbench.records.spec import Judging, RunSpec
 from duelbench.runs.arms_loop import run_lockstep
 
 ARMS = 4
@@ -80,9 +80,13 @@ def test_a_raw_history_tells_the_last_duels_in_order():
 
 def test_a_summary_counts_arms_and_pairs_without_self_duels():
     assert tell(told_of(DUELS), "summary").splitlines()[1:] == [
-        "B: won 2.5 of 3", "C: won 1 of 3", "D: won 0.5 of 2",
-        "B against C: won 2 of 2", "B against D: won 0.5 of 1", "C against D: won 1 of 1",
-    ]  # fmt: skip
+        "B: won 2.5 of 3",
+        "C: won 1 of 3",
+        "D: won 0.5 of 2",
+        "B against C: won 2 of 2",
+        "B against D: won 0.5 of 1",
+        "C against D: won 1 of 1",
+    ]
 
 
 def test_a_guide_has_the_bounds_of_the_formula():
@@ -199,9 +203,16 @@ def test_greedy_replies_are_those_of_the_plain_model(any_model):
 
 def run(tmp_path, labels=12, **options):
     spec = RunSpec(
-        env="MatrixDuel-v0", agent="in_context", seed=0, labels=labels, batch=1, evaluate_every=labels, lockstep=2,
-        env_kwargs={"matrix": "bernoulli", "arms": ARMS, "options": {"gap": 1.0}}, agent_options=options,
-    )  # fmt: skip
+        env="MatrixDuel-v0",
+        agent="in_context",
+        seed=0,
+        labels=labels,
+        batch=1,
+        judging=Judging(every=labels),
+        lockstep=2,
+        env_kwargs={"matrix": "bernoulli", "arms": ARMS, "options": {"gap": 1.0}},
+        agent_options=options,
+    )
     with np.load(run_lockstep(spec, tmp_path) / "curves.npz", allow_pickle=False) as stored:
         return {name: stored[name] for name in stored.files}
 

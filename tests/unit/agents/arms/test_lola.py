@@ -8,7 +8,7 @@ import pytest
 
 from duelbench.agents.arms.base import ArmSetup
 from duelbench.agents.arms.lola import LolaBAI, LolaTS, LolaTSConfig, LolaUCB, LolaUCBConfig
-from duelbench.records.spec import RunSpec
+from duelbench.records.spec import Judging, RunSpec
 from duelbench.runs.arms_loop import run_lockstep
 
 ROWS, ARMS = 3, 4
@@ -111,9 +111,16 @@ def test_best_arm_identification_plays_the_leader_against_the_best_bound_of_the_
 def test_perfect_predictions_lower_regret_and_wrong_ones_do_less(tmp_path, name):
     def final(noise, n_aux):
         spec = RunSpec(
-            env="HeadlineDuel-v0", agent=name, seed=0, labels=600, batch=1, evaluate_every=600, lockstep=40,
-            env_kwargs={"predictor_noise": noise}, agent_options={"n_aux": n_aux},
-        )  # fmt: skip
+            env="HeadlineDuel-v0",
+            agent=name,
+            seed=0,
+            labels=600,
+            batch=1,
+            judging=Judging(every=600),
+            lockstep=40,
+            env_kwargs={"predictor_noise": noise},
+            agent_options={"n_aux": n_aux},
+        )
         with np.load(run_lockstep(spec, tmp_path) / "curves.npz", allow_pickle=False) as stored:
             return stored["cumulative_average_regret"][:, -1].mean()
 

@@ -16,9 +16,15 @@ from duelbench.agents.registry import make_agent
 from duelbench.envs.arms.matrices import named_matrix
 
 REFERENCES = {
-    "rucb": RUCB, "rcs": RCS, "double_ts": DoubleTS, "double_ts_plus": DoubleTSPlus, "ccb": CCB,
-    "rmed1": RMED1, "rmed2": RMED2, "rmed2fh": RMED2FH,
-}  # fmt: skip
+    "rucb": RUCB,
+    "rcs": RCS,
+    "double_ts": DoubleTS,
+    "double_ts_plus": DoubleTSPlus,
+    "ccb": CCB,
+    "rmed1": RMED1,
+    "rmed2": RMED2,
+    "rmed2fh": RMED2FH,
+}
 NAMES = list(REFERENCES)
 NOTHING: dict[str, Any] = {}
 

@@ -18,9 +18,7 @@ from duelbench.envs.arms.matrices import named_matrix
 
 Floats = NDArray[np.float64]
 Rng = np.random.Generator
-AGENTS = [
-    "sparring_ucb", "sparring_ts", "self_sparring", "multisbm", "doubler", "rex3", "versatile_db", "wsw", "wss"
-]  # fmt: skip
+AGENTS = ["sparring_ucb", "sparring_ts", "self_sparring", "multisbm", "doubler", "rex3", "versatile_db", "wsw", "wss"]
 
 
 def _make(name: str, rows: int, arms: int, seed: int, **options: Any) -> Any:
@@ -323,10 +321,17 @@ UNIFORM = 2326.0 / 10_000
 @pytest.mark.parametrize(
     ("name", "share"),
     [
-        ("sparring_ucb", 0.55), ("sparring_ts", 0.25), ("self_sparring", 0.2), ("multisbm", 0.85), ("doubler", 0.8),
-        ("rex3", 0.4), ("versatile_db", 0.4), ("wsw", 0.45), ("wss", 0.25),
+        ("sparring_ucb", 0.55),
+        ("sparring_ts", 0.25),
+        ("self_sparring", 0.2),
+        ("multisbm", 0.85),
+        ("doubler", 0.8),
+        ("rex3", 0.4),
+        ("versatile_db", 0.4),
+        ("wsw", 0.45),
+        ("wss", 0.25),
     ],
-)  # fmt: skip
+)
 def test_regret_is_a_share_of_that_of_uniform_pairs(name: str, share: float) -> None:
     regret = _regret(name, BT10, 2000)
     assert regret[-1].mean() < share * 2000 * UNIFORM

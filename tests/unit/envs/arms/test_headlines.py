@@ -14,8 +14,15 @@ from duelbench.envs.arms.headlines import ArchiveError, HeadlineFamily, read_arc
 from duelbench.types import Verdict
 
 HEADER = [
-    "created_at", "test_week", "clickability_test_id", "impressions", "headline", "eyecatcher_id", "clicks", "excerpt",
-]  # fmt: skip
+    "created_at",
+    "test_week",
+    "clickability_test_id",
+    "impressions",
+    "headline",
+    "eyecatcher_id",
+    "clicks",
+    "excerpt",
+]
 PACKAGES = [
     ("t1", 3000, "You won't believe it", 60),
     ("t1", 2000, "A plain, true line", 20),

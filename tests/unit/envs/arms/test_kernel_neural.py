@@ -18,7 +18,7 @@ from duelbench.envs.arms.family import instance_rng
 from duelbench.envs.arms.kernel import FUNCTIONS, GridFamily
 from duelbench.envs.arms.neural import Network, NetworkLaw
 from duelbench.records.record import load_runs
-from duelbench.records.spec import RunSpec
+from duelbench.records.spec import Judging, RunSpec
 from duelbench.runs.policy_loop import run
 from duelbench.study.settings import settings_of
 
@@ -198,9 +198,17 @@ def test_agents_that_align_a_policy_play_the_neural_family(agent, kwargs, tmp_pa
     defaults = settings_of("NeuralDuel-v0")
     fast = {"ensemble.members": 4, "ensemble.hidden": 12} if agent.startswith("sea") else {}
     spec = RunSpec(
-        "NeuralDuel-v0", agent, 0, labels=64, batch=16, evaluate_every=32, env_kwargs=kwargs, agent_options=fast,
-        learner=defaults.learner, policy=defaults.policy,
-    )  # fmt: skip
+        "NeuralDuel-v0",
+        agent,
+        0,
+        labels=64,
+        batch=16,
+        judging=Judging(every=32),
+        env_kwargs=kwargs,
+        agent_options=fast,
+        learner=defaults.learner,
+        policy=defaults.policy,
+    )
     folder = run(spec, tmp_path / "one")
     (record,) = load_runs(tmp_path / "one")
     assert record.finished and record.error is None
@@ -213,9 +221,15 @@ def test_agents_that_align_a_policy_play_the_neural_family(agent, kwargs, tmp_pa
 def test_a_policy_learns_the_neural_utility(tmp_path):
     defaults = settings_of("NeuralDuel-v0")
     spec = RunSpec(
-        "NeuralDuel-v0", "online", 0, labels=1024, batch=16, evaluate_every=512, learner=defaults.learner,
+        "NeuralDuel-v0",
+        "online",
+        0,
+        labels=1024,
+        batch=16,
+        judging=Judging(every=512),
+        learner=defaults.learner,
         policy=defaults.policy,
-    )  # fmt: skip
+    )
     run(spec, tmp_path)
     (record,) = load_runs(tmp_path)
     assert record.rows[-1]["simple_regret"] < 0.6 * record.rows[0]["simple_regret"]

@@ -32,14 +32,39 @@ def small(task_file: str, oracles: str) -> dict[str, Any]:
 # Bad actions
 
 BAD_TEXT = [
-    "two strings", ("only one",), ("a", "b", "c"), ("a", 3), (None, "b"), (b"a", "b"), ("a", ["b"]), None, 7, {},
-    ("a" * 4097, "b"), ("a", "b\ud800"), np.array([0, 1]), ("a", float("nan")),
-]  # fmt: skip
+    "two strings",
+    ("only one",),
+    ("a", "b", "c"),
+    ("a", 3),
+    (None, "b"),
+    (b"a", "b"),
+    ("a", ["b"]),
+    None,
+    7,
+    {},
+    ("a" * 4097, "b"),
+    ("a", "b\ud800"),
+    np.array([0, 1]),
+    ("a", float("nan")),
+]
 BAD_POOL = [
-    np.array([0, 10**6]), np.array([-1, 0]), np.array([0.0, 1.0]), np.array([0]), np.array([0, 1, 1]), "01", None, 3,
-    (0, (1, 2)), ("0", "1"), [[0, 1]], (0, None), np.array([True, False]), {},
-    np.array([0, 2**63], np.uint64), (0, 2**70),
-]  # fmt: skip
+    np.array([0, 10**6]),
+    np.array([-1, 0]),
+    np.array([0.0, 1.0]),
+    np.array([0]),
+    np.array([0, 1, 1]),
+    "01",
+    None,
+    3,
+    (0, (1, 2)),
+    ("0", "1"),
+    [[0, 1]],
+    (0, None),
+    np.array([True, False]),
+    {},
+    np.array([0, 2**63], np.uint64),
+    (0, 2**70),
+]
 
 
 @pytest.mark.parametrize(("env_id", "action"), [(TEXT, bad) for bad in BAD_TEXT] + [(POOL, bad) for bad in BAD_POOL])
@@ -56,14 +81,27 @@ def test_a_bad_action_uses_up_no_label_and_moves_nothing(env_id: str, action: An
 
 BAD_BATCHES = {
     TEXT: [
-        (("a",), ("b",)), (("a", "b", "c"), ("a", "b", "c")), ("ab", "cd"), (("a", "b"), ("c",)), (("a", "b"), None),
-        (None, None), (("a", "b"), ("c", 3)), [("a", "b")], (3, 4),
+        (("a",), ("b",)),
+        (("a", "b", "c"), ("a", "b", "c")),
+        ("ab", "cd"),
+        (("a", "b"), ("c",)),
+        (("a", "b"), None),
+        (None, None),
+        (("a", "b"), ("c", 3)),
+        [("a", "b")],
+        (3, 4),
     ],
     POOL: [
-        np.array([[0, 1]]), np.array([[0, 1]] * 3), np.array([0, 1]), np.array([[0, 1], [0, 99]]),
-        np.array([[0.0, 1.0]] * 2), [[0, 1], [0]], None, np.zeros((2, 2, 1), int),
+        np.array([[0, 1]]),
+        np.array([[0, 1]] * 3),
+        np.array([0, 1]),
+        np.array([[0, 1], [0, 99]]),
+        np.array([[0.0, 1.0]] * 2),
+        [[0, 1], [0]],
+        None,
+        np.zeros((2, 2, 1), int),
     ],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("env_id", "action"), [(env_id, bad) for env_id in BAD_BATCHES for bad in BAD_BATCHES[env_id]])

@@ -205,9 +205,10 @@ def test_a_row_that_the_oracle_fails_on_is_invalid_and_the_others_keep_their_ans
     texts = references[observation["prompt_id"]]
     rivals = (columns + 1) % 7
     batch = (
-        np.stack([columns, rivals], -1) if env_id == POOL
+        np.stack([columns, rivals], -1)
+        if env_id == POOL
         else (tuple(texts[columns, columns]), tuple(texts[columns, rivals]))
-    )  # fmt: skip
+    )
     _, rewards, _, _, info = picky.step(batch)
     _, expected, _, _, answers = judge.step(batch)
     odd = columns % 3 == 0

@@ -74,10 +74,13 @@ def test_a_prompt_that_comes_twice_is_taken_once(tmp_path: Path) -> None:
 
 def test_lists_and_conversations_of_one_turn(tmp_path: Path) -> None:
     rows = [
-        {"prompt": [{"role": "user", "content": f"p{i}"}], "several": ["a", "b"],
-         "said": [{"role": "assistant", "content": f"r{i}"}]}
+        {
+            "prompt": [{"role": "user", "content": f"p{i}"}],
+            "several": ["a", "b"],
+            "said": [{"role": "assistant", "content": f"r{i}"}],
+        }
         for i in range(3)
-    ]  # fmt: skip
+    ]
     name = table(tmp_path, "jsonl", rows)
     assert pairs(load_task(name, {"reference": "said", "heldout": 1})) == {f"p{i}": [f"r{i}"] for i in range(3)}
     assert load_task(name, {"reference": "several", "heldout": 1}).references.tolist() == [["a", "b"]] * 3
@@ -220,8 +223,11 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder that pip takes its wheels from, and an empty cache."""
     folder = tmp_path / "wheels"
     folder.mkdir()
-    for name, value in (("PIP_NO_INDEX", "1"), ("PIP_FIND_LINKS", str(folder)),
-                        ("DUELBENCH_CACHE", str(tmp_path / "cache"))):  # fmt: skip
+    for name, value in (
+        ("PIP_NO_INDEX", "1"),
+        ("PIP_FIND_LINKS", str(folder)),
+        ("DUELBENCH_CACHE", str(tmp_path / "cache")),
+    ):
         monkeypatch.setenv(name, value)
     return folder
 
@@ -277,13 +283,18 @@ def test_chitchat_keeps_questions_that_stand_alone(wheels: Path, monkeypatch: py
         return [{"text": text, "sender": "x"} for text in texts]
 
     talk = [
-        says("Hi", "What is your favorite smell of all?"), says("Rain", "and coffee"),
-        says("Do you like it when it rains?"), says("Sure"),  # it: points to what was said
-        says("So good. What would you do with a million dollars?"), says("Sleep"),
-        says("How are you?"), says("Fine"),  # too short
-        says("Why does nobody ever write to me? Do you know what happened?"), says("No"),  # two questions
+        says("Hi", "What is your favorite smell of all?"),
+        says("Rain", "and coffee"),
+        says("Do you like it when it rains?"),
+        says("Sure"),  # it: points to what was said
+        says("So good. What would you do with a million dollars?"),
+        says("Sleep"),
+        says("How are you?"),
+        says("Fine"),  # too short
+        says("Why does nobody ever write to me? Do you know what happened?"),
+        says("No"),  # two questions
         says("What would you do with nobody to answer?"),
-    ]  # fmt: skip
+    ]
     again = [says("WHAT is your favorite smell of all?"), says("Other")]
     content = json.dumps({"a": {"messages": talk}, "b": {"messages": again}}).encode()
     monkeypatch.setattr(prompt_sets, "CHITCHAT", packed(wheels, content))

@@ -32,13 +32,15 @@ def test_a_packaged_task_is_whole() -> None:
 def test_npz_round_trip(tmp_path: Path, features: bool) -> None:
     rng = np.random.default_rng(0)
     task = Task(
-        "naïve 🙂", ("one", "two\u2028", ""), 2,
+        "naïve 🙂",
+        ("one", "two\u2028", ""),
+        2,
         np.array([["a\n", ""], ["\x00b", "ç"], ["d", "e"]], dtype=object),
         rng.integers(-127, 128, (3, 2, 4)).astype(np.float32) * np.float32(FEATURE_BOUND / 127) if features else None,
         rng.standard_normal((3, 2)).astype(np.float32) if features else None,
         {"reader": np.arange(6.0).reshape(3, 2) / 4} if features else {},
         {"made": [1, None]},
-    )  # fmt: skip
+    )
     task.save(tmp_path / "task.npz")
     loaded = load_task(str(tmp_path / "task.npz"))
     for name in ("name", "prompts", "n_duel", "card"):

@@ -15,7 +15,7 @@ from scipy import stats as scipy_stats
 
 from duelbench.cli.main import main
 from duelbench.records.record import Run
-from duelbench.records.spec import RunSpec
+from duelbench.records.spec import Judging, RunSpec
 from duelbench.results.report.comparison import sections
 from duelbench.results.report.compute import compute, priced_curves
 from duelbench.results.report.formats import COLUMNS, FORMATS, latex, markdown, tidy_csv
@@ -99,7 +99,7 @@ def test_the_command_prints_each_format_and_nothing_else(
     task_file: str, oracles: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kwargs = {"task": task_file, "oracle": f"{oracles}:Worth"}
-    run(RunSpec("LLMDuelPool-v0", "online", 0, 32, batch=8, evaluate_every=32, env_kwargs=kwargs), tmp_path)
+    run(RunSpec("LLMDuelPool-v0", "online", 0, 32, batch=8, judging=Judging(every=32), env_kwargs=kwargs), tmp_path)
     starts = {"md": "# duelbench report\n", "latex": "% duelbench report", "csv": ",".join(COLUMNS) + "\n"}
     assert set(starts) == set(FORMATS)
     for name, start in starts.items():

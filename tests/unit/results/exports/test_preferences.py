@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from duelbench.records.record import load_runs
-from duelbench.records.spec import RunSpec
+from duelbench.records.spec import Judging, RunSpec
 from duelbench.results.exports.preferences import Preferences, collect, write
 from duelbench.runs.arms_loop import run_lockstep
 from duelbench.runs.policy_loop import run
@@ -22,12 +22,14 @@ def folder(task_file: str, oracles: str, tmp_path_factory: pytest.TempPathFactor
     out = tmp_path_factory.mktemp("out")
     kwargs = {"task": task_file, "oracle": f"{oracles}:Worth"}
     for seed in (0, 1):
-        run(RunSpec("LLMDuelPool-v0", "online", seed, 64, evaluate_every=64, env_kwargs=kwargs), out)
+        run(RunSpec("LLMDuelPool-v0", "online", seed, 64, judging=Judging(every=64), env_kwargs=kwargs), out)
     first = sorted(out.glob("runs/*/journal.sqlite"))[0]
     changes = [
-        ("verdict = ?", int(Verdict.TIE), (3, 4)), ("verdict = ?, probability = NULL", int(Verdict.INVALID), (5,)),
-        ("second = first, verdict = ?", int(Verdict.FIRST), (6,)), ("probability = ?", None, (7,)),
-    ]  # fmt: skip
+        ("verdict = ?", int(Verdict.TIE), (3, 4)),
+        ("verdict = ?, probability = NULL", int(Verdict.INVALID), (5,)),
+        ("second = first, verdict = ?", int(Verdict.FIRST), (6,)),
+        ("probability = ?", None, (7,)),
+    ]
     db = sqlite3.connect(first)
     for change, value, duels in changes:
         for duel in duels:

@@ -14,7 +14,7 @@ import pytest
 
 from duelbench.cli.main import main
 from duelbench.records.record import Run, load_runs
-from duelbench.records.spec import RunSpec
+from duelbench.records.spec import Judging, RunSpec
 from duelbench.results.exports.sinks import SINKS, run_name, table, to_csv, to_parquet, to_tensorboard, to_wandb
 from duelbench.runs.arms_loop import run_lockstep
 from duelbench.runs.policy_loop import run
@@ -26,10 +26,19 @@ def folder(task_file: str, oracles: str, tmp_path_factory: pytest.TempPathFactor
     out = tmp_path_factory.mktemp("out")
     kwargs = {"task": task_file, "oracle": f"{oracles}:Worth"}
     for seed in (0, 1):
-        run(RunSpec("LLMDuelPool-v0", "online", seed, 64, evaluate_every=32, env_kwargs=kwargs), out)
+        run(RunSpec("LLMDuelPool-v0", "online", seed, 64, judging=Judging(every=32), env_kwargs=kwargs), out)
     next(out.glob("runs/*-online-1-*/DONE")).unlink()
     run_lockstep(
-        RunSpec("MatrixDuel-v0", "rucb", 5, 40, batch=1, evaluate_every=20, env_kwargs={"matrix": "bt10"}, lockstep=3),
+        RunSpec(
+            "MatrixDuel-v0",
+            "rucb",
+            5,
+            40,
+            batch=1,
+            judging=Judging(every=20),
+            env_kwargs={"matrix": "bt10"},
+            lockstep=3,
+        ),
         out,
     )
     return out

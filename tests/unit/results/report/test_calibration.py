@@ -12,7 +12,7 @@ from scipy.special import expit, logit
 
 from duelbench.duels.preference import Feedback
 from duelbench.records.record import load_runs
-from duelbench.records.spec import RunSpec
+from duelbench.records.spec import Judging, RunSpec
 from duelbench.results.statistics.reliability import (
     BINS,
     Predictions,
@@ -122,9 +122,15 @@ def test_first_wins_is_how_often_the_first_is_named(feedback: Feedback) -> None:
 def spec_of(agent: str, task_file: str, oracle: str, seed: int = 0) -> RunSpec:
     options = {"candidates": 6, "ensemble.members": 3, "ensemble.hidden": 8, "ensemble.min_pairs": 8}
     return RunSpec(
-        "LLMDuelPool-v0", agent, seed, 64, batch=8, evaluate_every=32, evaluation_repeats=1,
-        env_kwargs={"task": task_file, "oracle": oracle}, agent_options=options if agent == "sea" else {},
-    )  # fmt: skip
+        "LLMDuelPool-v0",
+        agent,
+        seed,
+        64,
+        batch=8,
+        judging=Judging(every=32, repeats=1),
+        env_kwargs={"task": task_file, "oracle": oracle},
+        agent_options=options if agent == "sea" else {},
+    )
 
 
 def test_a_run_of_an_agent_with_a_posterior_records_what_it_predicts(
@@ -142,7 +148,7 @@ def test_a_run_of_an_agent_with_a_posterior_records_what_it_predicts(
 
 
 def test_a_trained_posterior_predicts_the_winner(task_file: str, oracles: str, tmp_path: Path) -> None:
-    spec = replace(spec_of("sea", task_file, f"{oracles}:Worth"), labels=400, evaluate_every=400)
+    spec = replace(spec_of("sea", task_file, f"{oracles}:Worth"), labels=400, judging=Judging(every=400))
     run(spec, tmp_path)
     (record,) = load_runs(tmp_path)
     found = read_predictions(record)

@@ -30,9 +30,11 @@ def many_tasks() -> list[Run]:
         for seed in SEEDS:
             lost = 100.0 + seed + 50 * place  # every seed is another instance
             runs += [
-                suite_run("uniform", seed, lost, task), suite_run("good", seed, 0.5 * lost, task),
-                suite_run("bad", seed, 1.1 * lost, task), suite_run("oracle", seed, 0.0, task),
-            ]  # fmt: skip
+                suite_run("uniform", seed, lost, task),
+                suite_run("good", seed, 0.5 * lost, task),
+                suite_run("bad", seed, 1.1 * lost, task),
+                suite_run("oracle", seed, 0.0, task),
+            ]
     wins = {"uniform": 0.5, "good": 0.8, "bad": 0.45, "oracle": 1.0}
     return runs + [pool_run(agent, seed, w + 0.001 * seed) for agent, w in wins.items() for seed in SEEDS]
 
@@ -49,8 +51,13 @@ def test_scores_are_relative_to_uniform_pairs_on_the_same_seed() -> None:
 
 
 def test_a_task_without_uniform_pairs_uses_their_recorded_guide_or_has_no_score() -> None:
-    guide = {"metric": "cumulative_average_regret", "name": "uniform pairs", "shape": "linear", "coefficient": 2.0,
-             "says": "chance"}  # fmt: skip
+    guide = {
+        "metric": "cumulative_average_regret",
+        "name": "uniform pairs",
+        "shape": "linear",
+        "coefficient": 2.0,
+        "says": "chance",
+    }
     runs = [suite_run("good", seed, 50.0, manifest={"guides": [guide]}) for seed in SEEDS]
     (section,) = sections(runs)
     assert set(task_scores(section).values["good"].values()) == {0.75}  # uniform pairs lose 2 · 100
@@ -150,8 +157,10 @@ def test_an_incomplete_sweep_is_visibly_incomplete(sweep: list[RunSpec], tmp_pat
     trace = "Traceback\nOracleDown: no <answer>"
     runs = [played(spec, 0.6) for spec in sweep[:8]]
     runs += [played(spec, 0.9, finished=False, error=trace, rows=[]) for spec in sweep[8:10]]
-    runs += [played(sweep[10], 0.9, finished=False), played(RunSpec("LLMDuelPool-v0", "apl", 0, 100,
-             env_kwargs={"task": "A"}), 0.5)]  # fmt: skip
+    runs += [
+        played(sweep[10], 0.9, finished=False),
+        played(RunSpec("LLMDuelPool-v0", "apl", 0, 100, env_kwargs={"task": "A"}), 0.5),
+    ]
     subject = Subject.of(tmp_path, runs)
     assert origins.progress(subject) == (
         "8 of 24 planned runs finished, 2 failed, 1 unfinished, 13 missing (shown as such, in no average); "

@@ -1,0 +1,237 @@
+"""From what a run was asked to be to what decides its outcome: every default filled in, every file by its content.
+
+Where a file lies, the working directory, the locale, the time of day decide nothing; what is in a file, a changed
+default and what the machine computes with do.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import inspect
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import gymnasium as gym
+
+from duelbench.agents import registry
+from duelbench.agents.config import resolved_config
+from duelbench.assets.model_source import FETCHED, resolve_model
+from duelbench.envs.registration import env_classes, resolve_env
+from duelbench.records.content import code_digest, digest
+from duelbench.records.spec import RUN_SETS, RunSpec
+
+_PLACE = re.compile(r"(?P<place>.+\.py|[A-Za-z_][\w.]*):(?P<name>[A-Za-z_]\w*)")
+_DATA = {
+    ".arrow",
+    ".bin",
+    ".csv",
+    ".gguf",
+    ".json",
+    ".jsonl",
+    ".npy",
+    ".npz",
+    ".parquet",
+    ".pt",
+    ".py",
+    ".safetensors",
+    ".toml",
+    ".tsv",
+    ".txt",
+    ".yaml",
+    ".yml",
+}
+"""Endings of files that an argument gives as data; a file of another ending may be one that an oracle writes to."""
+_PROSE = {".md", ".lock"}
+
+
+class ChangedError(RuntimeError):
+    """A run was planned with one configuration or content, and would be played with another."""
+
+
+@runtime_checkable
+class HasContent(Protocol):
+    """A problem that plays on data: it says by role what is in them."""
+
+    def content(self) -> dict[str, str]:
+        """Hash of the content by role: ``task``, …"""
+        ...
+
+
+@runtime_checkable
+class HasOracle(Protocol):
+    """A problem whose duels an oracle answers."""
+
+    oracle: Any
+
+
+def resolve(spec: RunSpec) -> RunSpec:
+    """The specification with its whole configuration and the content of all files that it was given.
+
+    Raises:
+        ChangedError: it was resolved before, to something else.
+        ValueError: an option or a file that does not exist.
+    """
+    made = _problem(spec.env, json.dumps(spec.env_kwargs, sort_keys=True))
+    agent, config = _agent(spec)
+    resolved: dict[str, Any] = {"agent": config, "env": _env(spec)}
+    content = {"agent": _code_of(agent), "env": _code_of(type(made.problem))}
+    if isinstance(made.problem, HasContent):
+        content |= made.problem.content()
+    if isinstance(made.problem, HasOracle):
+        content["oracle"] = _code_of(type(made.problem.oracle))
+    if not spec.lockstep:
+        resolved |= {"learner": _learner(spec.learner), "policy": _policy(spec, made.space)}
+        if model := spec.policy.get("model", "tiny" if "features" not in made.space else None):
+            content["model"] = model_content(str(model))
+    resolved["judging"] = dict(spec.judging.oracle_kwargs)
+    plain = json.loads(json.dumps(_identified(resolved), default=str))
+    result = dataclasses.replace(spec, resolved=plain, content=content)
+    if spec.resolved and result.run_id != spec.run_id:
+        raise ChangedError(f"{_changes(spec, result)} changed since the run was planned: give the command again")
+    return result
+
+
+def _changes(before: RunSpec, after: RunSpec) -> str:
+    names = [name for name, value in after.content.items() if before.content.get(name) != value]
+    parts = [name for name, value in after.resolved.items() if before.resolved.get(name) != value]
+    return ", ".join([*(f"the {name}'s content" for name in names), *(f"the configuration of {n}" for n in parts)])
+
+
+@dataclasses.dataclass(frozen=True)
+class _Made:
+    problem: Any
+    space: tuple[str, ...]  # names in the observation space
+
+
+@functools.lru_cache(maxsize=16)
+def _problem(env: str, kwargs: str) -> _Made:
+    made: Any = gym.make_vec(resolve_env(env), num_envs=1, **json.loads(kwargs)).unwrapped
+    return _Made(made.problem, tuple(getattr(made.single_observation_space, "spaces", {})))
+
+
+def _agent(spec: RunSpec) -> tuple[type, dict[str, Any]]:
+    found = registry.find_agent(spec.agent, arms=bool(spec.lockstep))
+    return found.cls, resolved_config(registry.make_config(found, spec.agent_options))
+
+
+def _env(spec: RunSpec) -> dict[str, Any]:
+    single, _ = env_classes(resolve_env(spec.env))
+    own = {"identical": "ask"} if spec.lockstep else {}  # a bandit exploits by playing its best arm against itself
+    return _defaults(single, without=("render_mode", *RUN_SETS)) | own | spec.env_kwargs
+
+
+def _learner(options: Mapping[str, Any]) -> dict[str, Any]:
+    from duelbench.learning.learner import LearnerConfig
+    from duelbench.learning.pair_losses import LOSSES
+
+    config = dataclasses.asdict(LearnerConfig(**options))
+    own = _defaults(LOSSES[config["loss"]]) if config["loss"] in LOSSES else {}
+    return config | {name: value for name, value in own.items() if config.get(name) is None}
+
+
+def _policy(spec: RunSpec, space: tuple[str, ...]) -> dict[str, Any]:
+    if "features" in space:
+        from duelbench.policies.pool import PoolPolicy
+
+        return _defaults(PoolPolicy) | spec.policy
+    from duelbench.policies.causal_lm import CausalLMPolicy
+    from duelbench.policies.loading import computes_with
+
+    options = _defaults(CausalLMPolicy) | spec.policy
+    model = options.pop("model", "tiny")
+    folder = None if model in FETCHED else resolve_model(str(model))
+    try:
+        return options | computes_with(folder, dtype=options["dtype"], device=options["device"])
+    except OSError:  # no such model, or no way to it: whoever loads it says so
+        return options
+
+
+def _defaults(*places: Callable[..., Any], without: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Arguments that have a default, with it."""
+    found: dict[str, Any] = {}
+    for place in reversed(places):
+        for name, parameter in inspect.signature(place).parameters.items():
+            if parameter.default is not parameter.empty and name not in without:
+                found[name] = parameter.default
+    return found
+
+
+def _code_of(cls: type) -> str:
+    """Hash of the source behind a class, whether it came from a module or from a file."""
+    if cls.__module__.startswith("duelbench."):
+        return code_digest(cls.__module__)
+    try:
+        return code_digest(inspect.getsourcefile(cls) or "")
+    except TypeError:  # built in, or typed in a session
+        return ""
+
+
+def _identified(value: Any) -> Any:
+    """The value with everything that names a file, or code, known by its content."""
+    if isinstance(value, Mapping):
+        return {str(name): _identified(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_identified(inner) for inner in value]
+    if isinstance(value, Path):
+        value = str(value)
+    return _identified_text(value) if isinstance(value, str) else value
+
+
+def _identified_text(text: str) -> str:
+    if not text or len(text) > 1024 or "\n" in text or "\0" in text:
+        return text
+    path = Path(text).expanduser()
+    if path.suffix in _DATA and path.is_file():
+        return f"content:{file_content(path)}"
+    if (path / "config.json").is_file() and path.name != text:  # a model; a bare name is a name first
+        return f"content:{folder_content(path)}"
+    if (match := _PLACE.fullmatch(text)) and (code := code_digest(match["place"])):
+        return f"code:{code}:{match['name']}"
+    kind, colon, rest = text.partition(":")
+    if colon and (found := _identified_text(rest)) != rest:
+        return f"{kind}:{found}"
+    return text
+
+
+def file_content(path: Path) -> str:
+    """Hash of a file's content, computed once as long as the file stays what it is."""
+    state = path.stat()
+    return _file_content(str(path.resolve()), state.st_size, state.st_mtime_ns, state.st_ino)
+
+
+@functools.lru_cache(maxsize=4096)
+def _file_content(path: str, size: int, changed: int, inode: int) -> str:
+    return digest([Path(path)], Path(path))
+
+
+def folder_content(folder: Path) -> str:
+    """Hash of the names and contents of the files of a folder, hidden ones and prose left out."""
+    files = [p for p in sorted(folder.rglob("*")) if p.is_file() and p.suffix not in _PROSE]
+    shown = [p for p in files if not any(part.startswith(".") for part in p.relative_to(folder).parts)]
+    lines = [f"{p.relative_to(folder).as_posix()}\0{file_content(p)}" for p in shown]
+    return digest_text("\n".join(lines))
+
+
+def digest_text(text: str) -> str:
+    """Hash of a text; 16 hexadecimal digits."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def model_content(name: str) -> str:
+    """What a language model's name stands for: the hash of its folder, of the package that holds it, or its commit."""
+    if name in FETCHED:
+        return f"{FETCHED[name].package}:{FETCHED[name].sha256[:16]}"
+    found = resolve_model(name)
+    if Path(found).is_dir():
+        return folder_content(Path(found))
+    from transformers import AutoConfig
+
+    try:
+        return f"{name}@{AutoConfig.from_pretrained(found)._commit_hash}"
+    except (OSError, ValueError):  # it cannot be had now: whoever loads it says so
+        return name
