@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from journals import journal_of
 from pool_runs import spec_of
 
 from duelbench.agents.alignment.online import Online
 from duelbench.envs.text.tasks import load_task
-from duelbench.records.journal import Answer, Journal
+from duelbench.records.journal import Answer
 from duelbench.records.record import load_runs
 from duelbench.records.spec import Judging, RunSpec
 from duelbench.runs.policy_loop import run
@@ -43,7 +44,7 @@ def setting(task_file: str, oracles: str, oracle: str = "Worth", **how: Any) -> 
 
 
 def answers(folder: Path, spec: RunSpec) -> list[Answer]:
-    journal = Journal(folder / "journal.sqlite", spec.run_id)
+    journal = journal_of(folder)
     found = journal.answers()
     journal.close()
     return found

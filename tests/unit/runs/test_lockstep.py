@@ -11,14 +11,9 @@ from lockstep_agents import Recorder
 import duelbench  # noqa: F401 - registers the environments
 from duelbench.records.record import load_runs
 from duelbench.records.spec import Judging, RunSpec
-<<<<<<< HEAD
 from duelbench.runs.arms_loop import run_lockstep
 from duelbench.runs.resolve import resolve
 from duelbench.runs.schedule import evaluation_points
-=======
-from duelbench.runs.arms_loop import evaluation_points, run_lockstep
-from duelbench.runs.resolve import resolve
->>>>>>> 3744e0e (wip3)
 from duelbench.streams import Streams
 
 AGENTS = Path(__file__).parents[2] / "helpers" / "lockstep_agents.py"
@@ -26,7 +21,14 @@ AGENTS = Path(__file__).parents[2] / "helpers" / "lockstep_agents.py"
 
 def spec_of(agent="uniform", env="MatrixDuel-v0", labels=150, seeds=4, seed=0, every=50, **kwargs):
     return RunSpec(
-        env=env, agent=agent, seed=seed, labels=labels, batch=1, judging=Judging(every=every), env_kwargs=kwargs, lockstep=seeds
+        env=env,
+        agent=agent,
+        seed=seed,
+        labels=labels,
+        batch=1,
+        judging=Judging(every=every),
+        env_kwargs=kwargs,
+        lockstep=seeds,
     )
 
 
@@ -122,19 +124,13 @@ def test_a_record_is_read_as_one_run_a_seed(tmp_path):
     folder = run_lockstep(spec_of("rucb", seed=7), tmp_path)
     runs = load_runs(tmp_path)
     assert [run.spec["seed"] for run in runs] == [7, 8, 9, 10]
-<<<<<<< HEAD
     whole = resolve(spec_of("rucb", seed=7)).run_id
     assert [run.run_id for run in runs] == [f"{whole}/{seed}" for seed in range(7, 11)]
-=======
-    assert [run.run_id for run in runs] == [
-        f"{resolve(spec_of('rucb', seed=7)).run_id}/{seed}" for seed in range(7, 11)
-    ]
->>>>>>> 3744e0e (wip3)
     with np.load(folder / "curves.npz") as stored:
         for k, run in enumerate(runs):
             assert run.rows[-1]["labels"] == 150
             assert run.rows[-1]["cumulative_weak_regret"] == stored["cumulative_weak_regret"][k, -1]
-    assert runs[0].manifest["agent_config"] == {"alpha": 0.51}
+    assert runs[0].manifest["agent_config"] == {"alpha": 0.51, "unseen": 2.0}
     assert {guide["name"] for guide in runs[0].manifest["guides"]} >= {"uniform pairs", "c ln T (slope only)"}
 
 
