@@ -1,18 +1,39 @@
 """duelbench: LLM alignment as a contextual dueling bandit.
 
 Importing this package registers the environments, so that ``gymnasium.make("LLMDuel-v0")`` works. It loads neither
-torch nor transformers.
+torch nor transformers. ``duelbench.run``, ``duelbench.sweep`` and ``duelbench.load`` play and read what the command
+line does: see ``duelbench.study.library``.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import gymnasium
 
 from duelbench import envs
 from duelbench.types import Pair, Responses, Verdict
 
+if TYPE_CHECKING:
+    from duelbench.results.results import Results
+    from duelbench.study.library import load, run, sweep
+    from duelbench.study.sweep import AgentSetting, EnvSetting, Sweep
+
 __version__ = "0.1.0"
-__all__ = ["Pair", "Responses", "Verdict", "__version__", "envs"]
+__all__ = [
+    "AgentSetting",
+    "EnvSetting",
+    "Pair",
+    "Responses",
+    "Results",
+    "Sweep",
+    "Verdict",
+    "__version__",
+    "envs",
+    "load",
+    "run",
+    "sweep",
+]
 
 ENV_IDS = {
     "LLMDuel-v0": "text.llm_duel:LLMDuel",
@@ -32,3 +53,16 @@ for _id, _entry in ENV_IDS.items():
             vector_entry_point=f"duelbench.envs.{_entry}VectorEnv",
             disable_env_checker=True,  # it warns of NaN, which is what a duel without an answer pays
         )
+
+
+def __getattr__(name: str) -> Any:
+    """What plays and reads runs is loaded when it is used first."""
+    from duelbench.results import results
+    from duelbench.study import library
+    from duelbench.study import sweep as sweeps
+
+    homes = {"Results": results, "load": library, "run": library, "sweep": library}
+    homes |= dict.fromkeys(("AgentSetting", "EnvSetting", "Sweep"), sweeps)
+    if name not in homes:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(homes[name], name)

@@ -23,6 +23,10 @@ _NO_MEMORY = re.compile(
 )
 
 
+class UsageError(ValueError):
+    """What is asked for does not exist or does not fit together."""
+
+
 class OracleRaisedError(RuntimeError):
     """The code of an oracle raised an exception.
 

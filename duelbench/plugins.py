@@ -18,11 +18,46 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from duelbench.errors import UsageError
 from duelbench.records.content import digest, sources
 
 
-class PluginError(ValueError):
+class PluginError(UsageError):
     """No code answers to a name, or what answers is not what was wanted."""
+
+
+_OF_FILE = "_duelbench_plugin_"
+"""How the modules of users' files are called."""
+_HERE = "python"
+_offered: dict[str, Any] = {}
+"""Objects of this process by the names that stand for them."""
+
+
+def name_of(thing: Any) -> str:
+    """The name that stands for a class or a function where a name is expected: its target, if others can import it.
+
+    What only this process has, a class that was typed at a prompt or stands inside a function, goes by a name that
+    holds as long as the process lives; the same code under the same name later replaces it.
+
+    >>> name_of(PluginError)
+    'duelbench.plugins:PluginError'
+    """
+    if isinstance(thing, str):
+        return thing
+    module, name = str(thing.__module__), str(thing.__qualname__)
+    home = sys.modules.get(module)
+    if home is not None and getattr(home, name, None) is thing and module != "__main__":
+        place = str(home.__file__) if module.startswith(_OF_FILE) else module
+        if module.startswith(_OF_FILE) or importlib.util.find_spec(module) is not None:
+            return f"{place}:{name}"
+    own = f"{_HERE}:{name.rpartition('.')[2]}"
+    _offered[own] = thing
+    return own
+
+
+def offered(name: str) -> Any:
+    """The object of this process that a name of ``name_of`` stands for; None for any other name."""
+    return _offered.get(name)
 
 
 def find(name: str, known: Mapping[str, Any], *, kind: str) -> Any:
@@ -65,6 +100,8 @@ def load(target: str, *, kind: str) -> Any:
     Raises:
         PluginError: there is no such file, module or attribute, or its code fails when it is imported.
     """
+    if target in _offered:
+        return _offered[target]
     place, colon, attribute = target.rpartition(":")
     if not colon or not place or not attribute:
         raise PluginError(f"{kind} {target!r}: expected package.module:Name or path/to/file.py:Name")
@@ -105,7 +142,7 @@ def _module_of_file(path: Path, kind: str) -> ModuleType:
     where = path.resolve()
     files = sources(str(where))
     place = hashlib.sha256(str(where.parent).encode()).hexdigest()[:8]
-    name = f"_duelbench_plugin_{path.stem}_{digest(files, where.parent)}_{place}"
+    name = f"{_OF_FILE}{path.stem}_{digest(files, where.parent)}_{place}"
     if name in sys.modules:
         return sys.modules[name]
     neighbours = {file.relative_to(where.parent).with_suffix("").parts[0] for file in files if file != where}

@@ -105,7 +105,7 @@ def _models() -> dict[str, str]:
 
 
 def _sweeps() -> dict[str, str]:
-    from duelbench.study.sweep import load_sweep, sweep_names
+    from duelbench.study.sweep_files import load_sweep, sweep_names
 
     return _with_announced("sweep", {name: load_sweep(name)[1].title for name in sweep_names()})
 

@@ -1,4 +1,4 @@
-"""The command line: ``duelbench run``, ``sweep``, ``suite``, ``tune``, ``task``, ``export``, ``report``, ``list``."""
+"""The command line: ``duelbench run`` and the other commands."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from duelbench.cli.export import ExportCommand, export
 from duelbench.cli.listing import ListCommand
 from duelbench.cli.printing import complain, make_printable
 from duelbench.cli.report import ReportCommand, report
+from duelbench.cli.rm import RemoveCommand, remove_runs
 from duelbench.cli.run import RunCommand, play_run
 from duelbench.cli.suite import SuiteCommand, play_suite
 from duelbench.cli.sweep import SweepCommand, play_sweep
@@ -33,6 +34,7 @@ Command = (
     | Annotated[TaskCommand, tyro.conf.subcommand("task")]
     | Annotated[ExportCommand, tyro.conf.subcommand("export")]
     | Annotated[ReportCommand, tyro.conf.subcommand("report")]
+    | Annotated[RemoveCommand, tyro.conf.subcommand("rm")]
     | Annotated[ListCommand, tyro.conf.subcommand("list")]
 )
 ACTIONS: dict[type, Callable[[Any, str], int]] = {
@@ -43,6 +45,7 @@ ACTIONS: dict[type, Callable[[Any, str], int]] = {
     TaskCommand: write_task,
     ExportCommand: export,
     ReportCommand: report,
+    RemoveCommand: remove_runs,
     ListCommand: listing.show,
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,17 +9,17 @@ from typing import Annotated, Literal
 import tyro
 from rich.console import Console
 
+from duelbench.cli.judging import JudgingOptions
 from duelbench.cli.report import write_report
-from duelbench.plugins import PluginError
 from duelbench.records.spec import RunSpec
-from duelbench.study.request import Request, UsageError, read_settings
-from duelbench.study.settings import settings_of
+from duelbench.study.options import read_settings
+from duelbench.study.sweep import EnvSetting
 
 console = Console(stderr=True)
 
 
 @dataclass
-class RunCommand:
+class RunCommand(JudgingOptions):
     """Align the policy with each agent and draw the curves.
 
     Without arguments: seven agents, three seeds, the embedded language model on LLMDuel-v0. The same command again
@@ -42,7 +41,7 @@ class RunCommand:
     labels: int | None = None
     """Oracle labels each run may use."""
     batch: int | None = None
-    """Labels a round."""
+    """Labels per round."""
     model: str | None = None
     """Language model of LLMDuel-v0: `tiny` or `mini` (embedded), `smollm2-135m` (fetched once), a local folder or a hub
     id."""
@@ -58,6 +57,8 @@ class RunCommand:
     """Processes. Default: one for each core."""
     threads: int = 1
     """Torch threads of a process."""
+    fresh: bool = False
+    """Remove earlier records of these runs first, and play them anew."""
     json: bool = False
     """Print one JSON object with the final metrics as the last line of standard output."""
 
@@ -65,13 +66,12 @@ class RunCommand:
 def play_run(command: RunCommand, line: str) -> int:
     """Play what is missing, write the report, and return the exit status."""
     from duelbench.records.record import load_runs
-    from duelbench.runs.execute import execute, fetch_models, say_failures
+    from duelbench.runs.execute import say_failures
+    from duelbench.study.library import default_folder, play
 
     specs = run_specs(command)
-    fetch_models(specs, console.print)
-    out = command.out or Path("results") / command.env
-    workers = command.workers or min(len(specs), os.cpu_count() or 1)
-    outcomes = execute(specs, out, workers=workers, command=line, console=console)
+    out = command.out or default_folder(command.env)
+    outcomes = play(specs, out, workers=command.workers, command=line, fresh=command.fresh, console=console)
     failed = say_failures(outcomes, console)
     try:
         runs = load_runs(out)
@@ -82,26 +82,23 @@ def play_run(command: RunCommand, line: str) -> int:
 
 
 def run_specs(command: RunCommand) -> list[RunSpec]:
-    """The runs a command asks for: agents × seeds.
+    """The runs a command asks for: a sweep of one environment.
 
     Raises:
         UsageError: for an unknown environment, preset, agent or option.
     """
-    try:
-        usual = settings_of(command.env).agents
-    except PluginError as error:
-        raise UsageError(str(error)) from error
-    return Request(
-        env=command.env,
+    from duelbench.study.library import one_environment
+
+    rate = {} if command.learning_rate is None else {"learner.learning_rate": [command.learning_rate]}
+    return one_environment(
+        EnvSetting(command.env, command.preset, model=command.model),
         agents=command.agent,
-        preset=command.preset,
-        optimizer=command.optimizer,
+        optimizers=(command.optimizer,),
+        settings=rate | read_settings(command.set),
         seeds=command.seeds,
         first_seed=command.first_seed,
         labels=command.labels,
         batch=command.batch,
-        model=command.model,
-        learning_rate=command.learning_rate,
-        options=read_settings(command.set, command.agent or usual),
+        judging=command.judging(),
         threads=command.threads,
     ).specs()

@@ -95,7 +95,6 @@ def _plan(
     command: SuiteCommand, names: tuple[str, ...], tasks: Sequence[Task]
 ) -> tuple[Played, dict[tuple[str, str], str]]:
     """The runs of every task and agent, those of uniform pairs always among them; and what cannot be played, why."""
-    from duelbench.runs.resolve import resolve
     from duelbench.study.suite import UNIFORM, task_specs, why_not
 
     agents = {name: registry.find_agent(name, arms=True).cls for name in dict.fromkeys((UNIFORM, *names))}
@@ -106,8 +105,7 @@ def _plan(
             if reason := why_not(task, agent):
                 reasons[task.name, name] = reason
             else:
-                specs = task_specs(task, name, agent, range(command.seeds), command.labels)
-                played[task.name, name] = [resolve(spec) for spec in specs]
+                played[task.name, name] = task_specs(task, name, range(command.seeds), command.labels)
     return played, reasons
 
 

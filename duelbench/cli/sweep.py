@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,13 +13,14 @@ import tyro
 from rich.console import Console
 
 from duelbench.cli.forecast import table
+from duelbench.cli.judging import JudgingOptions
 from duelbench.cli.report import write_report
+from duelbench.errors import UsageError
 from duelbench.plugins import did_you_mean
 from duelbench.records.plan import Plan, Planned
 from duelbench.runs.writer import RunFolder
 from duelbench.study.costs import Costs, forecast
-from duelbench.study.request import UsageError
-from duelbench.study.sweep import load_sweep
+from duelbench.study.sweep_files import load_sweep
 
 if TYPE_CHECKING:
     from duelbench.records.spec import RunSpec
@@ -30,7 +32,7 @@ _TRACEBACKS = 3  # printed; the others are in the report
 
 
 @dataclass
-class SweepCommand:
+class SweepCommand(JudgingOptions):
     """Play a sweep: environments × agents × optimizers × settings × seeds, as a Python file says.
 
     The same command again continues what was interrupted and repeats nothing.
@@ -49,6 +51,8 @@ class SweepCommand:
     Repeat to demand several."""
     dry_run: bool = False
     """Only say what would be played, and what it would cost by what was measured before."""
+    fresh: bool = False
+    """Remove earlier records of the chosen runs first, and play them anew."""
     retry_failed: bool = False
     """Play failed runs again, from where they stopped."""
     out: Path | None = None
@@ -64,11 +68,14 @@ def play_sweep(command: SweepCommand, line: str) -> int:
         UsageError: for an unknown sweep or tag, or a sweep that does not fit together.
     """
     from duelbench.records.record import load_runs
+    from duelbench.study.library import clear
 
     name, sweep = load_sweep(command.sweep)
-    plan = sweep.plan(name)
+    plan = dataclasses.replace(sweep, judging={**sweep.judging, **command.judging()}).plan(name)
     out = command.out or Path("results") / name
     chosen = _tagged(plan, command.only)
+    if command.fresh and not command.dry_run:
+        clear([run.spec for run in chosen], out, console)
     runs = _Runs(chosen, out)
     missing = runs.missing + (runs.failed if command.retry_failed else [])
     if command.dry_run:

@@ -17,8 +17,7 @@ from rich.table import Table
 
 from duelbench.cli.printing import table_printer
 from duelbench.cli.run import RunCommand, run_specs
-from duelbench.errors import install
-from duelbench.study.request import UsageError
+from duelbench.errors import UsageError, install
 from duelbench.study.settings import settings_of
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 console = Console(stderr=True)
 
 _FREE = ("trials", "workers", "out", "json")  # what may change while a study goes on
-_NOT_RUN = ("seeds", "first_seed", "out", "workers", "json", "set")  # of the line that runs the best setting
+_NOT_RUN = ("fresh", "seeds", "first_seed", "out", "workers", "json", "set")  # of the line that runs the best setting
 
 
 @dataclass

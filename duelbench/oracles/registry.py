@@ -12,14 +12,11 @@ A class with ``name`` and ``preference`` (see `duelbench.protocols.Oracle`) work
 from __future__ import annotations
 
 import difflib
-import importlib
-import importlib.util
 import inspect
 from collections.abc import Callable
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+from duelbench import plugins
 from duelbench.oracles.checks import OracleError
 from duelbench.oracles.function import FunctionOracle
 from duelbench.oracles.reader.taste import TASTES
@@ -38,10 +35,9 @@ ORACLES: dict[str, str] = {
 }
 
 _OF_A_TARGET = {
-    "reward-model": "oracles.models.reward_model:RewardModelOracle",
-    "pairrm": "oracles.models.pairrm:PairRMOracle",
-    "judge": "oracles.models.judge:JudgeOracle",
-    "ray": "oracles.remote:remote_oracle",
+    "reward-model": "duelbench.oracles.models.reward_model:RewardModelOracle",
+    "pairrm": "duelbench.oracles.models.pairrm:PairRMOracle",
+    "judge": "duelbench.oracles.models.judge:JudgeOracle",
 }
 """Kind of oracle -> what makes it of what follows the colon."""
 
@@ -65,49 +61,27 @@ def make_oracle(spec: str | Callable[..., Any] | Oracle, **kwargs: Any) -> Oracl
         return _as_oracle(spec, str(getattr(spec, "__name__", type(spec).__name__)), kwargs)
     kind, _, target = spec.partition(":")
     if spec in TASTES:
-        return _built_in("oracles.reader.reader:Reader")(spec, **kwargs)
+        return plugins.load("duelbench.oracles.reader.reader:Reader", kind="oracle")(spec, **kwargs)
     if spec == "ifeval":
-        return _built_in("oracles.ifeval.ifeval:IFEvalOracle")(**kwargs)
+        return plugins.load("duelbench.oracles.ifeval.ifeval:IFEvalOracle", kind="oracle")(**kwargs)
+    if kind == "ray" and target:
+        return plugins.load("duelbench.oracles.remote:remote_oracle", kind="oracle")(make_oracle, target, **kwargs)
     if kind in _OF_A_TARGET and target:
-        return _built_in(_OF_A_TARGET[kind])(target, **kwargs)
+        return plugins.load(_OF_A_TARGET[kind], kind="oracle")(target, **kwargs)
     return _as_oracle(_import(spec), spec, kwargs)
 
 
-def _built_in(place: str) -> Any:
-    """A class of this package, imported only when it is wanted: most take torch."""
-    module, _, name = place.partition(":")
-    return getattr(importlib.import_module(f"duelbench.{module}"), name)
-
-
 def _import(spec: str) -> Any:
-    place, colon, name = spec.rpartition(":")
-    if not colon:
-        place, _, name = spec.rpartition(".")
+    target = spec if ":" in spec else ":".join(spec.rpartition(".")[::2])
     try:
-        module = _load_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
-    except (ImportError, FileNotFoundError, ValueError) as error:
-        built_in = difflib.get_close_matches(spec, ORACLES, n=1, cutoff=0.5)
-        hint = f" Did you mean {built_in[0]!r}?" if built_in else ""
+        return plugins.load(target, kind="oracle")
+    except plugins.PluginError as error:
+        near = difflib.get_close_matches(spec, ORACLES, n=1, cutoff=0.5)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
         raise OracleError(
-            f"unknown oracle {spec!r}.{hint} Built in: {', '.join(ORACLES)}. "
-            f"As your own, package.module:Name or file.py:Name, it cannot be imported: {error}"
+            f"unknown oracle {spec!r}.{hint} Built in: {', '.join(ORACLES)}. As your own, package.module:Name or "
+            f"file.py:Name: {error}"
         ) from error
-    if not hasattr(module, name):
-        close = difflib.get_close_matches(name, dir(module), n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise OracleError(f"oracle {spec!r}: {place!r} has no {name!r}.{hint}")
-    return getattr(module, name)
-
-
-def _load_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise FileNotFoundError(f"no file {path}")
-    found = importlib.util.spec_from_file_location(path.stem, path)
-    if found is None or found.loader is None:
-        raise ImportError(f"{path} is no Python file")
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    return module
 
 
 def _as_oracle(found: Any, spec: str, kwargs: dict[str, Any]) -> Oracle:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from duelbench.cluster import answer, bundle, connect, ray, start
-from duelbench.oracles.registry import make_oracle
 from duelbench.protocols import UtilityOracle
 
 _RESTARTS = 4  # an oracle that dies more often than this is broken, not unlucky
@@ -43,27 +42,27 @@ class RemoteUtilityOracle(RemoteOracle):
         return np.array(answer(self._actor.utilities.remote(list(prompts), list(responses))))
 
 
-def remote_oracle(spec: str, **options: Any) -> RemoteOracle:
-    """The oracle that ``make_oracle(spec, **options)`` makes, in an actor; raises what that raises."""
+def remote_oracle(make: Callable[..., Any], spec: str, **options: Any) -> RemoteOracle:
+    """The oracle that ``make(spec, **options)`` makes, in an actor; raises what that raises."""
     connect()
     cluster = ray.get_runtime_context().get_node_id()
-    actor = _oracle_actor(spec, json.dumps(options, sort_keys=True), cluster)
+    actor = _oracle_actor(make, spec, json.dumps(options, sort_keys=True), cluster)
     name, knows_utilities, derived = answer(actor.describe.remote())
     return RemoteUtilityOracle(name, actor, derived) if knows_utilities else RemoteOracle(name, actor)
 
 
 @functools.cache  # an environment that is made twice must not wait for a second bundle
-def _oracle_actor(spec: str, options: str, cluster: str) -> Any:
+def _oracle_actor(make: Callable[..., Any], spec: str, options: str, cluster: str) -> Any:
     lives = {"max_restarts": _RESTARTS, "max_task_retries": -1}
-    return start(Oracle, bundle("oracle") | lives, spec, json.loads(options))
+    return start(Oracle, bundle("oracle") | lives, make, spec, json.loads(options))
 
 
 @ray.remote
 class Oracle:
-    """Holds an oracle of ``make_oracle`` in a process of its own. Restarted, it makes the same oracle again."""
+    """Holds an oracle that ``make`` makes in a process of its own. Restarted, it makes the same oracle again."""
 
-    def __init__(self, spec: str, options: dict[str, Any]) -> None:
-        self._oracle: Any = functools.cache(functools.partial(make_oracle, spec, **options))
+    def __init__(self, make: Callable[..., Any], spec: str, options: dict[str, Any]) -> None:
+        self._oracle: Any = functools.cache(functools.partial(make, spec, **options))
 
     def describe(self) -> tuple[str, bool, bool]:
         """Its name, whether it knows utilities, and whether its preference follows from them."""

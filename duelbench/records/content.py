@@ -5,10 +5,14 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
+import inspect
 import os
+import sys
 import sysconfig
+import types
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 _OURS = "duelbench"
 _INSTALLED = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")}
@@ -59,6 +63,52 @@ def sources(place: str) -> list[Path]:
         return _closure(start, folders, package=".".join(parts[:2]))
     root = start.parents[len(parts) - (start.name != "__init__.py")]
     return _closure(start, [root], package=parts[0] if root in _INSTALLED else None)
+
+
+def object_digest(thing: Any) -> str:
+    """Hash of the code of a class or a function: of its file and neighbours.
+
+    For one that does not lie open in a module, typed at a prompt or made inside a function, that of its own code too,
+    which another version of Python may compile to something else.
+
+    >>> a, b, c = (eval(text) for text in ("lambda x: x + 1", "lambda x: x + 1", "lambda x: x + 2"))
+    >>> object_digest(a) == object_digest(b) != object_digest(c)
+    True
+    """
+    if thing.__module__.startswith(f"{_OURS}."):
+        return code_digest(thing.__module__)
+    try:
+        file = inspect.getsourcefile(thing) or ""
+    except TypeError:  # a class of a module that has no file
+        file = ""
+    known = code_digest(file) if file.endswith(".py") and Path(file).is_file() else ""
+    if known and getattr(sys.modules.get(thing.__module__), thing.__qualname__, None) is thing:
+        return known
+    return hashlib.sha256(repr((known, _parts(thing))).encode()).hexdigest()[:16]
+
+
+def _parts(thing: Any) -> Any:
+    """What a piece of code consists of, as values whose text is the same in every process."""
+    if isinstance(thing, types.CodeType):
+        return thing.co_code.hex(), thing.co_names, thing.co_varnames, tuple(map(_parts, thing.co_consts))
+    if isinstance(thing, frozenset):
+        return sorted(map(repr, thing))
+    if isinstance(thing, classmethod | staticmethod):
+        return _parts(thing.__func__)
+    if isinstance(thing, property):
+        return _parts(thing.fget)
+    if isinstance(thing, types.FunctionType):
+        cells = [
+            _parts(cell.cell_contents) for cell in thing.__closure__ or () if not isinstance(cell.cell_contents, type)
+        ]
+        return _parts(thing.__code__), _parts(thing.__defaults__), repr(thing.__kwdefaults__), cells
+    if isinstance(thing, type):
+        own = {name: value for name, value in vars(thing).items() if name not in ("__dict__", "__weakref__")}
+        bases = [base.__qualname__ for base in thing.__bases__]
+        return thing.__qualname__, bases, [(name, _parts(value)) for name, value in sorted(own.items())]
+    if thing is None or isinstance(thing, str | bytes | int | float | complex | tuple):
+        return repr(thing)
+    return type(thing).__qualname__  # its text may hold an address
 
 
 def _closure(start: Path, roots: list[Path], package: str | None) -> list[Path]:

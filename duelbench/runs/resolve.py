@@ -18,11 +18,12 @@ from typing import Any, Protocol, runtime_checkable
 
 import gymnasium as gym
 
+from duelbench import plugins
 from duelbench.agents import registry
 from duelbench.agents.config import resolved_config
 from duelbench.assets.model_source import FETCHED, resolve_model
 from duelbench.envs.registration import env_classes, resolve_env
-from duelbench.records.content import code_digest, digest
+from duelbench.records.content import code_digest, digest, object_digest
 from duelbench.records.spec import RUN_SETS, RunSpec
 
 _PLACE = re.compile(r"(?P<place>.+\.py|[A-Za-z_][\w.]*):(?P<name>[A-Za-z_]\w*)")
@@ -76,14 +77,14 @@ def resolve(spec: RunSpec) -> RunSpec:
         ChangedError: it was resolved before, to something else.
         ValueError: an option or a file that does not exist.
     """
-    made = _problem(spec.env, json.dumps(spec.env_kwargs, sort_keys=True))
+    made = _problem(spec.env, json.dumps(spec.env_kwargs, sort_keys=True), repr(_identified(spec.env_kwargs)))
     agent, config = _agent(spec)
     resolved: dict[str, Any] = {"agent": config, "env": _env(spec)}
-    content = {"agent": _code_of(agent), "env": _code_of(type(made.problem))}
+    content = {"agent": object_digest(agent), "env": object_digest(type(made.problem))}
     if isinstance(made.problem, HasContent):
         content |= made.problem.content()
     if isinstance(made.problem, HasOracle):
-        content["oracle"] = _code_of(type(made.problem.oracle))
+        content["oracle"] = object_digest(type(made.problem.oracle))
     if not spec.lockstep:
         resolved |= {"learner": _learner(spec.learner), "policy": _policy(spec, made.space)}
         if model := spec.policy.get("model", "tiny" if "features" not in made.space else None):
@@ -109,7 +110,8 @@ class _Made:
 
 
 @functools.lru_cache(maxsize=16)
-def _problem(env: str, kwargs: str) -> _Made:
+def _problem(env: str, kwargs: str, content: str) -> _Made:
+    """What an environment plays; files and code that its arguments name may change, so ``content`` is theirs."""
     made: Any = gym.make_vec(resolve_env(env), num_envs=1, **json.loads(kwargs)).unwrapped
     return _Made(made.problem, tuple(getattr(made.single_observation_space, "spaces", {})))
 
@@ -161,16 +163,6 @@ def _defaults(*places: Callable[..., Any], without: tuple[str, ...] = ()) -> dic
     return found
 
 
-def _code_of(cls: type) -> str:
-    """Hash of the source behind a class, whether it came from a module or from a file."""
-    if cls.__module__.startswith("duelbench."):
-        return code_digest(cls.__module__)
-    try:
-        return code_digest(inspect.getsourcefile(cls) or "")
-    except TypeError:  # built in, or typed in a session
-        return ""
-
-
 def _identified(value: Any) -> Any:
     """The value with everything that names a file, or code, known by its content."""
     if isinstance(value, Mapping):
@@ -185,6 +177,8 @@ def _identified(value: Any) -> Any:
 def _identified_text(text: str) -> str:
     if not text or len(text) > 1024 or "\n" in text or "\0" in text:
         return text
+    if (thing := plugins.offered(text)) is not None:
+        return f"code:{object_digest(thing)}:{thing.__name__}"
     path = Path(text).expanduser()
     if path.suffix in _DATA and path.is_file():
         return f"content:{file_content(path)}"

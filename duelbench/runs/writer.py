@@ -77,24 +77,9 @@ class RunFolder:
 
     @contextmanager
     def playing(self) -> Iterator[None]:
-        """Keep other processes off the run; the system lets go of it when this process ends, however it ends.
-
-        Waits a while first: a worker whose parent was killed ends within a round, so that the same command can be
-        given again at once.
-
-        Raises:
-            RunBusyError: if another process still has it then.
-        """
+        """Keep other processes off the run, see ``hold``."""
         self.path.mkdir(parents=True, exist_ok=True)
-        if fcntl is None:
-            yield
-            return
-        with (self.path / "lock").open("a") as file:
-            deadline = time.monotonic() + PATIENCE_SECONDS
-            while not _locked(file):
-                if time.monotonic() > deadline:
-                    raise RunBusyError(f"another process is playing this run: {self.path}")
-                time.sleep(_POLL_SECONDS)
+        with hold(self.path):
             yield
 
     def play(self, how: Callable[[], None]) -> Path:
@@ -217,6 +202,28 @@ def role_of(agent: object) -> Role:
     if getattr(agent, "privileged", False):
         return "ceiling"
     return "floor" if getattr(agent, "floor", False) else "rival"
+
+
+@contextmanager
+def hold(folder: Path, patience: float = PATIENCE_SECONDS) -> Iterator[None]:
+    """Keep other processes off the folder of a run; the system lets go of it when this process ends, however it ends.
+
+    Waits a while first: a worker whose parent was killed ends within a round, so that the same command can be given
+    again at once.
+
+    Raises:
+        RunBusyError: if another process still has it then.
+    """
+    if fcntl is None:
+        yield
+        return
+    with (folder / "lock").open("a") as file:
+        deadline = time.monotonic() + patience
+        while not _locked(file):
+            if time.monotonic() > deadline:
+                raise RunBusyError(f"another process is playing this run: {folder}")
+            time.sleep(_POLL_SECONDS)
+        yield
 
 
 def _locked(file: IO[str]) -> bool:

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from duelbench.records.spec import Judging, RunSpec, seed_specs
+from duelbench.records.spec import RunSpec
 from duelbench.study.settings import settings_of
+from duelbench.study.sweep import EnvSetting, Sweep
 
 UNIFORM = "uniform"
 """The agent at score 0."""
@@ -178,29 +179,25 @@ def why_not(task: Task, agent: type) -> str | None:
     return None
 
 
-def task_specs(task: Task, name: str, agent: type, seeds: range, labels: int | None = None) -> list[RunSpec]:
+def task_specs(task: Task, agent: str, seeds: range, labels: int | None = None) -> list[RunSpec]:
     """The runs of an agent on a task.
 
     Args:
         task: what is played.
-        name: the agent's.
-        agent: its class.
+        agent: its name.
         seeds: consecutive.
         labels: of each seed; None for the task's own.
     """
     labels = task.labels if labels is None else labels
-    shared = {
-        "env": task.env,
-        "agent": name,
-        "labels": labels,
-        "judging": Judging(every=max(1, labels // _EVALUATIONS), repeats=1),
-        "env_kwargs": task.kwargs,
-        "task": task.name,
-    }
     usual = settings_of(_LINEAR)  # whose policy learns from features, as on every task here
-    in_batches = {
-        "batch": 1 if task.one_by_one else usual.batch,
-        "learner": usual.learner | {"loss": "dpo"},
-        "policy": usual.policy,
-    }
-    return seed_specs(agent, shared, seeds, in_batches)
+    training = {"policy": usual.policy, "learner": usual.learner}
+    return Sweep(
+        title=task.name,
+        envs=[EnvSetting(task.env, options=task.kwargs, task=task.name)],
+        agents=[agent],
+        settings={f"{whose}.{name}": [value] for whose, own in training.items() for name, value in own.items()},
+        seeds=seeds,
+        labels=labels,
+        batch=1 if task.one_by_one else usual.batch,
+        judging={"every": max(1, labels // _EVALUATIONS), "repeats": 1},
+    ).specs()

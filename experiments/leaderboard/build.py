@@ -15,8 +15,6 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from duelbench.agents import registry
-from duelbench.cli.run import RunCommand, run_specs
 from duelbench.experiments.records import COSTS, Columns, add_records, read_records
 from duelbench.records.files import write_atomic
 from duelbench.records.record import Run, SeedRows, load_runs
@@ -24,6 +22,7 @@ from duelbench.records.spec import RunSpec
 from duelbench.results.report.formats import markdown
 from duelbench.results.report.subject import Subject
 from duelbench.study.suite import UNIFORM, select, task_specs
+from duelbench.study.sweep import Sweep
 
 RECORDS = Path(__file__).with_name("records.csv")
 PAGE = Path(__file__).parent.with_suffix(".md")
@@ -64,17 +63,16 @@ class Options:
 
 def pool_specs() -> list[RunSpec]:
     """The seven agents of the pool, as `duelbench run` plays them."""
-    return run_specs(RunCommand(env="LLMDuelPool-v0", seeds=POOL_SEEDS))
+    return Sweep("The pool", ["LLMDuelPool-v0"], seeds=POOL_SEEDS).specs()
 
 
 def suite_specs() -> list[RunSpec]:
     """Uniform pairs and the others on the smoke tasks, as `duelbench suite` plays them: all seeds at once."""
-    agents = {name: registry.find_agent(name, arms=True).cls for name in (UNIFORM, *SUITE_AGENTS)}
     return [
         spec
         for task in select(smoke=True)
-        for name, agent in agents.items()
-        for spec in task_specs(task, name, agent, range(SUITE_SEEDS))
+        for name in (UNIFORM, *SUITE_AGENTS)
+        for spec in task_specs(task, name, range(SUITE_SEEDS))
     ]
 
 

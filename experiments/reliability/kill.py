@@ -29,7 +29,8 @@ from duelbench.records.spec import RunSpec
 from duelbench.runs.engines import make_engine
 from duelbench.runs.execute import execute
 from duelbench.runs.writer import RunFolder
-from duelbench.study.sweep import AgentSetting, EnvSetting, Sweep, load_sweep
+from duelbench.study.sweep import AgentSetting, EnvSetting, Sweep
+from duelbench.study.sweep_files import load_sweep
 
 _FILE = "from duelbench.experiments.reliability.kill import small_sweep\n\nsweep = small_sweep({ledger!r}, {seeds})\n"
 _ORACLE = "duelbench.experiments.reliability.counting:CountingReader"

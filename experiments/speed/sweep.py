@@ -27,7 +27,7 @@ from duelbench.runs import policy_loop as runner
 from duelbench.runs.engines import make_engine
 from duelbench.runs.execute import execute
 from duelbench.runs.writer import RunFolder
-from duelbench.study.sweep import load_sweep
+from duelbench.study.sweep_files import load_sweep
 
 _FILE = """from duelbench.study.sweep import Sweep
 

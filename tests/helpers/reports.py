@@ -74,7 +74,7 @@ def write_pool_runs(out: Path, agents: Sequence[str] = ("online", "sea"), seeds:
     for place, agent in enumerate(agents):
         for seed in range(seeds):
             run = pool_run(agent, seed, 0.6 + 0.1 * place + 0.01 * seed)
-            folder = RunFolder.at(out, RunSpec("LLMDuelPool-v0", agent, seed, 100))
+            folder = RunFolder.at(out, RunSpec("LLMDuelPool-v0", agent, seed, 100, old_id=f"{place}0{seed}"))
             folder.path.mkdir(parents=True)
             folder.write_manifest("duelbench run", {"judge": "lexicon", "role": "rival", "arms": False})
             for row, timing in zip(run.rows, run.timing, strict=True):

@@ -9,12 +9,14 @@ from command_line import call, last_json
 
 from duelbench import ENV_IDS
 from duelbench.agents.alignment.table import POLICY_AGENTS
+from duelbench.cli.main import parse
 from duelbench.cli.run import RunCommand, run_specs
 from duelbench.oracles import ORACLES
 from duelbench.records.record import load_runs
-from duelbench.records.spec import RunSpec
+from duelbench.records.spec import Judging, RunSpec
 from duelbench.runs.execute import execute
 from duelbench.runs.policy_loop import run
+from duelbench.study.settings import settings_of
 
 FAST = ["--set", "sea.candidates=6", "--set", "sea.ensemble.members=3", "--set", "sea.ensemble.hidden=8"]
 
@@ -206,6 +208,7 @@ def test_a_run_that_cannot_even_begin_says_why(tmp_path: Path, capsys: pytest.Ca
     ]
     assert call(*command, "--seeds", "1", "--out", str(tmp_path)) == 2
     assert "unknown oracle 'nobody'" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_same_agent_named_twice_runs_once(small: list[str], tmp_path: Path) -> None:
@@ -308,3 +311,10 @@ def test_ipo_of_a_language_model_takes_log_probabilities_per_token_unless_told_o
     assert ipo.learner == {"learning_rate": 5e-4, "loss": "ipo", "beta": 0.5, "length_average": True}
     for command in (RunCommand(seeds=1), RunCommand(env="LLMDuelPool-v0", optimizer="ipo", seeds=1)):
         assert all(spec.learner.keys() == {"learning_rate", "loss"} for spec in run_specs(command))
+
+
+def test_how_the_policy_is_judged_is_asked_for_by_options() -> None:
+    command = parse(["run", "-a", "online", "--seeds", "1", "--judge-every", "7", "--judge-prompts", "5"])
+    (spec,) = run_specs(command)
+    usual = settings_of("LLMDuel-v0")
+    assert spec.judging == Judging(every=7, prompts=5, repeats=usual.evaluation_repeats)

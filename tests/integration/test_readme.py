@@ -14,7 +14,7 @@ from duelbench.records.record import load_runs
 from duelbench.records.spec import Judging, RunSpec
 from duelbench.runs.arms_loop import run_lockstep
 from duelbench.runs.policy_loop import run
-from duelbench.study.sweep import load_sweep
+from duelbench.study.sweep_files import load_sweep
 
 README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.S)

@@ -20,7 +20,7 @@ from duelbench.records.spec import RunSpec
 from duelbench.runs.engines import make_engine
 from duelbench.runs.execute import execute
 from duelbench.runs.writer import RunFolder
-from duelbench.study.sweep import load_sweep
+from duelbench.study.sweep_files import load_sweep
 
 TEN_LINES = """
 from duelbench.study.sweep import AgentSetting, EnvSetting, Sweep

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from duelbench import plugins
 from duelbench.records.spec import RunSpec
 from duelbench.runs.engines.outcome import Outcome, Tell
 
@@ -41,8 +41,7 @@ def make_engine(name: str, **options: Any) -> Engine:
     """The engine of a name, with options of its own.
 
     Raises:
-        ModuleNotFoundError: if it needs a package that is not installed.
+        PluginError: there is none, or it needs a package that is not installed.
     """
-    module, _, cls = ENGINES[name].partition(":")
-    engine: Engine = getattr(importlib.import_module(module), cls)(**options)
+    engine: Engine = plugins.find(name, ENGINES, kind="engine")(**options)
     return engine

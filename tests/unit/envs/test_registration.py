@@ -18,12 +18,13 @@ from gymnasium.utils.env_checker import check_env
 import duelbench
 from duelbench.envs.duel.problem import Arms, AsksOracle, Demonstrates, Guided, KnowsParameter, KnowsRegret
 from duelbench.envs.duel.settings import RunSettings
+from duelbench.errors import UsageError
 from duelbench.plugins import PluginError
 from duelbench.records.spec import Judging, RunSpec
 from duelbench.runs.arms_loop import run_lockstep
 from duelbench.runs.policy_loop import run
-from duelbench.study.request import Request, UsageError
 from duelbench.study.settings import register, settings_of
+from duelbench.study.sweep import EnvSetting, Sweep
 
 ARMS_FILE = """
 from __future__ import annotations
@@ -215,7 +216,7 @@ def test_any_registered_environment_has_settings(arms_file: str, tmp_path: Path)
 
 def test_a_request_takes_a_users_environment(arms_file: str) -> None:
     name = f"{arms_file}:Mine-v0"
-    (spec,) = Request(env=name, agents=("rucb",), seeds=3, labels=20, options={"env": {"gap": 2}}).specs()
+    (spec,) = Sweep("x", [EnvSetting(name, options={"gap": 2})], ["rucb"], seeds=3, labels=20).specs()
     assert spec.env == name and spec.env_kwargs["gap"] == 2 and spec.lockstep == 3
     with pytest.raises(UsageError, match="registers no 'Mien-v0'"):
-        Request(env=f"{arms_file}:Mien-v0").specs()
+        Sweep("x", [f"{arms_file}:Mien-v0"]).specs()

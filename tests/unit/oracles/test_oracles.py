@@ -137,7 +137,7 @@ def test_every_plain_name_makes_an_oracle_of_that_name(name: str) -> None:
         ("judge:", r"Did you mean 'judge:MODEL'\?"),
         ("no.such.module.Name", r"cannot be imported: No module named 'no'"),
         ("absent.py:rule", r"no file absent\.py"),
-        ("duelbench.oracles.function:FunctionOracel", r"Did you mean 'FunctionOracle'\?"),
+        ("duelbench.oracles.function:FunctionOracel", r"did you mean 'FunctionOracle'\?"),
         ("pathlib:Path", r"without name and preference"),
     ],
 )

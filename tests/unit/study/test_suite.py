@@ -27,7 +27,7 @@ SEEDS = range(4)
 
 
 def regrets_of(task: Task, name: str, agent: type, out: Path) -> dict[int, float]:
-    for spec in task_specs(task, name, agent, SEEDS, labels=60):
+    for spec in task_specs(task, name, SEEDS, labels=60):
         run_lockstep(spec, out)
     return final_regrets(load_runs(out))
 
@@ -86,10 +86,10 @@ def test_tasks_that_change_one_thing_keep_the_instances_of_basic(name: str) -> N
 def test_agents_that_learn_in_batches_play_what_they_can() -> None:
     assert [task.name for task in TASKS if why_not(task, Online)] == ["delay", "batches"]
     assert not any(why_not(task, UniformArms) for task in TASKS)
-    specs = task_specs(NAMED["basic"], "online", Online, range(3))
+    specs = task_specs(NAMED["basic"], "online", range(3))
     assert [spec.seed for spec in specs] == [0, 1, 2] and specs[0].batch > 1 and specs[0].lockstep == 0
-    assert task_specs(NAMED["drift"], "online", Online, range(1))[0].batch == 1
-    (spec,) = task_specs(NAMED["drift"], "uniform", UniformArms, range(3))
+    assert task_specs(NAMED["drift"], "online", range(1))[0].batch == 1
+    (spec,) = task_specs(NAMED["drift"], "uniform", range(3))
     assert spec.lockstep == 3 and spec.labels == NAMED["drift"].labels
 
 

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from duelbench.errors import UsageError
 from duelbench.records.plan import Plan
-from duelbench.records.spec import RunSpec
-from duelbench.study.request import UsageError
-from duelbench.study.sweep import SMOKE, AgentSetting, EnvSetting, Sweep, load_sweep, sweep_names
+from duelbench.records.spec import Judging, RunSpec
+from duelbench.runs.resolve import resolve
+from duelbench.study.settings import settings_of
+from duelbench.study.sweep import SMOKE, AgentSetting, EnvSetting, Sweep
+from duelbench.study.sweep_files import load_sweep, sweep_names
 
 POOL = Sweep(
     title="small",
@@ -101,10 +104,17 @@ def test_a_plan_is_read_as_it_was_written(tmp_path: Path) -> None:
         ({"settings": {"seaa.candidates": [1]}}, "did you mean 'sea'"),
         ({"settings": {"sea.candidate": [1]}}, "did you mean 'candidates'"),
         ({"settings": {"learner.rate": [1]}}, "no option 'rate'"),
-        ({"agents": [], "settings": {}}, "no runs"),
+        ({"envs": [], "settings": {}}, "no runs"),
         ({"agents": ["online"]}, "no options can be set of 'sea'"),
         ({"seeds": 0}, "seeds must be at least 1"),
         ({"seeds": range(0, 10, 2)}, "consecutive"),
+        ({"settings": {"sea.real_share": []}}, "at least one value"),
+        ({"settings": {"env.oracle": "reader"}}, "takes a list"),
+        ({"judging": {"evry": 3}}, "did you mean 'every'"),
+        ({"judging": {"repeats": 0}}, "at least 1"),
+        ({"settings": {"env.orakle": ["reader"]}}, "did you mean 'oracle'"),
+        ({"settings": {"env.horizon": [3]}}, "the run itself sets horizon"),
+        ({"settings": {"policy.model": ["tiny"]}}, "no option 'model'"),
     ],
 )
 def test_a_sweep_that_does_not_fit_together_says_why(change: dict[str, object], said: str) -> None:
@@ -128,3 +138,20 @@ def test_a_sweep_is_a_file_or_a_name(tmp_path: Path) -> None:
     ]:
         with pytest.raises(UsageError, match=said):
             load_sweep(where)
+
+
+def test_what_is_left_open_is_what_the_environment_usually_plays() -> None:
+    usual = settings_of("LLMDuelPool-v0")
+    found = specs(Sweep("usual", ["LLMDuelPool-v0"], seeds=None))
+    assert list(dict.fromkeys(spec.agent for spec in found)) == list(usual.agents)
+    assert {spec.seed for spec in found} == set(range(usual.seeds))
+    assert {(spec.labels, spec.batch) for spec in found} == {(usual.labels, usual.batch)}
+    judging = Judging(every=usual.evaluate_every, repeats=usual.evaluation_repeats)
+    assert all(spec.judging == judging for spec in found)
+    (spec,) = specs(Sweep("judged", ["LLMDuelPool-v0"], ["online"], seeds=1, judging={"every": 7, "prompts": 5}))
+    assert spec.judging == dataclasses.replace(judging, every=7, prompts=5)
+
+
+def test_all_seeds_of_a_cell_are_resolved_like_its_first() -> None:
+    found = specs(Sweep("seeds", ["LLMDuelPool-v0"], ["online"], seeds=3))
+    assert [resolve(dataclasses.replace(spec, resolved={}, content={})) for spec in found] == found
