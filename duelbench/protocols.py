@@ -131,7 +131,11 @@ class Posterior(Protocol):
 
 @runtime_checkable
 class Oracle(Protocol):
-    """Whoever answers duels."""
+    """Whoever answers duels.
+
+    An oracle with an attribute ``free = True`` costs nothing to ask, as the built-in readers; every other one is
+    assumed to cost money or time.
+    """
 
     name: str
 

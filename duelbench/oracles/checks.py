@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
+
+from duelbench.protocols import Oracle, UtilityOracle
 
 
 class OracleError(ValueError):
@@ -49,3 +52,51 @@ def check_utilities(oracle: str, utilities: NDArray[np.float64], n: int) -> NDAr
 def bradley_terry(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
     """P(first preferred) = 1 / (1 + exp(u(second) - u(first))), temperature 1; NaN where a utility is NaN."""
     return np.asarray(expit(first - second), dtype=np.float64)
+
+
+def ask_preference(
+    oracle: Oracle, prompts: Sequence[str], firsts: Sequence[str], seconds: Sequence[str]
+) -> NDArray[np.float64]:
+    """An oracle's P(first preferred) of n duels, (n,), checked; NaN is a declared failure and passes.
+
+    Raises:
+        OracleError: the oracle raised, or answered with anything but n numbers in [0, 1].
+    """
+    answers = _numbers(oracle.name, "probabilities", len(prompts), lambda: oracle.preference(prompts, firsts, seconds))
+    wrong = np.flatnonzero((answers < 0.0) | (answers > 1.0))
+    if len(wrong):
+        at = int(wrong[0])
+        raise OracleError(
+            f"oracle {oracle.name!r}: probability {at} is {answers[at]:g}: return a number from 0 to 1, or NaN for no "
+            "answer"
+        )
+    return answers
+
+
+def ask_utilities(oracle: UtilityOracle, prompts: Sequence[str], responses: Sequence[str]) -> NDArray[np.float64]:
+    """An oracle's utilities of n texts, (n,), checked; NaN is a declared failure and passes.
+
+    Raises:
+        OracleError: the oracle raised, or answered with anything but n finite numbers.
+    """
+    answers = _numbers(oracle.name, "utilities", len(prompts), lambda: oracle.utilities(prompts, responses))
+    return check_utilities(f"oracle {oracle.name!r}", answers, len(prompts))
+
+
+def _numbers(oracle: str, what: str, n: int, ask: Callable[[], Any]) -> NDArray[np.float64]:
+    try:
+        answers = ask()
+    except OracleError:
+        raise
+    except Exception as error:  # a user's code may raise anything
+        raise OracleError(f"oracle {oracle!r} failed: {type(error).__name__}: {error}") from error
+    expected = f"oracle {oracle!r}: expected {n} {what}, an array of shape ({n},)"
+    try:
+        array = np.asarray(answers)
+    except ValueError as error:
+        raise OracleError(f"{expected}; a ragged {type(answers).__name__} came") from error
+    if array.dtype.kind not in "buif":
+        raise OracleError(f"{expected}; {type(answers).__name__} came that holds no numbers: {str(answers)[:60]!r}")
+    if array.shape != (n,):
+        raise OracleError(f"{expected}; shape {array.shape} came")
+    return array.astype(np.float64)

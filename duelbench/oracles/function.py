@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,14 +31,15 @@ class FunctionOracle:
         """Wrap a function.
 
         Args:
-            function: utility of a response to a prompt. If it raises, that response has no utility (NaN).
+            function: utility of a response to a prompt. If it raises, or gives anything but a
+                number, that response has no utility (NaN).
             name: what records call the oracle; the function's own name by default.
         """
         self.function = function
         self.name = name or str(getattr(function, "__name__", type(function).__name__))
 
     def utilities(self, prompts: Sequence[str], responses: Sequence[str]) -> NDArray[np.float64]:
-        """u(x, y) of n texts, (n,); NaN where the function raised.
+        """u(x, y) of n texts, (n,); NaN where the function raised or gave no number.
 
         Raises:
             OracleError: unequal lengths or an infinite utility.
@@ -47,7 +49,7 @@ class FunctionOracle:
         failures: list[Exception] = []
         for i, (prompt, response) in enumerate(zip(prompts, responses, strict=True)):
             try:
-                values[i] = float(self.function(prompt, response))
+                values[i] = _number(self.function(prompt, response))
             except Exception as error:  # a user's code may raise anything: one bad text must not cost a batch
                 failures.append(error)
         if failures:
@@ -60,3 +62,9 @@ class FunctionOracle:
         check_texts(self.name, prompts, firsts, seconds)
         both = self.utilities([*prompts, *prompts], [*firsts, *seconds])
         return bradley_terry(both[: len(prompts)], both[len(prompts) :])
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, str | bytes):  # float("3") is 3.0, but a text is no judgement
+        raise TypeError(f"expected a number, the text {value!r} came")
+    return float(value)

@@ -6,20 +6,21 @@ A rule of your own takes one function, in a file of your own::
     def brevity(prompt: str, response: str) -> float:
         return -len(response.split())
 
-A class with ``name`` and ``preference`` (see `duelbench.protocols.Oracle`) works the same way.
+A class with ``name`` and ``preference`` (see `duelbench.protocols.Oracle`) works the same way. Installed packages
+announce oracles as entry points of the group ``duelbench.oracles``; in Python the function, the class or the oracle
+itself will do.
 """
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable
 from typing import Any
 
-from duelbench import plugins
 from duelbench.oracles.checks import OracleError
 from duelbench.oracles.function import FunctionOracle
 from duelbench.oracles.reader.taste import TASTES
+from duelbench.plugins import PluginError, find, load
 from duelbench.protocols import Oracle
 
 #: Every built-in name and what it is; a name with a colon takes a model folder or hub id after it.
@@ -34,21 +35,25 @@ ORACLES: dict[str, str] = {
     "ray:NAME": "any of these, held by a Ray actor",
 }
 
-_OF_A_TARGET = {
+_TAKES_MODEL = {
     "reward-model": "duelbench.oracles.models.reward_model:RewardModelOracle",
     "pairrm": "duelbench.oracles.models.pairrm:PairRMOracle",
     "judge": "duelbench.oracles.models.judge:JudgeOracle",
 }
-"""Kind of oracle -> what makes it of what follows the colon."""
+_PLAIN = {
+    **dict.fromkeys(TASTES, "duelbench.oracles.reader.reader:Reader"),
+    "ifeval": "duelbench.oracles.ifeval.ifeval:IFEvalOracle",
+}
+"""Name -> target; loaded only when it is wanted, since most take torch."""
 
 
-def make_oracle(spec: str | Callable[..., Any] | Oracle, **kwargs: Any) -> Oracle:
+def make_oracle(oracle: str | Oracle | Callable[..., Any], **kwargs: Any) -> Oracle:
     """Make an oracle from its name, from where its code is, or from the code itself.
 
     Args:
-        spec: a name in `ORACLES` ("reader", "reward-model:./rm"), a dotted path ("package.module.Name" or
-            "package.module:Name"), or a file and a name ("my_oracle.py:Name"). The code of a dotted path or a
-            file is run: name only code that you trust. Or what it would name: a function, a class, an oracle.
+        oracle: a name in `ORACLES` ("reader", "reward-model:./rm"), an entry point of an installed package, a dotted
+            path ("package.module:Name"), a file and a name ("my_oracle.py:Name"), or the oracle, class or function
+            itself. The code of a dotted path or a file is run: name only code that you trust.
         **kwargs: passed to the oracle's constructor.
 
     Returns:
@@ -56,43 +61,49 @@ def make_oracle(spec: str | Callable[..., Any] | Oracle, **kwargs: Any) -> Oracl
 
     Raises:
         OracleError: no such name, module, file or attribute, or what it names is no oracle.
+
+    >>> make_oracle(lambda prompt, response: -len(response), name="brevity").preference(["?"], ["a"], ["a"]).tolist()
+    [0.5]
     """
-    if not isinstance(spec, str):
-        return _as_oracle(spec, str(getattr(spec, "__name__", type(spec).__name__)), kwargs)
-    kind, _, target = spec.partition(":")
-    if spec in TASTES:
-        return plugins.load("duelbench.oracles.reader.reader:Reader", kind="oracle")(spec, **kwargs)
-    if spec == "ifeval":
-        return plugins.load("duelbench.oracles.ifeval.ifeval:IFEvalOracle", kind="oracle")(**kwargs)
-    if kind == "ray" and target:
-        return plugins.load("duelbench.oracles.remote:remote_oracle", kind="oracle")(make_oracle, target, **kwargs)
-    if kind in _OF_A_TARGET and target:
-        return plugins.load(_OF_A_TARGET[kind], kind="oracle")(target, **kwargs)
-    return _as_oracle(_import(spec), spec, kwargs)
-
-
-def _import(spec: str) -> Any:
-    target = spec if ":" in spec else ":".join(spec.rpartition(".")[::2])
+    if not isinstance(oracle, str):
+        return _as_oracle(oracle, str(getattr(oracle, "__name__", type(oracle).__name__)), kwargs)
+    kind, _, model = oracle.partition(":")
     try:
-        return plugins.load(target, kind="oracle")
-    except plugins.PluginError as error:
-        near = difflib.get_close_matches(spec, ORACLES, n=1, cutoff=0.5)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise OracleError(
-            f"unknown oracle {spec!r}.{hint} Built in: {', '.join(ORACLES)}. As your own, package.module:Name or "
-            f"file.py:Name: {error}"
-        ) from error
+        if kind == "ray" and model:
+            remote = load("duelbench.oracles.remote:remote_oracle", kind="oracle")
+            made: Oracle = remote(make_oracle, model, **kwargs)
+            return made
+        if kind in _TAKES_MODEL and model:
+            return _called(load(_TAKES_MODEL[kind], kind="oracle"), oracle, model, **kwargs)
+        found = find(oracle, {**dict.fromkeys(ORACLES, ""), **_PLAIN}, kind="oracle")
+    except PluginError as error:
+        raise OracleError(str(error)) from error
+    return _called(found, oracle, oracle, **kwargs) if oracle in TASTES else _as_oracle(found, oracle, kwargs)
 
 
 def _as_oracle(found: Any, spec: str, kwargs: dict[str, Any]) -> Oracle:
-    oracle = found
-    if inspect.isfunction(found):
-        oracle = FunctionOracle(found, **kwargs)
-    elif inspect.isclass(found):
-        oracle = found(**kwargs)
-    if not isinstance(oracle, Oracle):
+    if inspect.isclass(found):
+        oracle = _called(found, spec, **kwargs)
+    elif isinstance(found, Oracle):
+        if kwargs:
+            raise OracleError(f"oracle {spec} is made already: it takes no {', '.join(kwargs)}")
+        oracle = found
+    elif callable(found):
+        oracle = _called(FunctionOracle, spec, found, **kwargs)
+    else:
+        oracle = found
+    if not isinstance(oracle, Oracle) or not callable(oracle.preference):
         raise OracleError(
             f"oracle {spec!r} is a {type(oracle).__name__} without name and "
             "preference(prompts, firsts, seconds): give a class with both, or a plain function"
         )
     return oracle
+
+
+def _called(make: Any, spec: str, *args: Any, **kwargs: Any) -> Any:
+    """What a constructor gives for its arguments; names that it does not take are a user's error."""
+    try:
+        inspect.signature(make).bind(*args, **kwargs)
+    except TypeError as error:
+        raise OracleError(f"oracle {spec!r} cannot be made with the arguments {kwargs}: {error}") from error
+    return make(*args, **kwargs)

@@ -16,6 +16,7 @@ from duelbench.envs.duel.problem import Array, Ids, InvalidActionError, Problem,
 from duelbench.envs.duel.spaces import FreeText
 from duelbench.envs.text.tasks import Task, load_task
 from duelbench.oracles import make_oracle
+from duelbench.oracles.checks import ask_preference, ask_utilities
 from duelbench.oracles.reader.taste import TASTES
 from duelbench.protocols import Oracle, UtilityOracle
 
@@ -121,7 +122,7 @@ class OracleProblem(Problem):
         rows, places = np.nonzero(wanted & ~self._known)
         if len(rows):
             texts = self.task.references[rows, places].tolist()
-            self._utilities[rows, places] = self.oracle.utilities(self.prompt_texts(rows), texts)
+            self._utilities[rows, places] = ask_utilities(self.oracle, self.prompt_texts(rows), texts)
             self._known[rows, places] = True
         return self._utilities[ids, columns]
 
@@ -155,7 +156,9 @@ class OracleProblem(Problem):
         """The oracle's P(first preferred), (n,)."""
         self._scored.clear()
         if not self._derived:
-            return self.oracle.preference(self.prompt_texts(ids), self.texts(ids, firsts), self.texts(ids, seconds))
+            return ask_preference(
+                self.oracle, self.prompt_texts(ids), self.texts(ids, firsts), self.texts(ids, seconds)
+            )
         both = self.utilities(np.concatenate([ids, ids]), np.concatenate([firsts, seconds]))
         assert both is not None
         return preference_probability(both[: len(ids)], both[len(ids) :], temperature=self.temperature)
@@ -170,7 +173,7 @@ class OracleProblem(Problem):
         asked = list(zip(self.prompt_texts(ids), self.texts(ids, responses), strict=True))
         if new := [text for text in dict.fromkeys(asked) if text not in self._scored]:
             prompts, texts = map(list, zip(*new, strict=True))
-            self._scored.update(zip(new, self.oracle.utilities(prompts, texts), strict=True))
+            self._scored.update(zip(new, ask_utilities(self.oracle, prompts, texts), strict=True))
         return np.array([self._scored[text] for text in asked], np.float64)
 
     def beats_reference(self, ids: Ids, responses: NDArray[Any]) -> Array:
@@ -179,7 +182,7 @@ class OracleProblem(Problem):
         prompts = [prompt for prompt in self.prompt_texts(ids) for _ in range(n)]
         firsts = [text for text in self.texts(ids, responses) for _ in range(n)]
         seconds = self.task.references[ids, :n].ravel().tolist()
-        answers = np.asarray(self.oracle.preference(prompts, firsts, seconds)).reshape(len(ids), n)
+        answers = ask_preference(self.oracle, prompts, firsts, seconds).reshape(len(ids), n)
         return regret.mean_of_known(answers)
 
     def truth(self, ids: Ids, responses: NDArray[Any]) -> Truth | None:

@@ -127,7 +127,7 @@ def test_a_remote_oracle_is_what_the_inner_one_is(oracles: str) -> None:
 
 
 def test_errors_come_out_as_what_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(OracleError, match=r"unknown oracle 'raeder'.*Did you mean 'reader'"):
+    with pytest.raises(OracleError, match=r"unknown oracle 'raeder'.*did you mean 'reader'"):
         make_oracle("ray:raeder")
     missing = spec("reader", "own")
     missing.policy["model"] = str(tmp_path / "nothing")
