@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from duelbench.errors import OracleRaisedError
 from duelbench.protocols import Oracle, UtilityOracle
 
 
@@ -87,6 +88,8 @@ def _numbers(oracle: str, what: str, n: int, ask: Callable[[], Any]) -> NDArray[
     try:
         answers = ask()
     except OracleError:
+        raise
+    except OracleRaisedError:  # said where it was raised
         raise
     except Exception as error:  # a user's code may raise anything
         raise OracleError(f"oracle {oracle!r} failed: {type(error).__name__}: {error}") from error
