@@ -49,3 +49,13 @@ def task_file(tmp_path_factory: pytest.TempPathFactory) -> str:
 def oracles() -> str:
     """Path of the file with the tests' oracles; name one as ``f"{oracles}:Worth"``."""
     return str(Path(__file__).parent / "helpers" / "oracles.py")
+
+
+@pytest.fixture
+def float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Matrix products in float32, whatever this machine multiplies fastest, in this process and its workers.
+
+    A test that compares numbers of a language model to more than a few digits means float32 and asks for this. To run
+    the suite as a CPU with bfloat16 tiles would: ``DUELBENCH_DTYPE=bfloat16 make test``.
+    """
+    monkeypatch.setenv("DUELBENCH_DTYPE", "float32")

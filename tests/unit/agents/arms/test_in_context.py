@@ -171,7 +171,7 @@ def long_reader(llama, folder):
     return folder
 
 
-def test_likelihoods_are_those_of_the_plain_model(any_model):
+def test_likelihoods_are_those_of_the_plain_model(any_model, float32):
     chat, answers = LocalChat(str(any_model), max_new_tokens=16), ["B C", "C", "the fox in the rain"]
     scores = chat.log_likelihoods(["a sad line", "x"], answers)
     model = AutoModelForCausalLM.from_pretrained(any_model, dtype=torch.float32).eval()

@@ -9,6 +9,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+from journals import journal_of
 from numpy.typing import NDArray
 from rollouts import LLM_IDS, POOL, TEXT, pair, plain
 
@@ -256,7 +257,7 @@ class EveryOther:
 
 def test_a_run_abstains_where_its_agent_does_not_ask(small: dict[str, Any], tmp_path: Path) -> None:
     spec = RunSpec(POOL, f"{__file__}:EveryOther", 0, 32, batch=8, env_kwargs=small | {"identical": "tie"})
-    journal = Journal(run(spec, tmp_path) / "journal.sqlite", spec.run_id)
+    journal = journal_of(run(spec, tmp_path))
     answers = {a.duel: a.verdict.name.lower() for a in journal.answers()}
     journal.close()
     assert list(answers) == list(range(0, 64, 2))  # 32 labels: of eight rows four are asked a round
