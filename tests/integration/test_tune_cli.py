@@ -95,7 +95,8 @@ def test_a_study_ends_with_a_line_that_runs_its_best_setting(
         assert trial["scores"] == pytest.approx(by_hand)
     best = max(content["trials"], key=lambda trial: trial["score"])
     assert content["best"]["setting"] == best["setting"]
-    assert content["budget"]["labels"] == 4 * 64
+    asked = [run.rows[-1]["labels"] for run in runs]  # at 0.1 the policy may collapse, and stops asking
+    assert content["budget"]["labels"] == sum(asked) <= 4 * 64
 
     line = shlex.split(content["best"]["command"])
     assert line[:2] == ["duelbench", "run"]
