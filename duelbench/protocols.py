@@ -52,6 +52,15 @@ class Predictor(Protocol):
         ...
 
 
+@runtime_checkable
+class ReadsPrompts(Protocol):
+    """A policy that answers texts, and can say before any label which prompt it could not answer."""
+
+    def check_prompts(self, prompts: Sequence[str]) -> None:
+        """Raise ``ValueError`` for the first such prompt, with its row and what to do."""
+        ...
+
+
 class Policy(Protocol):
     """A distribution over responses that can be sampled, scored and trained, beside its frozen reference."""
 

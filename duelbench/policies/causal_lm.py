@@ -114,6 +114,10 @@ class CausalLMPolicy:
             return RemoteSampler(self.state_dict, partial(CausalLMPolicy, **arguments, features=False))
         raise ValueError(f"unknown sampler {kind!r}: expected own, vllm or ray")
 
+    def check_prompts(self, prompts: Sequence[str]) -> None:
+        """Raise ``ValueError`` for the first prompt that this model could not answer, with its row and what to do."""
+        self._tokens.check(prompts)
+
     def sample(
         self,
         observation: Observation,

@@ -24,7 +24,32 @@ class Tokens:
         self._tokenizer, self._template = tokenizer, template
         self.max_new_tokens = max_new_tokens
         self.end = _end_tokens(model, tokenizer)
+        self._vocabulary = int(model.get_input_embeddings().weight.shape[0])
         self._longest = getattr(model.config, "max_position_embeddings", None) or 1 << 30
+
+    def check(self, prompts: Sequence[str]) -> None:
+        """Check that every prompt can be read and leaves room for a response.
+
+        Raises:
+            ValueError: for the first that cannot, with its row (counted from 1) and what to do.
+        """
+        if not prompts:
+            return
+        encoded = self._tokenizer([self._render(prompt) for prompt in prompts], add_special_tokens=False)["input_ids"]
+        for row, (prompt, tokens) in enumerate(zip(prompts, encoded, strict=True), 1):
+            if not tokens:
+                raise ValueError(f"prompt {row} is {prompt!r}, which renders to no token: remove it or write something")
+            if max(tokens) >= self._vocabulary:
+                raise ValueError(
+                    f"prompt {row}, {prompt!r:.80}, has token {max(tokens)}, but the model embeds {self._vocabulary} "
+                    "tokens: its tokenizer belongs to another model, or the embedding was not resized"
+                )
+            if len(tokens) + self.max_new_tokens > self._longest:
+                raise ValueError(
+                    f"prompt {row}, {prompt!r:.80}, has {len(tokens)} tokens, which with max_new_tokens="
+                    f"{self.max_new_tokens} exceed the {self._longest} that the model reads: leave longer prompts out "
+                    "(task_options={'longest': CHARACTERS}) or lower policy.max_new_tokens"
+                )
 
     def prompts(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Rendered prompts padded on the right, (B, P), and their lengths (B,).

@@ -71,7 +71,8 @@ def object_digest(thing: Any) -> str:
     For one that does not lie open in a module, typed at a prompt or made inside a function, that of its own code too,
     which another version of Python may compile to something else.
 
-    >>> a, b, c = (eval(text) for text in ("lambda x: x + 1", "lambda x: x + 1", "lambda x: x + 2"))
+    >>> typed = {"__name__": "__main__"}
+    >>> a, b, c = (eval(text, typed) for text in ("lambda x: x + 1", "lambda x: x + 1", "lambda x: x + 2"))
     >>> object_digest(a) == object_digest(b) != object_digest(c)
     True
     """

@@ -15,6 +15,7 @@ from duelbench.envs.duel.env import DuelVectorEnv
 from duelbench.envs.duel.problem import Demonstrates
 from duelbench.protocols import Agent, Policy
 from duelbench.records.spec import RUN_SETS, RunSpec
+from duelbench.runs.checks import check_before_labels
 from duelbench.streams import Streams
 
 if TYPE_CHECKING:
@@ -61,8 +62,7 @@ def assemble(spec: RunSpec) -> Parts:
     if rows != spec.batch:  # known only now: the agent wants the policy, and the policy the spaces
         env.close()
         env = _make_env(spec, rows)
-    if not len(env.problem.heldout_ids()):
-        raise ValueError("the task has no held-out prompts, so the deployed policy cannot be judged")
+    check_before_labels(env.problem, policy)
     return Parts(env, agent, policy, setup.learner, streams.integers("environment", rows))
 
 

@@ -1,0 +1,66 @@
+"""What is wrong with a task is said before the first label, with the row."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from duelbench.envs.text.tasks import load_task, task_names
+from duelbench.records.spec import RunSpec
+from duelbench.runs.assemble import assemble
+from duelbench.runs.checks import check_task
+from duelbench.runs.policy_loop import run
+
+GOOD = [f"Write about {thing}." for thing in ("a fox", "rain", "a lamp", "the sea", "bread", "a bridge")]
+
+
+def task(folder: Path, prompts: list[str], heldout: tuple[str, ...] = ("Write about snow.",)) -> str:
+    rows = [(prompt, "train") for prompt in prompts] + [(prompt, "heldout") for prompt in heldout]
+    lines = [json.dumps({"prompt": p, "references": ["One.", "Two."], "split": split}) for p, split in rows]
+    (folder / "task.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return str(folder / "task.jsonl")
+
+
+def spec_of(where: str, **policy: object) -> RunSpec:
+    return RunSpec("LLMDuel-v0", "online", 0, 256, env_kwargs={"task": where}, policy={"model": "mini"} | policy)
+
+
+@pytest.mark.parametrize(
+    ("prompts", "message"),
+    [
+        (
+            [*GOOD, "a long road " * 200],
+            r"prompt 7, 'a long road.* tokens, which with max_new_tokens=32 exceed the 128",
+        ),
+        ([*GOOD, "half \ud83d of a smile"], r"row 7: .*lone surrogate"),
+        ([*GOOD, "Write about snow."], r"held-out prompt of row 8, 'Write about snow.', is the duel prompt of row 7"),
+    ],
+)
+def test_a_prompt_that_some_round_would_stumble_over_costs_no_label(
+    prompts: list[str], message: str, tmp_path: Path
+) -> None:
+    spec = spec_of(task(tmp_path, prompts))
+    with pytest.raises(ValueError, match=message):
+        run(spec, tmp_path / "out")
+    assert not list((tmp_path / "out").glob("runs/*/journal.sqlite"))
+
+
+def test_an_empty_prompt_without_a_template_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="prompt 7 is '', which renders to no token"):
+        assemble(spec_of(task(tmp_path, [*GOOD, ""]), prompt_template="{prompt}"))
+
+
+def test_a_good_task_passes(tmp_path: Path) -> None:
+    assemble(spec_of(task(tmp_path, GOOD))).env.close()
+
+
+@pytest.mark.parametrize("name", task_names())
+def test_packaged_tasks_pass(name: str) -> None:
+    check_task(load_task(name))
+
+
+def test_without_held_out_prompts_it_says_how_to_keep_some(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"no held-out prompts.*heldout"):
+        assemble(spec_of(task(tmp_path, GOOD, heldout=())))
