@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from duelbench.envs.text.tasks import Task
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read when transformers is imported: no test may wait for a hub
 
 # No clock decides a test, and no run of the suite tries other examples than the last one did.
 settings.register_profile("steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import warnings
 from dataclasses import dataclass
@@ -75,6 +76,15 @@ def _pretrained(folder: str | Path) -> tuple[Any, Any]:
     return tokenizer, model
 
 
+@functools.cache
+def configuration(name: str) -> Any:
+    """The configuration of a model's folder or hub id, asked for once; None where it cannot be had."""
+    try:
+        return AutoConfig.from_pretrained(name)
+    except (OSError, ValueError):
+        return None
+
+
 def computes_with(folder: str | Path | None, *, dtype: str, device: str) -> dict[str, str]:
     """What ``auto`` means on this machine: the ``dtype`` of matrix products and the ``device`` that ``load`` chooses.
 
@@ -84,7 +94,10 @@ def computes_with(folder: str | Path | None, *, dtype: str, device: str) -> dict
         device: the same.
     """
     device = _device(device)
-    fast = device == "cpu" and (folder is None or LlamaNetwork.supports(AutoConfig.from_pretrained(folder)))
+    known = None if folder is None else configuration(str(folder))
+    if folder is not None and known is None:  # whoever loads it says what is wrong
+        return {"dtype": dtype, "device": device}
+    fast = device == "cpu" and (known is None or LlamaNetwork.supports(known))
     return {"dtype": str(_precision(dtype, device, fast)).removeprefix("torch."), "device": device}
 
 

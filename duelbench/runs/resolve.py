@@ -147,10 +147,7 @@ def _policy(spec: RunSpec, space: tuple[str, ...]) -> dict[str, Any]:
     options = _defaults(CausalLMPolicy) | spec.policy
     model = options.pop("model", "tiny")
     folder = None if model in FETCHED else resolve_model(str(model))
-    try:
-        return options | computes_with(folder, dtype=options["dtype"], device=options["device"])
-    except OSError:  # no such model, or no way to it: whoever loads it says so
-        return options
+    return options | computes_with(folder, dtype=options["dtype"], device=options["device"])
 
 
 def _defaults(*places: Callable[..., Any], without: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -223,9 +220,7 @@ def model_content(name: str) -> str:
     found = resolve_model(name)
     if Path(found).is_dir():
         return folder_content(Path(found))
-    from transformers import AutoConfig
+    from duelbench.policies.loading import configuration
 
-    try:
-        return f"{name}@{AutoConfig.from_pretrained(found)._commit_hash}"
-    except (OSError, ValueError):  # it cannot be had now: whoever loads it says so
-        return name
+    known = configuration(found)
+    return name if known is None else f"{name}@{known._commit_hash}"
