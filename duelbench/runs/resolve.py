@@ -27,26 +27,29 @@ from duelbench.records.content import code_digest, digest, object_digest
 from duelbench.records.spec import RUN_SETS, RunSpec
 
 _PLACE = re.compile(r"(?P<place>.+\.py|[A-Za-z_][\w.]*):(?P<name>[A-Za-z_]\w*)")
-_DATA = {
-    ".arrow",
-    ".bin",
-    ".csv",
-    ".gguf",
-    ".json",
-    ".jsonl",
-    ".npy",
-    ".npz",
-    ".parquet",
-    ".pt",
-    ".py",
-    ".safetensors",
-    ".toml",
-    ".tsv",
-    ".txt",
-    ".yaml",
-    ".yml",
-}
+_DATA = frozenset(
+    {
+        ".arrow",
+        ".bin",
+        ".csv",
+        ".gguf",
+        ".json",
+        ".jsonl",
+        ".npy",
+        ".npz",
+        ".parquet",
+        ".pt",
+        ".py",
+        ".safetensors",
+        ".toml",
+        ".tsv",
+        ".txt",
+        ".yaml",
+        ".yml",
+    }
+)
 """Endings of files that an argument gives as data; a file of another ending may be one that an oracle writes to."""
+_WRITTEN = frozenset({".csv", ".json", ".jsonl", ".tsv", ".txt"})
 _PROSE = {".md", ".lock"}
 
 
@@ -160,31 +163,36 @@ def _defaults(*places: Callable[..., Any], without: tuple[str, ...] = ()) -> dic
     return found
 
 
-def _identified(value: Any) -> Any:
-    """The value with everything that names a file, or code, known by its content."""
+def _identified(value: Any, data: frozenset[str] = _DATA) -> Any:
+    """The value with everything that names a file, or code, known by its content.
+
+    An oracle may write to a table or a text that its arguments name, a log or a cache: such a file does not count, or
+    every answer would make another run and buy its labels again.
+    """
     if isinstance(value, Mapping):
-        return {str(name): _identified(inner) for name, inner in value.items()}
+        kept = {name: data - _WRITTEN if name in ("oracle_kwargs", "judging") else data for name in value}
+        return {str(name): _identified(inner, kept[name]) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_identified(inner) for inner in value]
+        return [_identified(inner, data) for inner in value]
     if isinstance(value, Path):
         value = str(value)
-    return _identified_text(value) if isinstance(value, str) else value
+    return _identified_text(value, data) if isinstance(value, str) else value
 
 
-def _identified_text(text: str) -> str:
+def _identified_text(text: str, data: frozenset[str]) -> str:
     if not text or len(text) > 1024 or "\n" in text or "\0" in text:
         return text
     if (thing := plugins.offered(text)) is not None:
         return f"code:{object_digest(thing)}:{thing.__name__}"
     path = Path(text).expanduser()
-    if path.suffix in _DATA and path.is_file():
+    if path.suffix in data and path.is_file():
         return f"content:{file_content(path)}"
     if (path / "config.json").is_file() and path.name != text:  # a model; a bare name is a name first
         return f"content:{folder_content(path)}"
     if (match := _PLACE.fullmatch(text)) and (code := code_digest(match["place"])):
         return f"code:{code}:{match['name']}"
     kind, colon, rest = text.partition(":")
-    if colon and (found := _identified_text(rest)) != rest:
+    if colon and (found := _identified_text(rest, data)) != rest:
         return f"{kind}:{found}"
     return text
 
