@@ -55,7 +55,7 @@ def execute(
 def _resolved(spec: RunSpec) -> RunSpec | Outcome:
     """The run with its whole configuration, or how it ended before it could begin."""
     try:
-        return resolve(spec)
+        return spec if spec.resolved else resolve(spec)  # what was planned is checked where it is played
     except Exception as error:
         return Outcome(spec, None, explain(error))
 

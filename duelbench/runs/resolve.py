@@ -14,7 +14,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import gymnasium as gym
 
@@ -22,6 +22,7 @@ from duelbench import plugins
 from duelbench.agents import registry
 from duelbench.agents.config import resolved_config
 from duelbench.assets.model_source import FETCHED, resolve_model
+from duelbench.envs.duel.problem import AsksOracle, HasContent
 from duelbench.envs.registration import env_classes, resolve_env
 from duelbench.records.content import code_digest, digest, object_digest
 from duelbench.records.spec import RUN_SETS, RunSpec
@@ -57,22 +58,6 @@ class ChangedError(RuntimeError):
     """A run was planned with one configuration or content, and would be played with another."""
 
 
-@runtime_checkable
-class HasContent(Protocol):
-    """A problem that plays on data: it says by role what is in them."""
-
-    def content(self) -> dict[str, str]:
-        """Hash of the content by role: ``task``, …"""
-        ...
-
-
-@runtime_checkable
-class HasOracle(Protocol):
-    """A problem whose duels an oracle answers."""
-
-    oracle: Any
-
-
 def resolve(spec: RunSpec) -> RunSpec:
     """The specification with its whole configuration and the content of all files that it was given.
 
@@ -86,7 +71,7 @@ def resolve(spec: RunSpec) -> RunSpec:
     content = {"agent": object_digest(agent), "env": object_digest(type(made.problem))}
     if isinstance(made.problem, HasContent):
         content |= made.problem.content()
-    if isinstance(made.problem, HasOracle):
+    if isinstance(made.problem, AsksOracle):
         content["oracle"] = object_digest(type(made.problem.oracle))
     if not spec.lockstep:
         resolved |= {"learner": _learner(spec.learner), "policy": _policy(spec, made.space)}
@@ -153,14 +138,10 @@ def _policy(spec: RunSpec, space: tuple[str, ...]) -> dict[str, Any]:
     return options | computes_with(folder, dtype=options["dtype"], device=options["device"])
 
 
-def _defaults(*places: Callable[..., Any], without: tuple[str, ...] = ()) -> dict[str, Any]:
+def _defaults(place: Callable[..., Any], without: tuple[str, ...] = ()) -> dict[str, Any]:
     """Arguments that have a default, with it."""
-    found: dict[str, Any] = {}
-    for place in reversed(places):
-        for name, parameter in inspect.signature(place).parameters.items():
-            if parameter.default is not parameter.empty and name not in without:
-                found[name] = parameter.default
-    return found
+    taken = inspect.signature(place).parameters.items()
+    return {name: p.default for name, p in taken if p.default is not p.empty and name not in without}
 
 
 def _identified(value: Any, data: frozenset[str] = _DATA) -> Any:

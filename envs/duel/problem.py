@@ -211,6 +211,15 @@ class AsksOracle(Protocol):
 
 
 @runtime_checkable
+class HasContent(Protocol):
+    """A problem that plays on data: it says by role what is in them, so that a run is known by it."""
+
+    def content(self) -> dict[str, str]:
+        """Hash of the content by role: ``task``, …"""
+        ...
+
+
+@runtime_checkable
 class Arms(KnowsRegret, Protocol):
     """K arms a context, each row with contexts of its own: what agents of the numeric families play in lock-step.
 
