@@ -124,7 +124,7 @@ class RunSpec:
             for name in _AS_ASKED:
                 del data[name]
             data |= {"env": self.env_label, "agent": self.agent_label}
-            data["judging"].pop("oracle_kwargs")  # ``resolved`` has them
+            del data["judging"]["oracle"], data["judging"]["oracle_kwargs"]  # ``resolved`` has them, by content
         return _hash(data)
 
     @property

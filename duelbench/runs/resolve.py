@@ -77,7 +77,7 @@ def resolve(spec: RunSpec) -> RunSpec:
         resolved |= {"learner": _learner(spec.learner), "policy": _policy(spec, made.space)}
         if model := spec.policy.get("model", "tiny" if "features" not in made.space else None):
             content["model"] = model_content(str(model))
-    resolved["judging"] = dict(spec.judging.oracle_kwargs)
+    resolved["judging"] = {"oracle": spec.judging.oracle, "oracle_kwargs": spec.judging.oracle_kwargs}
     plain = json.loads(json.dumps(_identified(resolved), default=str))
     result = dataclasses.replace(spec, resolved=plain, content=content)
     if spec.resolved and result.run_id != spec.run_id:

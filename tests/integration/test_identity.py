@@ -16,7 +16,7 @@ from command_line import call, last_json
 
 from duelbench.agents.arms.matrix.rucb import RUCB
 from duelbench.records.record import load_runs
-from duelbench.records.spec import RunSpec
+from duelbench.records.spec import Judging, RunSpec
 from duelbench.runs.resolve import ChangedError, resolve
 
 AGENT = """
@@ -100,6 +100,20 @@ def test_an_edited_oracle_or_task_is_another_run(tmp_path: Path) -> None:
     assert len(set(ids)) == 3
 
 
+def test_an_edited_judge_is_another_run(tmp_path: Path) -> None:
+    judge = tmp_path / "judge.py"
+    judge.write_text("def short(prompt, response):\n    return -float(len(response))\n")
+
+    def now(file: Path) -> str:
+        judging = Judging(oracle=f"{file}:short")
+        return resolve(RunSpec("LLMDuelPool-v0", "online", 0, 64, judging=judging)).run_id
+
+    before = now(judge)
+    assert before != resolve(RunSpec("LLMDuelPool-v0", "online", 0, 64)).run_id
+    judge.write_text(judge.read_text().replace("-float", "float"))
+    assert now(judge) != before
+
+
 def test_replaced_weights_are_another_run_and_a_copy_of_the_model_is_the_same(tmp_path: Path) -> None:
     from importlib import resources
 
@@ -139,7 +153,7 @@ def test_what_changed_between_planning_and_playing_is_one_error(mine: Path) -> N
 
 def test_places_machines_and_days_do_not_decide(mine: Path, tmp_path: Path) -> None:
     code = (
-        "import sys; from duelbench.records.spec import RunSpec; from duelbench.runs.resolve import resolve; "
+        "import sys; from duelbench.records.spec import Judging, RunSpec; from duelbench.runs.resolve import resolve; "
         "spec = RunSpec('MatrixDuel-v0', sys.argv[1], 0, 60, batch=1, lockstep=2, env_kwargs={'matrix': sys.argv[2]}); "
         "print(resolve(spec).run_id)"
     )
