@@ -7,15 +7,34 @@ labels and the policy takes one step on all of them.
 
 That is the default. Any other rule for pairs, posterior and selection of prompts can be named in their place.
 
-Where the paper and the authors' code differ, a switch is named here and the paper is the default:
+Where the paper and the authors' code (oat) differ, a switch is named here and the paper is the default:
 
-| switch           | paper          | code         |
-|------------------|----------------|--------------|
-| bai_scale        | probability    | logit        |
-| member           | prompt         | batch        |
-| synthetic_pair   | thompson       | max_gap      |
-| mixing           | bernoulli      | count        |
-| clash            | (never ends)   | second_best  |
+| switch         | paper        | code                                                              |
+|----------------|--------------|-------------------------------------------------------------------|
+| bai_scale      | probability  | logit                                                             |
+| member         | prompt       | batch                                                             |
+| synthetic_pair | thompson     | max_gap                                                           |
+| mixing         | bernoulli    | count                                                             |
+| clash          | (never ends) | identical; second_best, the first member's, is an option          |
+
+Other differences, for which there is no switch or the default is of our own ("steps" and the like: ``ensemble.steps``):
+
+| what                           | paper           | code                              | here                      |
+|--------------------------------|-----------------|-----------------------------------|---------------------------|
+| ensemble: steps                | 5 a 128 labels  | 5 a 128 prompts                   | 5 a round, of 32 labels   |
+| ensemble: first learning       | not said        | with 128 pairs                    | with 32: min_pairs        |
+| ensemble: features             | as they are     | as they are                       | standardised¹             |
+| ensemble: loss is the mean of  | labelled pairs  | all pairs, some with weight 0²    | pairs with a winner       |
+| ensemble: pull, N              | λ‖φ − φ⁰‖, none | λ·(128/N)·mean(φ − φ⁰)², prompts² | the code's, N with winner |
+| policy: loss is the mean of    | the batch       | the batch, identical at weight 0  | pairs with a winner³      |
+| one response twice (all rules) | not said        | up to 3 uniform draws of another⁴ | not asked, no label       |
+| two identical texts            | not said        | asked and counted                 | not asked, no label       |
+| burn-in                        | 1,000 of 50,000 | 640 prompts                       | 2 % of the budget         |
+
+1: by mean and spread of the first batch that is scored. 2: synthetic pairs and identical texts lie in its buffer with
+weight 0, which dilutes the mean, by 28 % at γ = 0.7; its N counts every prompt that was not synthetic. 3: and the
+synthetic ones, if the two texts differ; nearly without effect under AdamW. 4: with ``--exp-rnd-sample``, as in its
+script for SEA; only ``ee`` has that here, as ``clash="uniform"``.
 
 The code's synthetic pairs were labelled by the oracle and not counted. That is not offered: here a label is a label.
 """

@@ -19,11 +19,16 @@ def thompson_member(
         rng: draws the posterior sample.
         member: a fresh sample for every ``prompt`` (the paper) or one for the whole ``batch`` (oat's code).
     """
+    return _drawn(rewards, rng, member).argmax(-1)
+
+
+def _drawn(rewards: Rewards, rng: np.random.Generator, member: str) -> Rewards:
+    """Rewards under one posterior sample, (B, M)."""
     one_of("member", member, "prompt", "batch")
     n_samples, n_prompts, _ = rewards.shape
     drawn: Columns = rng.integers(n_samples, size=(n_prompts,))
     drawn = drawn if member == "prompt" else np.full(n_prompts, drawn[0])
-    return rewards[drawn, np.arange(n_prompts)].argmax(-1)
+    return rewards[drawn, np.arange(n_prompts)]
 
 
 def bai_thompson(
@@ -59,7 +64,8 @@ def ee_thompson(
     """
     one_of("clash", clash, "uniform", "second_best", "identical")
     n_samples, n_prompts, n_candidates = rewards.shape
-    first = thompson_member(rewards, rng, member=member)
+    drawn = _drawn(rewards, rng, member)
+    first = drawn.argmax(-1)
     best = rewards.argmax(-1)  # (E, B)
     differs = best != first  # (E, B)
     order = np.where(differs, rng.random((n_samples, n_prompts)), -1.0).argmax(0)  # a uniform disagreeing member
@@ -67,9 +73,8 @@ def ee_thompson(
     if clash == "uniform":
         fallback = another(first, n_candidates, rng)
     elif clash == "second_best":
-        mean = rewards.mean(0)
-        np.put_along_axis(mean, first[:, None], -np.inf, axis=-1)
-        fallback = mean.argmax(-1)
+        np.put_along_axis(drawn, first[:, None], -np.inf, axis=-1)  # a copy: members were picked by index
+        fallback = drawn.argmax(-1)
     else:
         fallback = first
     return first, np.where(differs.any(0), second, fallback)

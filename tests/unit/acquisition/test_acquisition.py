@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -115,11 +116,26 @@ def test_ee_duels_the_best_of_two_members_that_disagree(clash: str) -> None:
             elif clash == "identical":
                 assert second[b] == first[b]
             elif clash == "second_best":
-                means = {j: math.fsum(row[j] for row in table) / len(table) for j in range(len(table[0]))}
-                del means[int(first[b])]
-                assert means[int(second[b])] == pytest.approx(max(means.values()))
+                assert second[b] in {first_max([*row[: first[b]], -math.inf, *row[first[b] + 1 :]]) for row in table}
             else:
                 assert second[b] != first[b] and 0 <= second[b] < rewards.shape[-1]
+
+
+@pytest.mark.parametrize("member", ["prompt", "batch"])
+def test_on_a_clash_the_first_members_second_best_is_taken_not_the_means(member: Literal["prompt", "batch"]) -> None:
+    # All agree on response 4. Its runner-up is 3 for five members and 2, barely, for the sixth; by the mean it is 3.
+    rewards = np.tile([0.0, 0.1, 0.2, 0.9, 1.0], (6, 1))[:, None, :].repeat(12_000 if member == "prompt" else 1, axis=1)
+    rewards[5, :, 2:4] = 0.5, 0.4
+    if member == "prompt":
+        first, second = ee_thompson(rewards, np.random.default_rng(0), clash="second_best")
+    else:
+        picks = [
+            ee_thompson(rewards, np.random.default_rng(s), clash="second_best", member=member) for s in range(3000)
+        ]
+        first, second = (np.concatenate(side) for side in zip(*picks, strict=True))
+    assert set(first.tolist()) == {4}
+    counts = np.bincount(second, minlength=5)
+    assert counts[[0, 1, 4]].sum() == 0 and chi_square(counts[2:4], np.array([1, 5]) * len(second) / 6)
 
 
 def test_ee_leaves_the_rewards_as_they_were() -> None:
