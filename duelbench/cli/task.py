@@ -37,8 +37,8 @@ class TaskCommand:
     """
 
     source: tyro.conf.Positional[str]
-    """A packaged task, a prompt set (`ifeval`, `chitchat`), a file (.npz, .jsonl, .csv, .parquet), a folder of data
-    files, or `hub:OWNER/NAME`."""
+    """A packaged task, a prompt set (`ifeval`, `chitchat`), a file (.npz, .jsonl, .csv, .tsv, .parquet), a folder of
+    data files, or `hub:OWNER/NAME`. Prompts may be texts or conversations."""
     out: Path
     """The .npz file to write; `--set env.task=FILE` plays on it."""
     model: str = "tiny"
@@ -123,6 +123,9 @@ def write_task(command: TaskCommand, line: str) -> int:
     made = Task(command.out.stem, task.prompts, task.n_duel, texts, lm_log_probs=log_probs, card=card)
     made.save(command.out)
     partial.unlink()
+    if left_out := task.card.get("left_out"):
+        counts = ", ".join(f"{n} {why}" for why, n in left_out.items())
+        console.print(f"Left out of the prompts: {counts}", markup=False, highlight=False, soft_wrap=True)
     console.print(
         f"Wrote {command.out}: {task.n_duel} duel and {len(task.heldout_ids)} held-out prompts, "
         f"{command.references} references each. Play on it with --set env.task={command.out}",

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from jinja2 import TemplateError
 from torch import Tensor
+
+from duelbench.conversation import turns
 
 
 class Tokens:
@@ -77,12 +80,21 @@ class Tokens:
         return [text.strip() for text in self._tokenizer.batch_decode(rows, skip_special_tokens=True)]
 
     def _render(self, prompt: str) -> str:
-        if self._template is not None:
+        conversation = turns(prompt)
+        plain = [turn["role"] for turn in conversation] == ["user"]
+        if plain and self._template is not None:
             return self._template.replace("{prompt}", prompt)
-        if not self._tokenizer.chat_template:
+        if plain and not self._tokenizer.chat_template:
             return prompt
-        turn = [{"role": "user", "content": prompt}]
-        return str(self._tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True))
+        if self._template is not None or not self._tokenizer.chat_template:
+            raise ValueError(
+                f"{prompt!r:.80} is a conversation, which takes a model with a chat template"
+                + (", and no policy.prompt_template" if self._template is not None else "")
+            )
+        try:
+            return str(self._tokenizer.apply_chat_template(conversation, tokenize=False, add_generation_prompt=True))
+        except TemplateError as error:
+            raise ValueError(f"the model's chat template refuses {prompt!r:.80}: {error}") from error
 
 
 def _end_tokens(model: Any, tokenizer: Any) -> Tensor:

@@ -133,4 +133,4 @@ def test_nobody_imports_by_a_computed_name_to_get_round_the_rule() -> None:
 @pytest.mark.parametrize("folder", ["duelbench", "agents", "envs"])
 def test_few_modules_lie_open(folder: str) -> None:
     loose = [path.name for path in (ROOT / folder).glob("*.py") if path.name not in ("__init__.py", "__main__.py")]
-    assert len(loose) <= 7
+    assert len(loose) <= 8

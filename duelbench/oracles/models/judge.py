@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from duelbench.conversation import transcript
 from duelbench.oracles.checks import OracleError, check_texts
 from duelbench.oracles.models.networks import longest_input, pad, pick_device, score_in_batches
 
@@ -119,7 +120,7 @@ class JudgeOracle:
 
     def _question(self, prompt: str, a: str, b: str) -> list[int]:
         # One pass over the template, so that a text holding "{a}" cannot fill another field.
-        text = self.template.format(prompt=prompt, a=a, b=b)
+        text = self.template.format(prompt=transcript(prompt), a=a, b=b)
         if self.tokenizer.chat_template is None:
             return list(self.tokenizer(text + _CUE)["input_ids"])
         turns = [{"role": "user", "content": text}]

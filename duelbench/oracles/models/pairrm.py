@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from transformers import AutoTokenizer, DebertaV2Model
 from transformers.models.deberta_v2.modeling_deberta_v2 import DebertaV2PreTrainedModel
 
+from duelbench.conversation import transcript
 from duelbench.oracles.checks import OracleError, check_texts
 from duelbench.oracles.models.networks import pad, pick_device, score_in_batches
 
@@ -104,7 +105,7 @@ class PairRMOracle:
 
     def _encode(self, prompt: str, first: str, second: str) -> tuple[list[int], list[int]] | None:
         """Tokens of request, first and second answer, and where their markers stand; None if they are too long."""
-        texts = zip(MARKERS, (prompt, first, second), strict=True)
+        texts = zip(MARKERS, (transcript(prompt), first, second), strict=True)
         parts = [list(self.tokenizer(marker + text)["input_ids"]) for marker, text in texts]  # each in [CLS] … [SEP]
         lengths = [len(part) for part in parts]
         if lengths[0] > _LONGEST_SOURCE or max(lengths[1:]) > (_LONGEST - lengths[0]) // 2:

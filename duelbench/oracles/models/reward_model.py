@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from duelbench.conversation import transcript, turns
 from duelbench.oracles.checks import OracleError, bradley_terry, check_texts
 from duelbench.oracles.models.networks import longest_input, pad, pick_device, score_in_batches
 
@@ -75,9 +76,9 @@ class RewardModelOracle:
 
     def _encode(self, prompt: str, response: str) -> dict[str, list[int]]:
         if self.tokenizer.chat_template is None:
-            return dict(self.tokenizer(f"{prompt}\n", response))
-        turns = [{"role": "user", "content": prompt}, {"role": "assistant", "content": response}]
-        text = self.tokenizer.apply_chat_template(turns, tokenize=False)
+            return dict(self.tokenizer(f"{transcript(prompt)}\n", response))
+        conversation = [*turns(prompt), {"role": "assistant", "content": response}]
+        text = self.tokenizer.apply_chat_template(conversation, tokenize=False)
         return dict(self.tokenizer(text, add_special_tokens=False))
 
     @torch.inference_mode()

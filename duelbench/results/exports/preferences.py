@@ -1,8 +1,8 @@
 """The answers that runs bought, as a preference dataset: ``prompt``, ``chosen``, ``rejected``.
 
-Prompts are requests to a chat model, so the dataset is conversational (lists of messages): a trainer such as TRL's
-``DPOTrainer`` then renders them with the model's chat template, as the runs did. For a model without one there is the
-plain form, three texts.
+Prompts are requests to a chat model, so the dataset is conversational (lists of messages, a system turn and earlier
+turns included): a trainer such as TRL's ``DPOTrainer`` then renders them with the model's chat template, as the runs
+did. For a model without one there is the plain form, three texts.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from duelbench.conversation import turns
 from duelbench.records.journal import Answer, Journal
 from duelbench.records.record import Run
 from duelbench.results.exports.sinks import write_parquet
@@ -60,7 +61,7 @@ def collect(folder: Path, runs: Sequence[Run], *, plain: bool = False) -> Prefer
         plain: texts instead of messages.
 
     Raises:
-        ValueError: no run has texts, or none was decided.
+        ValueError: no run has texts, or none was decided; or a conversation is asked for as plain text.
     """
     found = Preferences()
     for run in runs:
@@ -103,8 +104,13 @@ def _row(answer: Answer, plain: bool) -> dict[str, Any]:
     chosen, rejected = (answer.first, answer.second) if first_won else (answer.second, answer.first)
     texts: dict[str, Any] = {"prompt": answer.prompt, "chosen": chosen, "rejected": rejected}
     if not plain:
-        roles = {"prompt": "user", "chosen": "assistant", "rejected": "assistant"}
-        texts = {name: [{"role": roles[name], "content": text}] for name, text in texts.items()}
+        sides = {name: [{"role": "assistant", "content": texts[name]}] for name in ("chosen", "rejected")}
+        texts = {"prompt": turns(answer.prompt)} | sides
+    elif turns(answer.prompt) != [{"role": "user", "content": answer.prompt}]:
+        raise ValueError(
+            f"the prompt of duel {answer.duel} is a conversation, {answer.prompt!r:.80}: it has no plain form, so "
+            "leave out --plain"
+        )
     return {**texts, "duel": answer.duel, "probability": p if p is None or first_won else 1.0 - p}
 
 

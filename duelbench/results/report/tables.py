@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from duelbench.conversation import transcript
 from duelbench.metrics import LEADERBOARD
 from duelbench.records.record import Run
 from duelbench.results.report.comparison import Section
@@ -217,7 +218,7 @@ def _prompt(section: Section, prompt: str, runs: dict[str, Run]) -> str:
         after.append(f"<dt>{name}</dt><dd>{escape(sample['after'])}</dd>")
     first = [f'<dt class="before">before{u}</dt><dd class="before">{escape(t)}</dd>' for t, u in before.items()]
     answers = "".join(first + after)
-    return f'<article class="prompt"><header>{escape(prompt)}</header><dl>{answers}</dl></article>'
+    return f'<article class="prompt"><header>{escape(transcript(prompt))}</header><dl>{answers}</dl></article>'
 
 
 def _utility(value: object) -> str:

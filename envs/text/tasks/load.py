@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duelbench.envs.text.tasks import prompt_sets, sources
+from duelbench.envs.text.tasks.table_files import READERS, json_lines
 from duelbench.envs.text.tasks.task import FEATURE_BOUND, SCHEMA_VERSION, Task
 from duelbench.plugins import did_you_mean
 
@@ -29,10 +30,11 @@ def load_task(name: str | Task, options: Mapping[str, Any] | None = None) -> Tas
 
     Args:
         name: a packaged task (``short-writing``), a prompt set that is fetched once (``ifeval``, ``chitchat``), a task
-            file (``.npz``), a table (``.jsonl``, ``.csv``, ``.parquet``), a folder in a hub data set's layout, or a
-            data set on the hub (``hub:OWNER/NAME``). A ``Task`` is taken as it is, cut to ``limit`` and ``heldout``.
+            file (``.npz``), a table (``.jsonl``, ``.csv``, ``.tsv``, ``.parquet``), a folder in a hub data set's
+            layout, or a data set on the hub (``hub:OWNER/NAME``). A ``Task`` is taken as it is, cut to ``limit`` and
+            ``heldout``.
         options: fields of ``duelbench.envs.text.tasks.sources.TaskOptions``: columns, splits, how many prompts. A task
-            file or a packaged task takes ``limit`` and ``heldout`` alone. A ``.jsonl`` file without options holds lines
+            file or a packaged task takes ``limit`` and ``heldout`` alone, and so does a ``.jsonl`` file of lines
             ``{"prompt": str, "references": [str, ...], "split": "train" | "heldout"}``.
 
     Raises:
@@ -43,9 +45,13 @@ def load_task(name: str | Task, options: Mapping[str, Any] | None = None) -> Tas
         wanted = sources.TaskOptions.of(dict(options or {}))
         wanted.check_only(name.name, "limit", "heldout")
         return name.head(wanted.limit, wanted.heldout)
-    path = Path(name)
-    changed = path.stat().st_mtime_ns if path.is_file() else 0  # a file that was written anew is read anew
-    return _load(name, json.dumps(dict(options or {}), sort_keys=True), changed)
+    return _load(name, json.dumps(dict(options or {}), sort_keys=True), _last_change(Path(name)))
+
+
+def _last_change(path: Path) -> int:
+    """When a file, or any in a folder, was last written: what was written anew is read anew."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return max((file.stat().st_mtime_ns for file in files if file.is_file()), default=0)
 
 
 @lru_cache(maxsize=8)
@@ -60,14 +66,18 @@ def _load(name: str, options: str, changed: int) -> Task:
     if prompt_sets.is_known(name):
         wanted.check_only(name, "limit", "heldout", "longest", "seed")
         return prompt_sets.load(name, wanted)
-    if path.suffix == ".jsonl" and path.is_file() and options == "{}":
-        return _from_jsonl(path)
+    if path.suffix.lower() == ".jsonl" and path.is_file() and wanted.changed <= {"limit", "heldout"}:
+        rows = list(json_lines(path))
+        if any("references" in row for _, row in rows):
+            return _from_rows(path, rows).head(wanted.limit, wanted.heldout)
     if sources.is_table(name):
         return sources.load(name, wanted)
+    if path.is_file():
+        raise ValueError(f"{path}: expected a file that ends in .npz, {', '.join(READERS)}, got {path.suffix!r}")
     known = [*task_names(), *prompt_sets.PROMPT_SETS]
     raise ValueError(
-        f"unknown task {name!r}: expected one of {known}, the path of a .npz, .jsonl, .csv or .parquet file, a folder "
-        "of data files, or hub:OWNER/NAME" + did_you_mean(name, known)
+        f"unknown task {name!r}: expected one of {known}, the path of a .npz, .jsonl, .csv, .tsv or .parquet file, a "
+        "folder of data files, or hub:OWNER/NAME" + did_you_mean(name, known)
     )
 
 
@@ -107,32 +117,39 @@ def _features(stored: NDArray[Any]) -> NDArray[np.float32]:
     return stored.astype(np.float32) * np.float32(scale)
 
 
-def _from_jsonl(path: Path) -> Task:
-    rows: dict[str, list[tuple[str, list[str]]]] = {"train": [], "heldout": []}
-    for number, line in enumerate(path.read_text(encoding="utf-8").removesuffix("\n").split("\n"), 1):
-        try:  # not splitlines(): JSON may hold other line separators as they are
-            row = json.loads(line)
-            if not _is_text(row["prompt"], *row["references"]) or not isinstance(row["references"], list):
-                raise TypeError("prompt and references must be strings")
-            rows[row.get("split", "train")].append((row["prompt"], row["references"]))
-        except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+def _from_rows(path: Path, rows: Sequence[tuple[str, dict[str, Any]]]) -> Task:
+    """A task of prompts that say themselves which of them are held out, with their references."""
+    parts: dict[str, dict[str, tuple[list[str], str]]] = {"train": {}, "heldout": {}}
+    for place, row in rows:
+        prompt: Any = row.get("prompt")
+        references: Any = row.get("references")
+        split = row.get("split", "train")
+        readable = isinstance(prompt, str) and isinstance(references, list) and _is_text(prompt, *references)
+        if not readable or split not in parts:
             raise ValueError(
-                f"{path}:{number}: expected "
-                '{"prompt": str, "references": [str, ...], "split": "train" | "heldout"}'
-                f", got {line[:80]!r} ({error!r})"
-            ) from error
-    everything = rows["train"] + rows["heldout"]
-    widths = {len(references) for _, references in everything}
-    if not rows["train"] or len(widths) != 1 or 0 in widths:
+                f'{place}: expected {{"prompt": str, "references": [str, ...], "split": "train" | "heldout"}} in '
+                f"Unicode text, got {json.dumps(row)[:80]}"
+            )
+        for part in parts.values():
+            if prompt in part:
+                raise ValueError(f"{place}: the prompt {prompt!r:.80} is that of {part[prompt][1]} too: remove one")
+        parts[split][prompt] = (references, place)
+    everything = parts["train"] | parts["heldout"]
+    widths = {len(references) for references, _ in everything.values()}
+    if not parts["train"] or len(widths) != 1 or 0 in widths:
         raise ValueError(
             f"{path}: expected at least one train prompt and the same number (>= 1) of references for every prompt, "
-            f"got {len(rows['train'])} train prompts with reference counts {sorted(widths)}"
+            f"got {len(parts['train'])} train prompts with reference counts {sorted(widths)}"
         )
-    references = np.empty((len(everything), widths.pop()), dtype=object)
-    for i, (_, texts) in enumerate(everything):
-        references[i] = texts
-    return Task(path.stem, tuple(prompt for prompt, _ in everything), len(rows["train"]), references)
+    stored = np.empty((len(everything), widths.pop()), dtype=object)
+    for i, (references, _) in enumerate(everything.values()):
+        stored[i] = references
+    return Task(path.stem, tuple(everything), len(parts["train"]), stored)
 
 
 def _is_text(*values: Any) -> bool:
-    return all(isinstance(value, str) for value in values)
+    """Whether all are strings that a file can hold: no half of a surrogate pair."""
+    try:
+        return all(isinstance(value, str) and value.encode() is not None for value in values)
+    except UnicodeEncodeError:
+        return False

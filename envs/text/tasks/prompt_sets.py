@@ -8,7 +8,8 @@ from collections.abc import Callable
 from itertools import pairwise
 
 from duelbench.assets.wheel_source import WheelFile, fetch_file
-from duelbench.envs.text.tasks.sources import Row, TaskOptions, split_rows
+from duelbench.envs.text.tasks.layouts import Row
+from duelbench.envs.text.tasks.sources import TaskOptions, split_rows
 from duelbench.envs.text.tasks.task import Task
 from duelbench.oracles.ifeval.ifeval import IFEVAL, ifeval_examples
 

@@ -26,6 +26,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from duelbench.conversation import as_prompt
 from duelbench.oracles import ORACLES, FunctionOracle, OracleError, make_oracle
 from duelbench.oracles.checks import ask_preference, ask_utilities
 from duelbench.oracles.models.judge import JudgeOracle
@@ -301,6 +302,19 @@ def test_rewards_equal_one_by_one_in_any_batch(reward_folder: Path, batch_size: 
     rewards = oracle.utilities(PROMPTS, FIRSTS)
     assert np.ptp(rewards) > 0.05
     np.testing.assert_allclose(rewards, expected, atol=1e-5)
+
+
+def test_a_reward_model_scores_the_turns_of_a_conversation(reward_folder: Path) -> None:
+    oracle = RewardModelOracle(str(reward_folder), device="cpu")
+    conversation = as_prompt([{"role": "system", "content": "Be brief."}, {"role": "user", "content": PROMPTS[0]}])
+    if oracle.tokenizer.chat_template is None:
+        by_hand = _reward_by_hand(oracle, f"System: Be brief.\n\nUser: {PROMPTS[0]}", FIRSTS[0])
+    else:
+        text = f"<|system|>Be brief.<|end|><|user|>{PROMPTS[0]}<|end|><|assistant|>{FIRSTS[0]}<|end|>"
+        ids = oracle.tokenizer(text, add_special_tokens=False)
+        with torch.no_grad():
+            by_hand = float(oracle.model(**{k: torch.tensor([v]) for k, v in ids.items()}).logits[0, 0])
+    np.testing.assert_allclose(oracle.utilities([conversation], FIRSTS[:1]), [by_hand], atol=1e-5)
 
 
 def test_reward_model_prefers_by_reward_and_mirrors(reward_folder: Path) -> None:

@@ -87,17 +87,16 @@ def test_lists_and_conversations_of_one_turn(tmp_path: Path) -> None:
     assert load_task(name, {"heldout": 1}).references.shape == (3, 0)
 
 
-TURNS = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}]
-
-
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ({"prompt": TURNS}, r"row 0, column 'prompt': .*one user turn in text, got the roles \['user', 'assistant'"),
-        ({"prompt": TURNS[1:2]}, r"got the roles \['assistant'\]"),
-        ({"prompt": 7}, "expected text or a conversation of one user turn, got '7'"),
+        ({"prompt": [{"role": "assistant", "content": "b"}]}, r"table\.jsonl:1, column 'prompt': .*the assistant's"),
+        ({"prompt": 7}, r"table\.jsonl:1, column 'prompt': expected text or a conversation, .*got '7'"),
         ({"prompt": None}, "expected text or a conversation"),
-        ({"prompt": "x", "reference": [1]}, "row 0, column 'reference': expected text"),
+        ({"prompt": [{"role": "tool", "content": "b"}]}, "expected the roles system, user, assistant, got 'tool'"),
+        ({"prompt": [{"role": "user", "content": [{"type": "image"}]}]}, "turns of text alone"),
+        ({"prompt": "half \ud83d"}, "lone surrogate"),
+        ({"prompt": "x", "reference": [1]}, "column 'reference': expected text"),
     ],
 )
 def test_entries_of_another_form_are_named(tmp_path: Path, row: dict[str, Any], said: str) -> None:

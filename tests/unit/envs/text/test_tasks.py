@@ -95,7 +95,6 @@ def test_jsonl_puts_held_out_prompts_last(tmp_path: Path) -> None:
     [
         "{not json",
         "[1, 2]",
-        "",
         {"prompt": "x"},
         {"references": ["a", "b"]},
         {"prompt": "x", "references": "ab"},
@@ -105,7 +104,7 @@ def test_jsonl_puts_held_out_prompts_last(tmp_path: Path) -> None:
     ],
 )
 def test_a_bad_line_is_named_by_file_and_number(tmp_path: Path, bad: Any) -> None:
-    with pytest.raises(ValueError, match=r"task\.jsonl:2: expected .*\"prompt\": str"):
+    with pytest.raises(ValueError, match=r"task\.jsonl:2: expected (one JSON object|.*\"prompt\": str)"):
         load_task(lines(tmp_path, GOOD, bad, HELD))
 
 
@@ -115,7 +114,7 @@ def test_a_bad_line_is_named_by_file_and_number(tmp_path: Path, bad: Any) -> Non
         ([GOOD, {"prompt": "x", "references": ["a"]}, HELD], r"reference counts \[1, 2\]"),
         ([{"prompt": "x", "references": []}], r"reference counts \[0\]"),
         ([HELD], "at least one train prompt"),
-        ([], "expected .*prompt"),
+        ([], r"task\.jsonl is empty"),
     ],
 )
 def test_a_task_needs_prompts_and_equally_many_references(tmp_path: Path, rows: list[Any], said: str) -> None:
