@@ -118,6 +118,39 @@ class MixturePolicy(Policy, Protocol):
         ...
 
 
+@runtime_checkable
+class Encoder(Protocol):
+    """What turns (prompt, response) into the features that a posterior sees. It is frozen, unless someone trains it.
+
+    Attributes:
+        name: for records and messages.
+        dim: D, of the features.
+    """
+
+    name: str
+    dim: int
+
+    def encode(self, prompts: Sequence[str], responses: Sequence[Sequence[str]]) -> torch.Tensor:
+        """Features of M responses to each of B prompts, (B, M, D) float32 on the CPU, without gradient."""
+        ...
+
+
+@runtime_checkable
+class TrainableEncoder(Encoder, Protocol):
+    """An encoder whose weights can be trained, by Bradley–Terry on the labels so far or whatever else has a gradient.
+
+    ``module(tokens(prompts, responses))`` are the features with gradient, (B * M, D) float32, those of row b and column
+    m at b * M + m; ``encode`` is the same without. Whoever trains it clones nothing: ``module`` is this encoder's own,
+    and what requires a gradient in it is what may be trained (with adapters, they alone).
+    """
+
+    module: torch.nn.Module
+
+    def tokens(self, prompts: Sequence[str], responses: Sequence[Sequence[str]]) -> Any:
+        """What ``module`` takes for M responses to each of B prompts."""
+        ...
+
+
 class Posterior(Protocol):
     """A belief about the oracle's utility, held as E samples."""
 

@@ -68,6 +68,11 @@ class Tokens:
             )
         return tokens, lengths
 
+    def tails(self, prompts: Sequence[str], longest: int) -> tuple[Tensor, Tensor]:
+        """Rendered prompts as in ``prompts``, but of each no more than its last ``longest`` tokens."""
+        encoded = self._tokenizer([self._render(prompt) for prompt in prompts], add_special_tokens=False)["input_ids"]
+        return _pad([tokens[-longest:] for tokens in encoded])
+
     def responses(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Given texts, ended and cut after ``max_new_tokens``: (B, max_new_tokens) and lengths (B,)."""
         encoded = self._tokenizer(list(texts), add_special_tokens=False)["input_ids"]

@@ -140,6 +140,16 @@ class LlamaNetwork:
         total = torch.zeros_like(last).index_add_(0, pack.rows, tail)
         return torch.cat([last, total / batch.lengths[:, None]], -1)
 
+    def states(self, batch: TokenBatch) -> Tensor:
+        """The final hidden state at every response token, (N, R, d) float32, 0 past the end of a response."""
+        order = batch.lengths.argsort(descending=True, stable=True)
+        batch = replace(batch, owner=batch.owner[order], tokens=batch.tokens[order], lengths=batch.lengths[order])
+        weights, pack = self.weights(), Packing.of(batch, self.shape.kv, last=True)
+        h, _ = self._hidden(weights, pack)
+        tail = RMSNorm.apply(h[pack.prompt.size :], weights.norm, self.shape.eps, torch.float32)
+        padded = tail.new_zeros(*batch.tokens.shape, tail.shape[1]).index_put(pack.counted.nonzero(as_tuple=True), tail)
+        return padded[order.argsort()]
+
     def _hidden(self, weights: Weights, pack: Packing) -> tuple[Tensor, Cache]:
         """The last block's output for every packed token, (T, d) float32, and each layer's prompt keys and values."""
         h = embedding(pack.tokens, weights.embed)

@@ -1,0 +1,1 @@
+"""What turns (prompt, response) into the features that reward models stand on."""

@@ -1,0 +1,1 @@
+"""The `preference` encoder: the embedded LM, taught by simulated readers with random tastes."""
