@@ -78,12 +78,12 @@ class LateAnswers:
         if pending.any():
             self._rounds[number], self._waiting[number] = (observation, pair), pending
         parts += self._come([answer for answer in come if answer[1] != number])
-        return _joined(parts) if parts else None
+        return joined(parts) if parts else None
 
     def arrive(self, come: Arrived) -> Answered | None:
         """The duels whose answers came in a round that asked nothing."""
         parts = list(self._come(list(come)))
-        return _joined(parts) if parts else None
+        return joined(parts) if parts else None
 
     def _come(self, answers: list[tuple[int, int, float]]) -> Iterator[Answered]:
         for number in sorted({number for _, number, _ in answers}):
@@ -127,7 +127,7 @@ def _rows(
     return Answered(some, pair.rows(rows), feedback, answers, failed)
 
 
-def _joined(parts: list[Answered]) -> Answered:
+def joined(parts: list[Answered]) -> Answered:
     """Duels of several rounds as one batch: an agent makes one update a round, however its answers come."""
     if len(parts) == 1:
         return parts[0]

@@ -23,7 +23,7 @@ import tyro
 from duelbench.records import checkpoint
 from duelbench.records.journal import Journal
 from duelbench.records.spec import RunSpec
-from duelbench.runs import policy_loop as runner
+from duelbench.runs import game, policy_loop
 from duelbench.runs.engines import make_engine
 from duelbench.runs.execute import execute
 from duelbench.runs.writer import RunFolder
@@ -91,8 +91,8 @@ def overhead(file: Path, out: Path) -> float:
     ):
         for name in names:
             setattr(owner, name, clock.timed(getattr(owner, name)))
-    for function in (checkpoint.save_checkpoint, checkpoint.load_checkpoint):
-        setattr(runner, function.__name__, clock.timed(function))
+    for module, function in ((game, checkpoint.save_checkpoint), (policy_loop, checkpoint.load_checkpoint)):
+        setattr(module, function.__name__, clock.timed(function))
     execute(specs[:2], out, engine=make_engine("inline"))  # imports
     clock.seconds = 0.0
     execute(specs[2:], out, engine=make_engine("inline"))

@@ -17,7 +17,8 @@ from duelbench.envs.text.tasks import load_task
 from duelbench.records.record import load_runs
 from duelbench.records.spec import Judging, RunSpec
 from duelbench.runs.assemble import assemble
-from duelbench.runs.policy_loop import OracleFailedError, run
+from duelbench.runs.game import OracleFailedError
+from duelbench.runs.policy_loop import run
 from duelbench.types import Verdict
 
 agents = pytest.mark.parametrize("agent", sorted(WRITTEN - SILENT))

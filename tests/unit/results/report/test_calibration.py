@@ -22,7 +22,7 @@ from duelbench.results.statistics.reliability import (
     scores,
     uncertainty,
 )
-from duelbench.runs import policy_loop as runner
+from duelbench.runs import game
 from duelbench.runs.policy_loop import run
 from duelbench.types import Verdict
 
@@ -161,7 +161,7 @@ def test_predicting_leaves_the_run_as_it_was(
 ) -> None:
     spec = spec_of("sea", task_file, f"{oracles}:Worth")
     with_it = run(spec, tmp_path / "with")
-    monkeypatch.setattr(runner, "_calibration", lambda *parts: None)
+    monkeypatch.setattr(game, "calibration", lambda *parts: None)
     without = run(spec, tmp_path / "without")
     assert not (without / "calibration.json").exists()
     for name in ("metrics.jsonl", "samples.json"):

@@ -1,0 +1,256 @@
+"""One run as a state machine, whoever answers: propose, ask, learn, judge. It is the only one that sees the truth.
+
+The run loop plays it to its end with an oracle that answers at once. Whoever asks people drives the same steps::
+
+    game.begin(state)
+    while not game.over:
+        game.evaluate()                               # judges, records and saves where that is due
+        if game.asking:
+            now = game.ask(game.propose())            # what has its answer already; the rest waits
+        ...
+        come = game.arrive([(row, round, 1.0)])       # answers that came meanwhile, in any order
+        game.learn(now, come)
+    game.finish()
+
+Answers come from the store of the environment's engine (``duelbench.envs.duel.engine.AnswerStore``), which keeps them
+durable; a store that has none yet gives the verdict ``PENDING``. A checkpoint holds what waits.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from duelbench.records.checkpoint import save_checkpoint
+from duelbench.records.journal import Journal
+from duelbench.records.spec import RunSpec
+from duelbench.runs.assemble import Parts
+from duelbench.runs.calibration import calibration
+from duelbench.runs.judge import Judge
+from duelbench.runs.late import Answered, Arrived, LateAnswers, joined
+from duelbench.runs.schedule import passed
+from duelbench.runs.tally import CUMULATIVE, Tally
+from duelbench.runs.writer import CHECKPOINT, POLICY, RunFolder
+from duelbench.types import Observation, Pair, Responses
+
+_FAILURES_IN_A_ROW = 8  # a judge may fail on a duel now and then; an oracle that only fails is down
+_ROUNDS_PER_BUDGET = 4  # no label is used up where nothing is asked, or only of identical responses
+
+
+class OracleFailedError(RuntimeError):
+    """The oracle only fails, so going on would only waste calls. The failed duels are asked again next time."""
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """A round that waits for its answers.
+
+    Attributes:
+        number: of the round, from 0.
+        ids: the prompts, (B,).
+        observation: of the prompts.
+        pair: the duels; no more of them are asked than labels are left.
+    """
+
+    number: int
+    ids: NDArray[np.int64]
+    observation: Observation
+    pair: Pair
+
+
+class Game:
+    """One run, from where it stands to its end.
+
+    Args:
+        spec: what is played, resolved.
+        folder: where its records go.
+        parts: environment, agent and policy.
+        journal: keeps what oracles answered.
+        judge: judges what the agent would deploy.
+
+    Attributes:
+        at: where the run stands.
+        late: the duels whose answers are on their way.
+    """
+
+    def __init__(self, spec: RunSpec, folder: RunFolder, parts: Parts, journal: Journal, judge: Judge) -> None:
+        self.spec, self.folder, self.parts, self.journal, self.judge = spec, folder, parts, journal, judge
+        self.at, self.late = Tally(), LateAnswers()
+        self._unlabelled: int = getattr(parts.agent, "unlabelled_rounds", 0)
+        self._last_round = self._unlabelled or _ROUNDS_PER_BUDGET * (1 + spec.labels // spec.batch)
+        self._observation: Any = None
+        self._deployed: Responses | None = None
+        self._started = self._tokens = 0.0
+
+    @property
+    def over(self) -> bool:
+        """Whether the last evaluation is done."""
+        return self.at.over
+
+    @property
+    def asking(self) -> bool:
+        """Whether there are labels left to ask for."""
+        return self.at.labels < self.spec.labels and self.at.round < self._last_round
+
+    def begin(self, state: dict[str, Any] | None) -> None:
+        """Stand at the first round that is to be played: of all, or after a checkpoint."""
+        env, agent = self.parts.env, self.parts.agent
+        if state is not None:
+            agent.load_state_dict(state["agent"])  # type: ignore[attr-defined]
+            vars(self.at).update(state["at"])
+            self.judge.load_state_dict(state["judge"])
+            self.late.load_state_dict(state["late"])
+        self.folder.rewind(self.at.rows)
+        start = {"start": self.at.round, "instance": self.spec.seed}
+        self._observation, _ = env.reset(seed=self.parts.seeds, options=start)
+        if state is not None and env.engine.delay is not None:
+            env.engine.delay.load_state_dict(state["delay"])
+        self._started = time.perf_counter() - self.at.seconds
+        self._tokens = self.parts.policy.generated_tokens - self.at.tokens
+
+    def evaluate(self) -> None:
+        """Judge what would be deployed, record it and save the run, if that is due; at its end the run is over."""
+        at, policy = self.at, self.parts.policy
+        at.over = not self.asking and not self.late
+        due = at.over or (self.asking and not self._unlabelled and passed(self.judge.points, at.labels) > at.judged)
+        if due or not at.before:
+            judging = policy.generated_tokens
+            self._deployed = self._judge(recorded=due)
+            self._tokens += policy.generated_tokens - judging  # evaluation is not part of the method's compute
+        if due:
+            at.seconds = time.perf_counter() - self._started
+            at.tokens = int(policy.generated_tokens - self._tokens)
+            # what it learned without labels it has at any number of them: a horizontal line
+            self._write([0, self.spec.labels] if self._unlabelled else [at.labels])
+
+    def propose(self) -> Proposed:
+        """The next round, within the budget."""
+        engine, at = self.parts.env.engine, self.at
+        pair = self.parts.agent.propose(self._observation)
+        at.count_proposed(pair)
+        pair = _within_budget(pair, self.spec.labels - at.labels, free=engine.identical == "skip")
+        return Proposed(at.round, engine.prompt_ids, self._observation, pair)
+
+    def ask(self, proposed: Proposed) -> Answered | None:
+        """Use up the round's labels and move on to the next prompts; returns what can be learned from at once."""
+        env, at, pair = self.parts.env, self.at, proposed.pair
+        env.abstain(~pair.ask)
+        self._observation, rewards, _, _, info = env.step(_action(pair))
+        asked = info["verdict"] != "skipped"
+        self._count(proposed.ids[asked], pair.rows(asked))
+        at.labels += int(asked.sum())
+        at.round += 1
+        come = _answers(info)
+        return self.late.settle(proposed.number, proposed.observation, pair, info["verdict"], rewards, come)
+
+    def wait(self) -> Answered | None:
+        """A round without questions, in which answers may come: none that was bought is lost at the end."""
+        env = self.parts.env
+        env.abstain(np.ones(env.num_envs, bool))
+        info = env.step(_action(self.late.latest))[4]
+        self.at.round += 1
+        return self.late.arrive(_answers(info))
+
+    def arrive(self, come: Arrived) -> Answered | None:
+        """What can be learned from answers to earlier rounds that came from elsewhere."""
+        return self.late.arrive(come)
+
+    def learn(self, *parts: Answered | None) -> None:
+        """Let the agent learn from everything that is answered, in one update.
+
+        Raises:
+            OracleFailedError: the oracle is down.
+        """
+        some = [part for part in parts if part is not None]
+        if not some:
+            return
+        answered = joined(some)
+        at = self.at
+        if answers := answered.answers:
+            at.failing = at.failing + answered.failed if answered.failed == answers else 0
+        if at.failing >= min(_FAILURES_IN_A_ROW, self.spec.labels):
+            self.journal.forget_trailing_failures()
+            self.judge.forget_failures()
+            raise OracleFailedError(
+                f"the oracle failed on the last {at.failing} duels, up to round {at.round}; no label was made up. "
+                "The same command asks them again."
+            )
+        at.invalid += answered.failed
+        at.metrics = self.parts.agent.update(answered.observation, answered.pair, answered.feedback)
+
+    def finish(self) -> None:
+        """Record what was trained and how it answers, and mark the run as finished."""
+        parts, problem, shown, deployed = self.parts, self.parts.env.problem, self.judge.shown, self._deployed
+        if deployed is None:  # killed after its last row
+            ids = self.judge.ids if len(self.judge.ids) else shown
+            deployed = parts.agent.respond(problem.observe(ids))
+        if parts.learner.steps and parts.policy.generated_tokens:  # a language model: other weights are of no use alone
+            save_checkpoint(self.folder.path / POLICY, parts.policy.state_dict())
+        after = problem.texts(shown, deployed.actions[: len(shown)])
+        before = zip(problem.prompt_texts(shown), self.at.before, after, strict=True)
+        samples = [{"prompt": prompt, "before": old, "after": new} for prompt, old, new in before]
+        predicted = calibration(self.spec, parts) if self.judge.knows_the_truth(deployed.actions) else None
+        short = not self._unlabelled and self.at.labels < self.spec.labels
+        self.folder.finish(samples, predicted, "rounds" if short else "labels")
+
+    def _count(self, ids: NDArray[np.int64], asked: Pair) -> None:
+        if not len(ids):
+            return
+        different = np.full(len(ids), self.parts.env.engine.identical == "ask") | ~asked.identical
+        sides = (asked.first.actions, asked.second.actions)
+        self.judge.count_duels(ids[different], *(side[different] for side in sides))
+        with self.judge.judging():
+            self.at.count_asked(self.parts.env.problem, ids, asked, exact=self.judge.exact)
+
+    def _judge(self, *, recorded: bool) -> Responses:
+        """Judge what the agent would deploy now, and make the row of this evaluation."""
+        at, problem = self.at, self.parts.env.problem
+        ids = self.judge.ids if recorded and len(self.judge.ids) else self.judge.shown
+        responses = self.parts.agent.respond(problem.observe(ids))
+        if not at.before:
+            shown = len(self.judge.shown)
+            at.before = problem.texts(ids[:shown], responses.actions[:shown])
+        if not recorded:
+            return responses
+        row = self.judge.judge(responses.actions)
+        at.calls = self.judge.calls
+        known = at.cumulative or ({} if "simple_regret" not in row else dict.fromkeys(CUMULATIVE, 0.0))
+        row = at.counts() | known | row | at.online() | {name: float(value) for name, value in at.metrics.items()}
+        at.metrics = {name: value for name, value in row.items() if np.isfinite(value)}
+        at.judged = passed(self.judge.points, at.labels)
+        return responses
+
+    def _write(self, places: list[int]) -> None:
+        """Append the evaluation's row at each of these numbers of labels, then the checkpoint that knows of it."""
+        at = self.at
+        compute = {"wall_seconds": at.seconds, "generated_tokens": float(at.tokens)}
+        for labels in places:
+            self.folder.append({"labels": labels} | at.metrics, {"labels": labels} | compute)
+        at.rows += len(places)
+        at.metrics = {}
+        if hasattr(self.parts.agent, "state_dict"):
+            delay = self.parts.env.engine.delay
+            state = {"at": vars(at), "agent": self.parts.agent.state_dict(), "judge": self.judge.state_dict()}
+            state |= {"late": self.late.state_dict(), "delay": delay.state_dict() if delay else None}
+            save_checkpoint(self.folder.path / CHECKPOINT, state)
+
+
+def _within_budget(pair: Pair, left: int, *, free: bool) -> Pair:
+    """The pair with no more rows asked than labels are left; ``free``: two identical responses cost none."""
+    costs = pair.ask & ~pair.identical if free else pair.ask
+    return replace(pair, ask=pair.ask & (np.cumsum(costs) <= left))
+
+
+def _action(pair: Pair) -> Any:
+    """The pair in the environment's form."""
+    first, second = pair.first.actions, pair.second.actions
+    return (tuple(first), tuple(second)) if first.dtype == object else np.stack([first, second], axis=-1)
+
+
+def _answers(info: dict[str, Any]) -> list[tuple[int, int, float]]:
+    """The late answers that came in a step: (row, round of the duel, reward)."""
+    return [(row, duel, reward) for row, come in enumerate(info.get("answers", ())) for duel, reward in come]
