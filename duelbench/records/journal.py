@@ -9,7 +9,8 @@ from __future__ import annotations
 import errno
 import shutil
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -74,11 +75,12 @@ class Journal:
     Args:
         path: SQLite file, made if absent. Several runs may share it.
         run: the run's id.
+        any_thread: whether other threads than this may use it; they must take turns.
     """
 
-    def __init__(self, path: Path, run: str) -> None:
+    def __init__(self, path: Path, run: str, *, any_thread: bool = False) -> None:
         self.path, self.run = Path(path), run
-        self._db = sqlite3.connect(self.path, isolation_level=None)
+        self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=not any_thread)
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         if version > SCHEMA_VERSION:
             self._db.close()
@@ -123,8 +125,11 @@ class Journal:
 
     def append(self, answers: Iterable[Answer]) -> None:
         """Make answers durable, all or none. A duel that has an answer already is an error."""
-        rows = [(self.run, int(a.duel), a.prompt, a.first, a.second, a.probability, int(a.verdict)) for a in answers]
-        self._insert("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        answers = list(answers)
+        if not answers:
+            return
+        with self._whole():
+            self._keep(answers)
 
     def questions(self, role: str) -> list[Question]:
         """All questions about texts that an oracle in this role has answered, in their order."""
@@ -147,7 +152,8 @@ class Journal:
             for number, (text, value) in enumerate(zip(texts, values, strict=True), start=last + 1)
         ]
         rows = [(self.run, role, q.number, q.purpose, q.prompt, q.first, q.second, q.value) for q in kept]
-        self._insert("INSERT INTO questions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        with self._whole():
+            self._db.executemany("INSERT INTO questions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
         return kept
 
     def forget_failed_questions(self, role: str) -> None:
@@ -158,13 +164,16 @@ class Journal:
             {"run": self.run, "role": role},
         )
 
-    def _insert(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
-        """Insert all rows or none."""
-        if not rows:
-            return
+    def _keep(self, answers: Iterable[Answer]) -> None:
+        rows = [(self.run, int(a.duel), a.prompt, a.first, a.second, a.probability, int(a.verdict)) for a in answers]
+        self._db.executemany("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """All that is written within becomes durable, or nothing."""
         self._db.execute("BEGIN IMMEDIATE")
         try:
-            self._db.executemany(statement, rows)
+            yield
         except BaseException:
             self._db.execute("ROLLBACK")
             raise
