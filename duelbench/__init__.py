@@ -2,7 +2,7 @@
 
 Importing this package registers the environments, so that ``gymnasium.make("LLMDuel-v0")`` works. It loads neither
 torch nor transformers. ``duelbench.run``, ``duelbench.sweep`` and ``duelbench.load`` play and read what the command
-line does: see ``duelbench.study.library``.
+line does: see ``duelbench.study.library``. ``duelbench.Session`` plays a run that somebody else answers.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from duelbench import envs
 from duelbench.types import Pair, Responses, Verdict
 
 if TYPE_CHECKING:
+    from duelbench.label.session import Session
     from duelbench.results.results import Results
     from duelbench.study.library import load, run, sweep
     from duelbench.study.sweep import AgentSetting, EnvSetting, Sweep
@@ -26,6 +27,7 @@ __all__ = [
     "Pair",
     "Responses",
     "Results",
+    "Session",
     "Sweep",
     "Verdict",
     "__version__",
@@ -57,11 +59,12 @@ for _id, _entry in ENV_IDS.items():
 
 def __getattr__(name: str) -> Any:
     """What plays and reads runs is loaded when it is used first."""
+    from duelbench.label import session
     from duelbench.results import results
     from duelbench.study import library
     from duelbench.study import sweep as sweeps
 
-    homes = {"Results": results, "load": library, "run": library, "sweep": library}
+    homes = {"Results": results, "Session": session, "load": library, "run": library, "sweep": library}
     homes |= dict.fromkeys(("AgentSetting", "EnvSetting", "Sweep"), sweeps)
     if name not in homes:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from duelbench.errors import UsageError
@@ -77,7 +77,8 @@ class Desk:
         votes.pose(self.checks.gold)
         self._posed = votes.posed()
         self._answers = {answer.duel: answer.verdict for answer in votes.answers()}
-        self._open: dict[int, None] = {}  # duels to be answered, in the order of asking
+        waiting = [number for number in self._posed if number >= 0 and number not in self._answers]
+        self._open: dict[int, None] = dict.fromkeys(waiting)  # duels to be answered, in the order of asking
         self._shown = votes.shown()
         self._said: dict[str, list[Vote]] = {}  # by annotator, in their order, without those taken back
         self._on: dict[int, list[Vote]] = {}  # by duel, for a label, likewise
@@ -111,10 +112,36 @@ class Desk:
         with self.lock:
             return self._answers.get(number, Verdict.PENDING)
 
+    def __contains__(self, number: int) -> bool:
+        """Whether people are asked about a duel."""
+        return number in self._posed
+
+    def asked(self, name: str) -> str:
+        """Who was shown something.
+
+        Raises:
+            UnknownDuelError: nobody was.
+        """
+        if name not in self._shown:
+            raise UnknownDuelError(f"no duel {name!r} was shown to anybody")
+        return self._shown[name].annotator
+
+    def tie(self, answers: Sequence[Answer]) -> None:
+        """Keep the ties of identical responses, about which nobody is asked."""
+        with self.lock:
+            new = [answer for answer in answers if answer.duel not in self._answers]
+            self._votes.append(new)
+            self._answers |= {answer.duel: answer.verdict for answer in new}
+
     def seal(self, numbers: Sequence[int]) -> None:
         """Nobody can take back what they said of these duels any more."""
         with self.lock:
             self._final.update(numbers)
+
+    def seal_all(self, but: Collection[int] = ()) -> None:
+        """Nobody can take back what they said of a duel that has its answer, some left out."""
+        with self.lock:
+            self._final.update(self._answers.keys() - set(but))
 
     def pose(self, duels: Sequence[Posed]) -> None:
         """Ask people about these duels, after those that wait already.

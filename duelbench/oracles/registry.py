@@ -32,6 +32,7 @@ ORACLES: dict[str, str] = {
     "reward-model:MODEL": "a Hugging Face sequence classifier with one label",
     "pairrm:MODEL": "a PairRM ranker: reads both responses at once, in both orders",
     "judge:MODEL": "a Hugging Face causal LM asked in both orders which answer is better",
+    "people": "people, who answer on the page of `duelbench label` or through `duelbench.Session`",
     "ray:NAME": "any of these, held by a Ray actor",
 }
 
@@ -43,6 +44,7 @@ _TAKES_MODEL = {
 _PLAIN = {
     **dict.fromkeys(TASTES, "duelbench.oracles.reader.reader:Reader"),
     "ifeval": "duelbench.oracles.ifeval.ifeval:IFEvalOracle",
+    "people": "duelbench.oracles.human:People",
 }
 """Name -> target; loaded only when it is wanted, since most take torch."""
 

@@ -6,10 +6,8 @@ The run loop plays it to its end with an oracle that answers at once. Whoever as
     while not game.over:
         game.evaluate()                               # judges, records and saves where that is due
         if game.asking:
-            now = game.ask(game.propose())            # what has its answer already; the rest waits
-        ...
-        come = game.arrive([(row, round, 1.0)])       # answers that came meanwhile, in any order
-        game.learn(now, come)
+            lesson = game.ask(game.propose())         # what has its answer already; the rest waits
+            game.learn(lesson.and_late(come))         # and the answers that came meanwhile, in any order
     game.finish()
 
 Answers come from the store of the environment's engine (``duelbench.envs.duel.engine.AnswerStore``), which keeps them
@@ -18,8 +16,10 @@ durable; a store that has none yet gives the verdict ``PENDING``. A checkpoint h
 
 from __future__ import annotations
 
+import copy
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -31,11 +31,12 @@ from duelbench.records.spec import RunSpec
 from duelbench.runs.assemble import Parts
 from duelbench.runs.calibration import calibration
 from duelbench.runs.judge import Judge
-from duelbench.runs.late import Answered, Arrived, LateAnswers, joined
+from duelbench.runs.late import Answered, LateAnswers
+from duelbench.runs.lesson import Lesson, Place, Proposed
 from duelbench.runs.schedule import passed
 from duelbench.runs.tally import CUMULATIVE, Tally
 from duelbench.runs.writer import CHECKPOINT, POLICY, RunFolder
-from duelbench.types import Observation, Pair, Responses
+from duelbench.types import Pair, Responses, Verdict
 
 _FAILURES_IN_A_ROW = 8  # a judge may fail on a duel now and then; an oracle that only fails is down
 _ROUNDS_PER_BUDGET = 4  # no label is used up where nothing is asked, or only of identical responses
@@ -43,23 +44,6 @@ _ROUNDS_PER_BUDGET = 4  # no label is used up where nothing is asked, or only of
 
 class OracleFailedError(RuntimeError):
     """The oracle only fails, so going on would only waste calls. The failed duels are asked again next time."""
-
-
-@dataclass(frozen=True)
-class Proposed:
-    """A round that waits for its answers.
-
-    Attributes:
-        number: of the round, from 0.
-        ids: the prompts, (B,).
-        observation: of the prompts.
-        pair: the duels; no more of them are asked than labels are left.
-    """
-
-    number: int
-    ids: NDArray[np.int64]
-    observation: Observation
-    pair: Pair
 
 
 class Game:
@@ -75,6 +59,9 @@ class Game:
     Attributes:
         at: where the run stands.
         late: the duels whose answers are on their way.
+        revisable: whether the last lesson is kept, so that it can be given again with other answers.
+        lesson: the last one, if it is kept.
+        proposed: the round that waits for its answers.
     """
 
     def __init__(self, spec: RunSpec, folder: RunFolder, parts: Parts, journal: Journal, judge: Judge) -> None:
@@ -82,6 +69,9 @@ class Game:
         self.at, self.late = Tally(), LateAnswers()
         self._unlabelled: int = getattr(parts.agent, "unlabelled_rounds", 0)
         self._last_round = self._unlabelled or _ROUNDS_PER_BUDGET * (1 + spec.labels // spec.batch)
+        self.lesson: Lesson | None = None
+        self.revisable = False
+        self.proposed: Proposed | None = None
         self._observation: Any = None
         self._deployed: Responses | None = None
         self._started = self._tokens = 0.0
@@ -104,6 +94,8 @@ class Game:
             vars(self.at).update(state["at"])
             self.judge.load_state_dict(state["judge"])
             self.late.load_state_dict(state["late"])
+            self.proposed = None if state.get("proposed") is None else Proposed.from_state(state["proposed"])
+            self.lesson = None if state.get("lesson") is None else Lesson.from_state(state["lesson"])
         self.folder.rewind(self.at.rows)
         start = {"start": self.at.round, "instance": self.spec.seed}
         self._observation, _ = env.reset(seed=self.parts.seeds, options=start)
@@ -128,47 +120,60 @@ class Game:
             self._write([0, self.spec.labels] if self._unlabelled else [at.labels])
 
     def propose(self) -> Proposed:
-        """The next round, within the budget."""
+        """The next round, within the budget; the same again until it is asked."""
+        if self.proposed is not None:
+            return self.proposed
         engine, at = self.parts.env.engine, self.at
         pair = self.parts.agent.propose(self._observation)
         at.count_proposed(pair)
         pair = _within_budget(pair, self.spec.labels - at.labels, free=engine.identical == "skip")
-        return Proposed(at.round, engine.prompt_ids, self._observation, pair)
+        self.proposed = Proposed(at.round, engine.prompt_ids, self._observation, pair)
+        return self.proposed
 
-    def ask(self, proposed: Proposed) -> Answered | None:
-        """Use up the round's labels and move on to the next prompts; returns what can be learned from at once."""
+    def ask(self, proposed: Proposed) -> Lesson:
+        """Use up the round's labels and move on to the next prompts; returns the answers that there are."""
         env, at, pair = self.parts.env, self.at, proposed.pair
         env.abstain(~pair.ask)
-        self._observation, rewards, _, _, info = env.step(_action(pair))
+        self._observation, _, _, _, info = env.step(_action(pair))
+        self.proposed = None
         asked = info["verdict"] != "skipped"
         self._count(proposed.ids[asked], pair.rows(asked))
         at.labels += int(asked.sum())
         at.round += 1
-        come = _answers(info)
-        return self.late.settle(proposed.number, proposed.observation, pair, info["verdict"], rewards, come)
+        return Lesson(proposed, info["verdict"], _answers(info))
 
-    def wait(self) -> Answered | None:
+    def wait(self) -> Lesson:
         """A round without questions, in which answers may come: none that was bought is lost at the end."""
         env = self.parts.env
         env.abstain(np.ones(env.num_envs, bool))
         info = env.step(_action(self.late.latest))[4]
         self.at.round += 1
-        return self.late.arrive(_answers(info))
+        return Lesson(None, info["verdict"], _answers(info))
 
-    def arrive(self, come: Arrived) -> Answered | None:
-        """What can be learned from answers to earlier rounds that came from elsewhere."""
-        return self.late.arrive(come)
-
-    def learn(self, *parts: Answered | None) -> None:
-        """Let the agent learn from everything that is answered, in one update.
+    def learn(self, lesson: Lesson) -> None:
+        """Let the agent learn from what was answered.
 
         Raises:
             OracleFailedError: the oracle is down.
         """
-        some = [part for part in parts if part is not None]
-        if not some:
+        if self.revisable:
+            before = {"agent": self.parts.agent.state_dict(), "late": self.late.state_dict()}  # type: ignore[attr-defined]
+            self.lesson = replace(lesson, before=copy.deepcopy(before))
+        self._learn(lesson.settle(self.late))
+
+    def revise(self, verdicts: Mapping[Place, Verdict]) -> None:
+        """Give the last lesson again, with other answers to some of its duels; ``PENDING`` takes an answer out.
+
+        The agent forgets what it had learned from it, its random state included. What was recorded since stays.
+        """
+        assert self.lesson is not None and self.lesson.before is not None
+        self.parts.agent.load_state_dict(self.lesson.before["agent"])  # type: ignore[attr-defined]
+        self.late.load_state_dict(self.lesson.before["late"])
+        self.learn(self.lesson.revised(verdicts))
+
+    def _learn(self, answered: Answered | None) -> None:
+        if answered is None:
             return
-        answered = joined(some)
         at = self.at
         if answers := answered.answers:
             at.failing = at.failing + answered.failed if answered.failed == answers else 0
@@ -232,11 +237,18 @@ class Game:
             self.folder.append({"labels": labels} | at.metrics, {"labels": labels} | compute)
         at.rows += len(places)
         at.metrics = {}
-        if hasattr(self.parts.agent, "state_dict"):
-            delay = self.parts.env.engine.delay
-            state = {"at": vars(at), "agent": self.parts.agent.state_dict(), "judge": self.judge.state_dict()}
-            state |= {"late": self.late.state_dict(), "delay": delay.state_dict() if delay else None}
-            save_checkpoint(self.folder.path / CHECKPOINT, state)
+        self.save()
+
+    def save(self) -> None:
+        """Write the checkpoint; nothing for an agent without a state, whose run is replayed from its journal."""
+        if not hasattr(self.parts.agent, "state_dict"):
+            return
+        delay = self.parts.env.engine.delay
+        state = {"at": vars(self.at), "agent": self.parts.agent.state_dict(), "judge": self.judge.state_dict()}
+        state |= {"late": self.late.state_dict(), "delay": delay.state_dict() if delay else None}
+        state["proposed"] = None if self.proposed is None else self.proposed.state_dict()
+        state["lesson"] = None if self.lesson is None else self.lesson.state_dict()
+        save_checkpoint(self.folder.path / CHECKPOINT, state)
 
 
 def _within_budget(pair: Pair, left: int, *, free: bool) -> Pair:
@@ -251,6 +263,6 @@ def _action(pair: Pair) -> Any:
     return (tuple(first), tuple(second)) if first.dtype == object else np.stack([first, second], axis=-1)
 
 
-def _answers(info: dict[str, Any]) -> list[tuple[int, int, float]]:
+def _answers(info: dict[str, Any]) -> tuple[tuple[int, int, float], ...]:
     """The late answers that came in a step: (row, round of the duel, reward)."""
-    return [(row, duel, reward) for row, come in enumerate(info.get("answers", ())) for duel, reward in come]
+    return tuple((row, duel, reward) for row, come in enumerate(info.get("answers", ())) for duel, reward in come)

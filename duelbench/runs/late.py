@@ -46,6 +46,10 @@ class LateAnswers:
         """Answers that have not come yet."""
         return sum(int(rows.sum()) for rows in self._waiting.values())
 
+    def waiting(self) -> list[tuple[int, int]]:
+        """The duels whose answers have not come: row, and number of the round."""
+        return [(int(row), number) for number, rows in self._waiting.items() for row in np.flatnonzero(rows)]
+
     @property
     def latest(self) -> Pair:
         """The pair of the latest round of which an answer is missing."""
@@ -78,12 +82,12 @@ class LateAnswers:
         if pending.any():
             self._rounds[number], self._waiting[number] = (observation, pair), pending
         parts += self._come([answer for answer in come if answer[1] != number])
-        return joined(parts) if parts else None
+        return _joined(parts) if parts else None
 
     def arrive(self, come: Arrived) -> Answered | None:
         """The duels whose answers came in a round that asked nothing."""
         parts = list(self._come(list(come)))
-        return joined(parts) if parts else None
+        return _joined(parts) if parts else None
 
     def _come(self, answers: list[tuple[int, int, float]]) -> Iterator[Answered]:
         for number in sorted({number for _, number, _ in answers}):
@@ -98,7 +102,7 @@ class LateAnswers:
     def state_dict(self) -> dict[str, Any]:
         """Everything that waits, as plain data and arrays."""
         return {
-            str(number): _packed({"observation": seen, "pair": pair, "waiting": self._waiting[number]})
+            str(number): pack({"observation": seen, "pair": pair, "waiting": self._waiting[number]})
             for number, (seen, pair) in self._rounds.items()
         }
 
@@ -106,7 +110,7 @@ class LateAnswers:
         """Restore what ``state_dict`` gave."""
         self._rounds, self._waiting = {}, {}
         for number, packed in state.items():
-            kept = _unpacked(packed)
+            kept = unpack(packed)
             self._rounds[int(number)], self._waiting[int(number)] = (kept["observation"], kept["pair"]), kept["waiting"]
 
 
@@ -127,7 +131,7 @@ def _rows(
     return Answered(some, pair.rows(rows), feedback, answers, failed)
 
 
-def joined(parts: list[Answered]) -> Answered:
+def _joined(parts: list[Answered]) -> Answered:
     """Duels of several rounds as one batch: an agent makes one update a round, however its answers come."""
     if len(parts) == 1:
         return parts[0]
@@ -164,21 +168,22 @@ def _stacked(values: list[Any]) -> Any:
 _CLASSES = {cls.__name__: cls for cls in (Pair, Responses)}
 
 
-def _packed(node: Any) -> Any:
+def pack(node: Any) -> Any:
     """Data as a checkpoint keeps it."""
     if isinstance(node, Pair | Responses):
-        fields = {field.name: _packed(getattr(node, field.name)) for field in dataclasses.fields(node)}
+        fields = {field.name: pack(getattr(node, field.name)) for field in dataclasses.fields(node)}
         return {"is": type(node).__name__, "fields": fields}
     if isinstance(node, Mapping):
-        return {"is": "dict", "fields": {name: _packed(value) for name, value in node.items()}}
+        return {"is": "dict", "fields": {name: pack(value) for name, value in node.items()}}
     if isinstance(node, tuple | list):
-        return {"is": type(node).__name__, "items": [_packed(value) for value in node]}
+        return {"is": type(node).__name__, "items": [pack(value) for value in node]}
     if isinstance(node, np.ndarray) and node.dtype == object:
         return {"is": "objects", "items": node.tolist()}
     return node
 
 
-def _unpacked(node: Any) -> Any:
+def unpack(node: Any) -> Any:
+    """What ``pack`` was given."""
     if not isinstance(node, dict):
         return node
     kind = node["is"]
@@ -187,7 +192,7 @@ def _unpacked(node: Any) -> Any:
         array[:] = node["items"]
         return array
     if kind in ("tuple", "list"):
-        items = [_unpacked(value) for value in node["items"]]
+        items = [unpack(value) for value in node["items"]]
         return tuple(items) if kind == "tuple" else items
-    fields = {name: _unpacked(value) for name, value in node["fields"].items()}
+    fields = {name: unpack(value) for name, value in node["fields"].items()}
     return fields if kind == "dict" else _CLASSES[kind](**fields)

@@ -76,10 +76,10 @@ class RunFolder:
         return int(timing[-1]["labels"]) if timing else 0
 
     @contextmanager
-    def playing(self) -> Iterator[None]:
+    def playing(self, patience: float | None = None) -> Iterator[None]:
         """Keep other processes off the run, see ``hold``."""
         self.path.mkdir(parents=True, exist_ok=True)
-        with hold(self.path):
+        with hold(self.path, PATIENCE_SECONDS if patience is None else patience):
             yield
 
     def play(self, how: Callable[[], None]) -> Path:

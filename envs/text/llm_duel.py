@@ -57,8 +57,9 @@ class OracleProblem(Problem):
     ) -> None:
         preference_probability(0.0, 0.0, temperature=temperature)  # a bad temperature is said now, not at step 1
         self.task: Task = load_task(task, task_options)
+        self.oracle = make_oracle(oracle, **(oracle_kwargs or {}))
         n_stored = self.task.references.shape[1]
-        if not n_stored:
+        if not n_stored and not getattr(self.oracle, "waits", False):  # people judge duels, and nothing else
             raise ValueError(
                 f"task {self.task.name!r} has prompts but no reference responses to compare with: name their column "
                 f"with task_options, or have a model write them: duelbench task {task} --model MODEL --out FILE.npz"
@@ -67,7 +68,6 @@ class OracleProblem(Problem):
             raise ValueError(
                 f"references must lie in [1, {n_stored}], the stored responses to a prompt, got {references}"
             )
-        self.oracle = make_oracle(oracle, **(oracle_kwargs or {}))
         self.temperature, self.references = temperature, references
         if temperature != 1.0 and not self._derived:
             raise ValueError(

@@ -13,6 +13,7 @@ from pool_runs import spec_of
 from duelbench.agents.alignment.sea import SEA
 from duelbench.envs.duel.engine import Answered, Duel
 from duelbench.records.spec import RunSpec
+from duelbench.runs.lesson import Lesson
 from duelbench.runs.policy_loop import game_of, run
 from duelbench.runs.resolve import resolve
 from duelbench.runs.writer import RunFolder
@@ -45,8 +46,8 @@ def play_by_hand(spec: RunSpec, out: Path, *, at_once: int | None) -> Path:
             game.parts.env.engine.store = desk
             while not game.over:
                 game.evaluate()
-                now = game.ask(game.propose()) if game.asking else None
-                game.learn(now, game.arrive(desk.take(game.parts.env.num_envs, at_once)))
+                lesson = game.ask(game.propose()) if game.asking else Lesson(None, np.zeros(0, object))
+                game.learn(lesson.and_late(desk.take(game.parts.env.num_envs, at_once)))
             game.finish()
 
     return folder.play(play)
