@@ -102,6 +102,11 @@ class Desk:
         """Duels with an answer."""
         return len(self._answers)
 
+    def answers(self) -> list[Answer]:
+        """All answers that there are, by duel."""
+        with self.lock:
+            return self._votes.answers()
+
     def said(self) -> list[Vote]:
         """All votes that count, by annotator."""
         with self.lock:

@@ -75,16 +75,13 @@ class Lesson:
                 if name != "skipped":
                     yield (row, self.asked.number), Verdict[name.upper()]
         for row, number, reward in self.come:
-            yield (
-                (row, number),
-                {1.0: Verdict.FIRST, 0.0: Verdict.SECOND, 0.5: Verdict.TIE}.get(reward, Verdict.INVALID),
-            )
+            yield (row, number), verdict_of(reward)
 
     def and_late(self, come: Sequence[tuple[int, int, float]]) -> Lesson:
         """The lesson with more answers: (row, number of the round, reward); those of its own round take their place."""
-        late = [answer for answer in come if self.asked is None or answer[1] != self.asked.number]
-        own = {(row, number): verdict_of(reward) for row, number, reward in come if (row, number, reward) not in late}
-        return replace(self.revised(own), come=(*self.come, *late))
+        here = None if self.asked is None else self.asked.number
+        own = {(row, number): verdict_of(reward) for row, number, reward in come if number == here}
+        return replace(self.revised(own), come=(*self.come, *(answer for answer in come if answer[1] != here)))
 
     def revised(self, verdicts: Mapping[Place, Verdict]) -> Lesson:
         """The lesson with other answers to some duels; ``PENDING`` takes an answer out."""

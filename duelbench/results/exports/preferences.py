@@ -72,7 +72,7 @@ def collect(folder: Path, runs: Sequence[Run], *, plain: bool = False) -> Prefer
             continue
         found.runs += 1
         about = {"run": run.run_id, **{name: run.spec[name] for name in ("env", "agent", "seed")}}
-        found.rows += [row | about for row in _decided(_answers(journal, run.run_id), found, plain)]
+        found.rows += [row | about for row in decided(_answers(journal, run.run_id), found, plain)]
     if not found.rows:
         why = "its runs duel arms, which have no texts" if found.no_texts else "no duel of its runs was decided"
         raise ValueError(f"{folder} holds no preferences: {why}; expected runs of LLMDuel-v0 or LLMDuelPool-v0")
@@ -87,7 +87,8 @@ def _answers(path: Path, run: str) -> list[Answer]:
         journal.close()
 
 
-def _decided(answers: Sequence[Answer], counts: Preferences, plain: bool) -> Iterator[dict[str, Any]]:
+def decided(answers: Sequence[Answer], counts: Preferences, plain: bool = False) -> Iterator[dict[str, Any]]:
+    """The rows of the answers that name a better response; ``counts`` gets the others added."""
     for answer in answers:
         if answer.verdict == Verdict.TIE:
             counts.ties += 1
