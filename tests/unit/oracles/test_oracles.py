@@ -129,7 +129,13 @@ def judge_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
 @pytest.mark.parametrize("name", [name for name in ORACLES if ":" not in name and name != "ifeval"])  # a download
 def test_every_plain_name_makes_an_oracle_of_that_name(name: str) -> None:
     oracle = make_oracle(name)
-    assert isinstance(oracle, UtilityOracle) and oracle.name == name
+    assert isinstance(oracle, Oracle) and oracle.name == name
+    assert isinstance(oracle, UtilityOracle) == (name != "people")
+
+
+def test_people_are_not_asked_by_a_run() -> None:
+    with pytest.raises(OracleError, match="people answer on the page of `duelbench label`"):
+        make_oracle("people").preference(["?"], ["a"], ["b"])
 
 
 @pytest.mark.parametrize(
