@@ -8,9 +8,8 @@ from typing import Any
 
 from duelbench.agents.alignment.table import POLICY_AGENTS
 from duelbench.agents.arms.table import ARM_AGENTS
-from duelbench.agents.config import with_options
 from duelbench.agents.entry import AgentEntry, Kind
-from duelbench.plugins import PluginError, announcements, did_you_mean, load
+from duelbench.plugins import PluginError, announcements, did_you_mean, load, with_options
 
 AGENTS: dict[Kind, dict[str, AgentEntry]] = {"policy": POLICY_AGENTS, "arms": ARM_AGENTS}
 """The one table, by kind and name: a name such as ``uniform`` may stand for an agent of each kind."""

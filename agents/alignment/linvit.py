@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from duelbench.agents.alignment.base import LearningAgent, Setup
 from duelbench.agents.alignment.candidates import candidates, draw, gibbs, same_as
-from duelbench.posteriors.ensemble import EnsembleConfig, EnsemblePosterior
+from duelbench.plugins import Choice
+from duelbench.posteriors.registry import choose_posterior
 from duelbench.types import Metrics, Observation, Pair, Responses
 
 
@@ -32,13 +33,13 @@ class LINVITConfig:
         temperature: λ, the weight of the KL divergence from the reference, in units of reward.
         optimism: standard deviations added to the mean reward while duelling.
         candidates: M, reference samples a prompt where responses cannot be listed.
-        ensemble: the reward model.
+        posterior: the reward model: a name of ``duelbench.posteriors.registry.POSTERIORS`` or a class.
     """
 
     temperature: float = 0.2
     optimism: float = 1.0
     candidates: int = 16
-    ensemble: EnsembleConfig = field(default_factory=EnsembleConfig)
+    posterior: Choice = field(default_factory=choose_posterior)
 
 
 class LINVIT(LearningAgent):
@@ -48,7 +49,7 @@ class LINVIT(LearningAgent):
 
     def __init__(self, setup: Setup, config: Any = None) -> None:
         super().__init__(setup, config)
-        self.posterior = EnsemblePosterior(self.policy.feature_dim, self.rng, self.config.ensemble)
+        self.posterior = self.config.posterior.make(self.policy.feature_dim, self.rng)
         self.labels_seen = 0
 
     def propose(self, observation: Observation) -> Pair:
@@ -74,7 +75,8 @@ class LINVIT(LearningAgent):
             return {}
         self.labels_seen += int(decided.sum())
         chosen, rejected = pair.rows(decided).ranked(feedback[decided] == 1.0)
-        return self.posterior.update(chosen.features, rejected.features, self.labels_seen)
+        metrics: Metrics = self.posterior.update(chosen.features, rejected.features, self.labels_seen)
+        return metrics
 
     def respond(self, observation: Observation) -> Responses:
         """A draw from the KL-regularised policy of the mean reward."""

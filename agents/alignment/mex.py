@@ -25,6 +25,7 @@ from torch.nn.functional import logsigmoid
 
 from duelbench.agents.alignment.base import LearningAgent, Setup
 from duelbench.agents.alignment.candidates import candidates, draw, same_as
+from duelbench.learning.optimizer_state import load_moments, moments
 from duelbench.types import Metrics, Observation, Pair, Responses
 
 
@@ -130,15 +131,12 @@ class MEX(LearningAgent):
 
     def state_dict(self) -> dict[str, Any]:
         """What every learning agent keeps, the reward model with its optimizer, and the duels."""
-        moments = {str(i): dict(slots) for i, slots in self._optimizer.state_dict()["state"].items()}
-        own = {"net": dict(self._net.state_dict()), "moments": moments, "duels": self._duels}
+        own = {"net": dict(self._net.state_dict()), "moments": moments(self._optimizer), "duels": self._duels}
         return super().state_dict() | own
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what ``state_dict`` gave."""
         super().load_state_dict(state)
         self._net.load_state_dict(state["net"])
-        moments = {int(i): {name: t.clone() for name, t in slots.items()} for i, slots in state["moments"].items()}
-        groups = self._optimizer.state_dict()["param_groups"]
-        self._optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        load_moments(self._optimizer, state["moments"])
         self._duels = state["duels"]

@@ -12,8 +12,8 @@ def _policy(target: str, summary: str, **options: Any) -> AgentEntry:
 
 
 def _rule(selection: str, summary: str, **options: Any) -> AgentEntry:
-    """A pair-selection rule as an agent: SEA without mixed labels, so that runs differ by the rule alone."""
-    return _policy("duelbench.agents.alignment.sea:SEA", summary, selection=selection, real_share=1.0, **options)
+    """A rule for pairs as an agent."""
+    return _policy("duelbench.agents.alignment.reward_model:RewardModelAgent", summary, selection=selection, **options)
 
 
 RULES_AS_AGENTS: dict[str, AgentEntry] = {

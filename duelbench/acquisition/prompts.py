@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
 from duelbench.acquisition.posterior import Columns, Floats, Rewards, centred
-from duelbench.plugins import did_you_mean
+from duelbench.plugins import Choice
 from duelbench.types import Responses
 
 
@@ -36,6 +36,22 @@ class Proposal:
     second: Columns
 
 
+class PromptSelection(Protocol):
+    """Says which prompts are worth a label, and may learn from those it kept."""
+
+    def keep(self, proposal: Proposal, n: int) -> NDArray[np.bool_]:
+        """Which n of the B prompts are kept, (B,)."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that keeping changes."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what ``state_dict`` gave."""
+        ...
+
+
 def uncertainty(proposal: Proposal) -> Floats:
     """Posterior standard deviation of the probability that the first response wins, (B,)."""
     rows = np.arange(len(proposal.first))
@@ -45,7 +61,7 @@ def uncertainty(proposal: Proposal) -> Floats:
     return spread
 
 
-def active_exploration(proposal: Proposal, width: float = 2.0) -> Floats:
+def active_exploration(proposal: Proposal, *, width: float = 2.0) -> Floats:
     """How far the value of the best response may reach: max_m (mean + β sd) − max_m (mean − β sd), (B,).
 
     AE-DPO (Mehta et al. 2025, COLM, "Sample efficient preference alignment in LLMs via active exploration", arXiv
@@ -70,13 +86,13 @@ def gap(proposal: Proposal) -> Floats:
     return np.abs(implicit[rows, proposal.first] - implicit[rows, proposal.second])
 
 
-SCORES: dict[str, Callable[[Proposal], Floats]] = {
+SCORES: dict[str, Callable[..., Floats]] = {
     "uncertainty": uncertainty,
     "active_exploration": active_exploration,
     "entropy": entropy,
     "gap": gap,
 }
-"""Scores of prompts by name; the larger, the rather asked."""
+"""Scores of prompts by name; the higher, the sooner asked."""
 
 
 class Design:
@@ -144,15 +160,38 @@ class TopScores:
         """Nothing to restore."""
 
 
-def find_prompt_selection(name: str, dim: int) -> Design | TopScores | None:
-    """What keeps prompts, by name: a score, ``design``, or ``none``.
+class AllPrompts:
+    """Keeps every prompt: a label for each.
 
-    Raises:
-        ValueError: with the nearest known name.
+    Args:
+        dim: d, not needed.
     """
-    known = ["none", "design", *SCORES]
-    if name not in known:
-        raise ValueError(f"unknown prompt_selection {name!r}: expected one of {known}{did_you_mean(name, known)}")
-    if name == "none":
-        return None
-    return Design(dim) if name == "design" else TopScores(SCORES[name])
+
+    def __init__(self, dim: int) -> None:
+        pass
+
+    def keep(self, proposal: Proposal, n: int) -> NDArray[np.bool_]:
+        """All of them, (B,)."""
+        return np.ones(len(proposal.first), bool)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing changes."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Nothing to restore."""
+
+
+PROMPT_SELECTIONS: dict[str, Any] = {"none": AllPrompts, "design": Design, **SCORES}
+"""Selections of prompts by name: a score of proposals, or a class made of the number of features, d."""
+
+
+def choose_prompts(selection: Any = "none", /, **options: Any) -> Choice:
+    """A selection of prompts, by name or as the score or the class itself, with its options."""
+    return Choice.of("prompt_selection", PROMPT_SELECTIONS, selection, **options)
+
+
+def make_prompt_selection(choice: Choice, dim: int) -> PromptSelection:
+    """What was chosen, for d features; a score keeps the prompts where it is highest."""
+    made: PromptSelection = choice.make(dim) if isinstance(choice.plugin, type) else TopScores(choice.make())
+    return made

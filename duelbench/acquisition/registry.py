@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from duelbench.acquisition.confidence import delta_ucb, maxminlcb, rucb
 from duelbench.acquisition.information import bald, infomax, information_directed, knowledge_gradient, uncertainty
 from duelbench.acquisition.point import best_worst, boltzmann, uniform
@@ -13,7 +15,7 @@ from duelbench.acquisition.thompson import (
     ee_thompson,
     max_gap,
 )
-from duelbench.plugins import did_you_mean
+from duelbench.plugins import Choice, find
 
 RULES: dict[str, Rule] = {
     "bai": bai_thompson,
@@ -37,11 +39,19 @@ RULES: dict[str, Rule] = {
 
 
 def find_rule(name: str) -> Rule:
-    """The rule of a name.
+    """The rule of a name, of an entry point of the group ``duelbench.rules``, or at a target.
 
     Raises:
-        ValueError: with the nearest known name.
+        PluginError: with the nearest known name.
     """
-    if name not in RULES:
-        raise ValueError(f"unknown selection {name!r}: expected one of {sorted(RULES)}{did_you_mean(name, RULES)}")
-    return RULES[name]
+    found: Rule = find(name, RULES, kind="rule")
+    return found
+
+
+def choose_rule(rule: Any = "bai", /, **options: Any) -> Choice:
+    """A rule, by name or as the function itself, with its options.
+
+    >>> choose_rule("bai", scale="logit").options
+    {'scale': 'logit', 'member': 'prompt'}
+    """
+    return Choice.of("rule", RULES, rule, **options)

@@ -78,9 +78,9 @@ def _oracles() -> dict[str, str]:
 
 
 def _posteriors() -> dict[str, str]:
-    from duelbench.posteriors.registry import POSTERIORS
+    from duelbench.posteriors.registry import POSTERIORS, find_posterior
 
-    return _with_announced("posterior", {name: _summary(found) for name, found in POSTERIORS.items()})
+    return _with_announced("posterior", {name: _summary(find_posterior(name)) for name in POSTERIORS})
 
 
 def _rules() -> dict[str, str]:

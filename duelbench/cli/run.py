@@ -48,7 +48,7 @@ class RunCommand(JudgingOptions):
     learning_rate: float | None = None
     """Step size of the policy's optimizer."""
     set: tuple[str, ...] = ()
-    """Options as `agent.name=value`, e.g. `sea.candidates=8 sea.ensemble.members=10`; also `env.name=value`,
+    """Options as `agent.name=value`, e.g. `sea.candidates=8 sea.posterior.members=10`; also `env.name=value`,
     `policy.name=value` (`policy.lora_rank=8`) and `learner.name=value` (`learner.micro_batch=4`). An agent given by
     path goes by the name of its class."""
     out: Path | None = None

@@ -50,8 +50,8 @@ class TuneCommand(RunCommand):
     """First tuning seed, at least 1000."""
     search: tuple[str, ...] = ()
     """A range as NAME=KIND:RANGE; repeat for several. `learner.learning_rate=log:1e-4:1e-1`,
-    `sea.ensemble.prior_scale=float:0:2`, `sea.candidates=int:4:32` (or `int:4:32:4` in steps of 4),
-    `sea.ensemble.members=logint:2:32`, `policy.hidden=choice:64,128,256`."""
+    `sea.posterior.prior_scale=float:0:2`, `sea.candidates=int:4:32` (or `int:4:32:4` in steps of 4),
+    `sea.posterior.members=logint:2:32`, `policy.hidden=choice:64,128,256`."""
     trials: int = 20
     """Settings to try, those of earlier calls included; a grid has its own number."""
     sampler: Literal["tpe", "random", "cmaes", "gp", "grid", "llm"] = "tpe"

@@ -13,8 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from duelbench.learning.batches import PairBatch
+from duelbench.learning.optimizer_state import load_moments, moments
 from duelbench.learning.pair_losses import LOSSES
 from duelbench.learning.response_losses import ResponseLoss
+from duelbench.plugins import find
 from duelbench.protocols import Policy
 from duelbench.types import Metrics, Responses, concatenate
 
@@ -28,7 +31,7 @@ class LearnerConfig:
     """How the policy learns from pairs.
 
     Attributes:
-        loss: name of a loss in ``duelbench.learning.pair_losses.LOSSES``.
+        loss: name of a loss in ``duelbench.learning.pair_losses.LOSSES``, or a target: ``mine.py:my_loss``.
         beta: the loss's beta; None takes the loss's own default.
         label_smoothing: assumed probability of a flipped label; only for losses that take it (DPO).
         length_average: use log-probabilities per token; only for losses that take it (IPO).
@@ -71,11 +74,10 @@ class LearnerConfig:
         Raises:
             ValueError: the loss is unknown, or an option is set that it does not take.
         """
-        if self.loss not in LOSSES:
-            raise ValueError(f"unknown loss {self.loss!r}; known: {', '.join(LOSSES)}")
+        loss = find(self.loss, LOSSES, kind="loss")
         names = ("beta", "label_smoothing", "length_average", "margin_ratio")
         options = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        if unused := options.keys() - inspect.signature(LOSSES[self.loss]).parameters:
+        if unused := options.keys() - inspect.signature(loss).parameters:
             raise ValueError(f"the loss {self.loss!r} does not take {', '.join(sorted(unused))}")
         return options
 
@@ -92,6 +94,7 @@ class PreferenceLearner:
         self.policy = policy
         self.config = config
         self.steps = 0
+        self._loss = find(config.loss, LOSSES, kind="loss")
         self._options = config.loss_options()
         self._parameters = [p for p in policy.parameters() if p.requires_grad]
         self._optimizer = torch.optim.AdamW(
@@ -175,23 +178,16 @@ class PreferenceLearner:
     @property
     def beta(self) -> float:
         """The pair loss's beta: the one that was set, or the loss's own default."""
-        default = inspect.signature(LOSSES[self.config.loss]).parameters["beta"].default
+        default = inspect.signature(self._loss).parameters["beta"].default
         return float(default if self.config.beta is None else self.config.beta)
 
     def state_dict(self) -> dict[str, Any]:
         """The optimizer's state: nested dicts of tensors and numbers."""
-        state = self._optimizer.state_dict()["state"]
-        moments = {f"{i}.{name}": tensor.clone() for i, entry in state.items() for name, tensor in entry.items()}
-        return {"steps": self.steps, "optimizer": moments}
+        return {"steps": self.steps, "optimizer": moments(self._optimizer)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what ``state_dict`` gave."""
-        entries: dict[int, dict[str, Tensor]] = {}
-        for key, tensor in state["optimizer"].items():
-            index, _, name = key.partition(".")
-            entries.setdefault(int(index), {})[name] = tensor.clone()
-        groups = self._optimizer.state_dict()["param_groups"]
-        self._optimizer.load_state_dict({"state": entries, "param_groups": groups})
+        load_moments(self._optimizer, state["optimizer"])
         self.steps = int(state["steps"])
 
     def _step(
@@ -213,26 +209,19 @@ class PreferenceLearner:
         """Losses (n,) of pairs with their bonus, and how far the log-ratios of each pair are apart (n,)."""
         parts = [chosen, rejected] if bonus is None else [chosen, rejected, bonus.responses]
         log_probs = self.policy.log_probs(concatenate(parts)).split(len(factor))
-        losses = self._pair_losses(chosen, rejected, log_probs[0], log_probs[1])
+        pairs = PairBatch(
+            chosen=log_probs[0],
+            rejected=log_probs[1],
+            reference_chosen=torch.as_tensor(chosen.reference_log_probs),
+            reference_rejected=torch.as_tensor(rejected.reference_log_probs),
+            chosen_lengths=torch.as_tensor(chosen.lengths),
+            rejected_lengths=torch.as_tensor(rejected.lengths),
+        )
+        losses = self._loss(pairs, **self._options)
         losses = losses * torch.as_tensor(factor, dtype=losses.dtype)
         if bonus is not None:
             losses = losses + bonus(log_probs[2])
-        reference = chosen.reference_log_probs - rejected.reference_log_probs
-        return losses, (log_probs[0] - log_probs[1]).detach().numpy() - reference
-
-    def _pair_losses(self, chosen: Responses, rejected: Responses, plus: Tensor, minus: Tensor) -> Tensor:
-        """The loss of each pair, (n,): the loss function gets the arguments that its signature names."""
-        function = LOSSES[self.config.loss]
-        arguments = {
-            "chosen": plus,
-            "rejected": minus,
-            "reference_chosen": torch.as_tensor(chosen.reference_log_probs),
-            "reference_rejected": torch.as_tensor(rejected.reference_log_probs),
-            "lengths_chosen": torch.as_tensor(chosen.lengths),
-            "lengths_rejected": torch.as_tensor(rejected.lengths),
-        }
-        taken = inspect.signature(function).parameters
-        return function(**{name: arguments[name] for name in taken if name in arguments}, **self._options)
+        return losses, pairs.log_ratio.detach().numpy()
 
     def _backward(self, loss: Tensor) -> None:
         if not torch.isfinite(loss):

@@ -33,6 +33,7 @@ class DropoutConfig(EnsembleConfig):
 class DropoutPosterior(EnsemblePosterior):
     """One network under K masks. Arguments as for ``EnsemblePosterior``."""
 
+    Config = DropoutConfig
     config: DropoutConfig
 
     def __init__(self, dim: int, rng: np.random.Generator, config: DropoutConfig | None = None) -> None:

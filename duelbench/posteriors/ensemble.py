@@ -1,24 +1,25 @@
-"""The epistemic reward model of SEA: an ensemble of small networks pulled towards their own random beginnings.
+"""The epistemic reward model of SEA: an ensemble of small networks pulled towards their own random initial weights.
 
 Member k scores a (prompt, response) feature vector with an MLP d → h → h → 1. On n pairs the loss is
 
     L = mean_{k, i} −log σ(r_k(y⁺_i) − r_k(y⁻_i)) + λ · (128 / N) · mean_{k, p} (φ_{k,p} − φ⁰_{k,p})²
 
 with N the labels seen so far (arXiv 2411.01493 eq. 8, with the squared penalty of the authors' code). Members differ
-only by their random beginnings: there is no bootstrap and no prior network.
+only by their random initial weights: there is no bootstrap and no prior network.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from duelbench.learning.optimizer_state import load_moments, moments
 from duelbench.posteriors.pairs import PairBuffer, accuracy
 from duelbench.types import Metrics
 
@@ -32,7 +33,7 @@ class EnsembleConfig:
         hidden: width h of both hidden layers.
         learning_rate: of Adam.
         weight_decay: L2 penalty inside Adam.
-        anchor: λ, the pull towards each member's beginning.
+        anchor: λ, the pull towards each member's initial weights.
         anchor_decay: True scales the pull by 128 / N, so that it fades as labels come in; False keeps it constant.
         steps: gradient steps a round.
         minibatch: pairs a step, drawn without replacement from the buffer.
@@ -68,10 +69,12 @@ class EnsemblePosterior:
         pairs: what it learns from.
     """
 
+    Config: ClassVar[type[EnsembleConfig]] = EnsembleConfig
+
     def __init__(self, dim: int, rng: np.random.Generator, config: EnsembleConfig | None = None) -> None:
         self.config = config = config or EnsembleConfig()
         self._rng = rng
-        self._initial = beginnings(dim, self._networks(), config, rng)
+        self._initial = initial_weights(dim, self._networks(), config, rng)
         self._weights = [tensor.clone().requires_grad_() for tensor in self._initial]
         self._optimizer = torch.optim.Adam(
             self._weights, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
@@ -144,16 +147,11 @@ class EnsemblePosterior:
         return -F.logsigmoid(gap).mean()
 
     def state_dict(self) -> dict[str, Any]:
-        """Weights, their beginnings, optimizer, buffer, standardisation and random state."""
-        optimizer = {
-            str(i): dict(self._optimizer.state[weight])
-            for i, weight in enumerate(self._weights)
-            if weight in self._optimizer.state
-        }
+        """Weights, their initial values, optimizer, buffer, standardisation and random state."""
         return {
             "weights": {str(i): w.detach() for i, w in enumerate(self._weights)},
             "initial": {str(i): w for i, w in enumerate(self._initial)},
-            "optimizer": optimizer,
+            "optimizer": moments(self._optimizer),
             "rng": self._rng.bit_generator.state,
         } | self.pairs.state_dict()
 
@@ -163,8 +161,7 @@ class EnsemblePosterior:
             for i, (weight, initial) in enumerate(zip(self._weights, self._initial, strict=True)):
                 weight.copy_(state["weights"][str(i)])
                 initial.copy_(state["initial"][str(i)])
-        for i, slots in state["optimizer"].items():
-            self._optimizer.state[self._weights[int(i)]] = {name: value.clone() for name, value in slots.items()}
+        load_moments(self._optimizer, state["optimizer"])
         self.pairs.load_state_dict(state)
         self._rng.bit_generator.state = state["rng"]
 
@@ -185,7 +182,7 @@ class LockstepEnsembles:
     def __init__(self, rows: int, dim: int, rng: np.random.Generator, config: EnsembleConfig) -> None:
         self.config, self.rows = config, rows
         self._rng = rng
-        self._initial = beginnings(dim, rows * config.members, config, rng)
+        self._initial = initial_weights(dim, rows * config.members, config, rng)
         self._weights = [tensor.clone().requires_grad_() for tensor in self._initial]
         self._moments = [(torch.zeros_like(w), torch.zeros_like(w)) for w in self._initial]
         self._steps = np.zeros(rows, np.int64)  # of Adam
@@ -265,7 +262,7 @@ class LockstepEnsembles:
 _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8  # of Adam
 
 
-def beginnings(dim: int, networks: int, config: EnsembleConfig, rng: np.random.Generator) -> list[torch.Tensor]:
+def initial_weights(dim: int, networks: int, config: EnsembleConfig, rng: np.random.Generator) -> list[torch.Tensor]:
     """Initial weights and biases, layer by layer, each leading with the networks."""
     tensors: list[torch.Tensor] = []
     for fan_in, fan_out in pairwise([dim, config.hidden, config.hidden, 1]):

@@ -29,6 +29,7 @@ class GibbsConfig(LinearConfig):
 class GibbsPosterior(LinearPosterior):
     """K chains. Arguments as for ``LinearPosterior``."""
 
+    Config = GibbsConfig
     config: GibbsConfig
 
     def __init__(self, dim: int, rng: np.random.Generator, config: GibbsConfig | None = None) -> None:

@@ -39,6 +39,7 @@ class LaplaceConfig(LinearConfig):
 class LaplacePosterior(LinearPosterior):
     """Samples of the last layer. Arguments as for ``LinearPosterior``."""
 
+    Config = LaplaceConfig
     config: LaplaceConfig
 
     def __init__(self, dim: int, rng: np.random.Generator, config: LaplaceConfig | None = None) -> None:

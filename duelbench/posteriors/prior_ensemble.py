@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from duelbench.posteriors.ensemble import EnsembleConfig, EnsemblePosterior, beginnings, forward
+from duelbench.posteriors.ensemble import EnsembleConfig, EnsemblePosterior, forward, initial_weights
 from duelbench.types import Metrics
 
 
@@ -38,6 +38,7 @@ class PriorEnsembleConfig(EnsembleConfig):
 class PriorEnsemblePosterior(EnsemblePosterior):
     """K pairs of a network that learns and one that does not. Arguments as for ``EnsemblePosterior``."""
 
+    Config = PriorEnsembleConfig
     config: PriorEnsembleConfig
 
     def __init__(self, dim: int, rng: np.random.Generator, config: PriorEnsembleConfig | None = None) -> None:
@@ -45,7 +46,7 @@ class PriorEnsemblePosterior(EnsemblePosterior):
         if not 0.0 < config.seen <= 1.0:
             raise ValueError(f"seen is a probability above 0, got {config.seen}")
         super().__init__(dim, rng, config)
-        self._priors = beginnings(dim, config.members, replace(config, init_scale=float(np.sqrt(2.0))), rng)
+        self._priors = initial_weights(dim, config.members, replace(config, init_scale=float(np.sqrt(2.0))), rng)
         self._masks = np.empty((0, config.members), bool)  # of the pairs in the buffer
 
     def update(self, chosen: NDArray[np.float32], rejected: NDArray[np.float32], labels: int) -> Metrics:

@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from duelbench.plugins import did_you_mean
-from duelbench.posteriors.dropout import DropoutPosterior
-from duelbench.posteriors.ensemble import EnsemblePosterior
-from duelbench.posteriors.gibbs import GibbsPosterior
-from duelbench.posteriors.laplace import LaplacePosterior
-from duelbench.posteriors.prior_ensemble import PriorEnsemblePosterior
+from duelbench.plugins import Choice, find
 from duelbench.protocols import Posterior
 
-POSTERIORS: dict[str, Callable[..., Posterior]] = {
-    "ensemble": EnsemblePosterior,
-    "prior_ensemble": PriorEnsemblePosterior,
-    "dropout": DropoutPosterior,
-    "laplace": LaplacePosterior,
-    "gibbs": GibbsPosterior,
+POSTERIORS: dict[str, str] = {
+    "ensemble": "duelbench.posteriors.ensemble:EnsemblePosterior",
+    "prior_ensemble": "duelbench.posteriors.prior_ensemble:PriorEnsemblePosterior",
+    "dropout": "duelbench.posteriors.dropout:DropoutPosterior",
+    "laplace": "duelbench.posteriors.laplace:LaplacePosterior",
+    "gibbs": "duelbench.posteriors.gibbs:GibbsPosterior",
 }
-"""Posteriors by the name an agent's ``posterior`` takes; each is made of (d, generator, its config)."""
+"""Where the posteriors are, by name. Each is a class made of (d, generator) or (d, generator, its ``Config``)."""
 
 
 def find_posterior(name: str) -> Callable[..., Posterior]:
-    """The class of a posterior.
+    """The class of a posterior: a name, an entry point of the group ``duelbench.posteriors``, or a target.
 
     Raises:
-        ValueError: with the nearest known name.
+        PluginError: with the nearest known name.
     """
-    if name not in POSTERIORS:
-        hint = did_you_mean(name, POSTERIORS)
-        raise ValueError(f"unknown posterior {name!r}: expected one of {sorted(POSTERIORS)}{hint}")
-    return POSTERIORS[name]
+    found: Callable[..., Posterior] = find(name, POSTERIORS, kind="posterior")
+    return found
+
+
+def choose_posterior(posterior: Any = "ensemble", /, **options: Any) -> Choice:
+    """A posterior, by name or as the class itself, with its options.
+
+    >>> choose_posterior("laplace", samples=50).config.samples
+    50
+    """
+    return Choice.of("posterior", POSTERIORS, posterior, **options)

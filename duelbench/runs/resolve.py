@@ -20,10 +20,10 @@ import gymnasium as gym
 
 from duelbench import plugins
 from duelbench.agents import registry
-from duelbench.agents.config import resolved_config
 from duelbench.assets.model_source import FETCHED, resolve_model
 from duelbench.envs.duel.problem import AsksOracle, HasContent
 from duelbench.envs.registration import env_classes, resolve_env
+from duelbench.plugins import resolved_config
 from duelbench.records.content import code_digest, digest, object_digest
 from duelbench.records.spec import RUN_SETS, RunSpec
 
@@ -120,7 +120,7 @@ def _learner(options: Mapping[str, Any]) -> dict[str, Any]:
     from duelbench.learning.pair_losses import LOSSES
 
     config = dataclasses.asdict(LearnerConfig(**options))
-    own = _defaults(LOSSES[config["loss"]]) if config["loss"] in LOSSES else {}
+    own = _defaults(plugins.find(config["loss"], LOSSES, kind="loss"))
     return config | {name: value for name, value in own.items() if config.get(name) is None}
 
 

@@ -15,6 +15,7 @@ from typing import IO, Any, Literal
 
 from duelbench.duels.guides import Guide
 from duelbench.envs.duel.problem import Problem
+from duelbench.plugins import resolved_config
 from duelbench.records.files import read_lines, write_atomic
 from duelbench.records.provenance import git_state, installed_versions, machine
 from duelbench.records.record import CALIBRATION_FILE, SCHEMA_VERSION, Role
@@ -192,7 +193,7 @@ def described(problem: Problem, agent: object, judge: str, guides: Sequence[Guid
         "judge": judge,
         "role": role_of(agent),
         "arms": getattr(problem, "arms", None) is not None,
-        "agent_config": dataclasses.asdict(config) if dataclasses.is_dataclass(config) else {},  # type: ignore[arg-type]
+        "agent_config": resolved_config(config) if dataclasses.is_dataclass(config) else {},
         "guides": [dataclasses.asdict(guide) for guide in guides],
     }
 

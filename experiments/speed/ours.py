@@ -69,7 +69,7 @@ def fill_posterior(agent: SEA, batch: list[str]) -> None:
     """Give the reward models a full minibatch of pairs, so that they learn from the first measured step on."""
     drawn = agent.policy.sample({"prompt": batch}, 2, np.random.default_rng(0))
     agent.posterior.rewards(drawn.features)
-    repeats = -(-agent.config.ensemble.minibatch // len(batch))
+    repeats = -(-agent.config.posterior.config.minibatch // len(batch))
     chosen, rejected = (np.tile(drawn.features[:, column], (repeats, 1)) for column in (0, 1))
     agent.posterior.update(chosen, rejected, len(chosen))
 

@@ -26,14 +26,14 @@ _WARM_UP = {"sea": 0.02, "sea-ee": 0.02}
 _OTHER_WARM_UP = 0.03
 _REAL_SHARE = 0.7
 _ENSEMBLE: dict[str, Any] = {
-    "ensemble.members": 20,
-    "ensemble.hidden": 128,
-    "ensemble.learning_rate": 1e-3,
-    "ensemble.weight_decay": 5e-5,
-    "ensemble.anchor": 0.5,
-    "ensemble.steps": 5,
-    "ensemble.minibatch": 128,
-    "ensemble.buffer": 50_000,
+    "posterior.members": 20,
+    "posterior.hidden": 128,
+    "posterior.learning_rate": 1e-3,
+    "posterior.weight_decay": 5e-5,
+    "posterior.anchor": 0.5,
+    "posterior.steps": 5,
+    "posterior.minibatch": 128,
+    "posterior.buffer": 50_000,
 }
 _SEA: dict[str, Any] = {"candidates": 20, "real_share": _REAL_SHARE, "burn_in": 0.02, **_ENSEMBLE}
 OPTIONS: dict[str, dict[str, Any]] = {

@@ -18,7 +18,7 @@ from duelbench.runs.execute import execute
 from duelbench.runs.policy_loop import run
 from duelbench.study.settings import settings_of
 
-FAST = ["--set", "sea.candidates=6", "--set", "sea.ensemble.members=3", "--set", "sea.ensemble.hidden=8"]
+FAST = ["--set", "sea.candidates=6", "--set", "sea.posterior.members=3", "--set", "sea.posterior.hidden=8"]
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_run_aligns_reports_and_does_nothing_the_second_time(
         (["--preset", "hardd"], "did you mean 'hard'"),
         (["--agent", "sea", "--set", "sea.candidate=3"], "did you mean 'candidates'"),
         (["--agent", "sea", "--set", "sea.candidates=few"], "expects int, got 'few'"),
-        (["--agent", "sea", "--set", "sea.bai_scale=prob"], "expects one of"),
+        (["--agent", "sea", "--set", "sea.selection.scale=prob"], "expects one of"),
         (["--agent", "sea", "--set", "seaa.candidates=3"], "did you mean 'sea'"),
         (["--agent", "sea", "--set", "candidates"], "NAME.OPTION=VALUE"),
         (["--agent", "online", "--set", "online.speed=3"], "no option 'speed'"),

@@ -122,7 +122,7 @@ def test_places_named_in_strings_exist(module: str) -> None:
 
 def test_nobody_imports_by_a_computed_name_to_get_round_the_rule() -> None:
     """Only the plugin loader, and tables of ``module:attribute`` strings that this file reads, import by name."""
-    allowed = {"duelbench.plugins", *BY_NAME}
+    allowed = {"duelbench.plugins.loader", *BY_NAME}
     found = {
         module
         for module, path in MODULES.items()

@@ -12,7 +12,7 @@ from duelbench.records.record import load_run
 from duelbench.records.spec import Judging, RunSpec
 from duelbench.runs.policy_loop import run
 
-SMALL = {"ensemble.members": 4, "ensemble.hidden": 16, "candidates": 4}
+SMALL = {"posterior.members": 4, "posterior.hidden": 16, "candidates": 4}
 
 
 def spec_of(agent: str, labels: int = 64, **changes: object) -> RunSpec:

@@ -192,7 +192,7 @@ def test_dry_run_prints_the_papers_numbers_and_runs_nothing(
         "heldout": 1000,
     }
     assert (sea["learner"]["learning_rate"], sea["learner"]["beta"]) == (5e-7, 0.1)
-    assert sea["agent_options"]["candidates"] == sea["agent_options"]["ensemble.members"] == 20
+    assert sea["agent_options"]["candidates"] == sea["agent_options"]["posterior.members"] == 20
     assert sea["agent_options"]["burn_in"] * sea["labels"] == 1000
     online = next(spec for spec in specs if spec["agent"] == "online")
     assert (online["learner"]["decay_steps"], online["learner"]["warmup_steps"]) == (391, 12)

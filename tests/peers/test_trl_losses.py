@@ -15,6 +15,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from duelbench.learning.batches import PairBatch
 from duelbench.learning.pair_losses import dpo, ipo, slic
 
 os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
@@ -45,7 +46,10 @@ def accelerator() -> SimpleNamespace:
 def ours(loss: Any, policy: Tensor, reference: Tensor, chosen: Tensor, rejected: Tensor, **options: Any) -> Tensor:
     """Mean loss of the pairs; ``chosen`` and ``rejected`` index the rows of (2 n, T)."""
     sums, reference_sums = (policy * mask()).sum(1), (reference * mask()).sum(1)
-    return loss(sums[chosen], sums[rejected], reference_sums[chosen], reference_sums[rejected], **options).mean()
+    one = torch.ones(len(chosen))
+    lengths = options.pop("lengths", (one, one))
+    pairs = PairBatch(sums[chosen], sums[rejected], reference_sums[chosen], reference_sums[rejected], *lengths)
+    return loss(pairs, **options).mean()
 
 
 def online(loss_type: str, beta: float, policy: Tensor, reference: Tensor) -> Tensor:
@@ -130,7 +134,7 @@ def test_offline_losses_and_gradients_are_those_of_dpo_trainer(name: str, loss: 
     lengths = mask().sum(1)
     options: dict[str, Any] = {}
     if name == "ipo":  # there TRL averages over the tokens of a response
-        options = {"length_average": True, "lengths_chosen": lengths[:PAIRS], "lengths_rejected": lengths[PAIRS:]}
+        options = {"length_average": True, "lengths": (lengths[:PAIRS], lengths[PAIRS:])}
     chosen, rejected = torch.arange(PAIRS), torch.arange(PAIRS) + PAIRS
     got = ours(loss, mine, per_token(4), chosen, rejected, beta=beta, **options)
     got.backward()

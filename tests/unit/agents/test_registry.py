@@ -14,8 +14,8 @@ import pytest
 from pool_runs import spec_of
 
 from duelbench.agents.alignment.sea import SEA, SEAConfig
-from duelbench.agents.config import resolved_config, with_options
 from duelbench.agents.registry import AGENTS, UnknownAgentError, find_agent, make_agent, make_config
+from duelbench.plugins import resolved_config, with_options
 from duelbench.runs.assemble import assemble
 
 
@@ -25,20 +25,20 @@ def task(task_file: str, oracles: str) -> dict[str, Any]:
 
 
 def test_options_reach_nested_configs_and_keep_the_preset() -> None:
-    parts = {"selection": "ee", "ensemble.members": 3, "ensemble.hidden": 8, "real_share": 1, "best_of": 4}
+    parts = {"selection": "ee", "posterior.members": 3, "posterior.hidden": 8, "real_share": 1, "best_of": 4}
     config = with_options(SEAConfig(), parts)
-    assert (config.selection, config.ensemble.members, config.ensemble.hidden) == ("ee", 3, 8)
+    assert (config.selection.name, config.posterior.config.members, config.posterior.config.hidden) == ("ee", 3, 8)
     assert config.real_share == 1.0 and type(config.real_share) is float and config.best_of == 4
-    assert config.ensemble.steps == SEAConfig().ensemble.steps
-    assert SEAConfig().ensemble.members == 20  # the default is untouched
+    assert config.posterior.config.steps == SEAConfig().posterior.config.steps
+    assert SEAConfig().posterior.config.members == 20  # the default is untouched
 
 
 def test_make_agent_builds_with_options(task: dict[str, Any]) -> None:
     setup = assemble(spec_of("online", task)).agent.setup  # type: ignore[attr-defined]
-    agent = make_agent("sea-ee", setup, {"ensemble.members": 3, "candidates": 8})
+    agent = make_agent("sea-ee", setup, {"posterior.members": 3, "candidates": 8})
     assert isinstance(agent, SEA)
-    assert (agent.config.selection, agent.config.candidates, agent.config.ensemble.members) == ("ee", 8, 3)
-    with pytest.raises(ValueError, match="unknown selection 'baii'"):
+    assert (agent.config.selection.name, agent.config.candidates, agent.config.posterior.config.members) == ("ee", 8, 3)
+    with pytest.raises(ValueError, match="unknown rule 'baii'"):
         make_agent("sea", setup, {"selection": "baii"})
 
 
@@ -46,13 +46,15 @@ def test_make_agent_builds_with_options(task: dict[str, Any]) -> None:
     ("options", "said"),
     [
         ({"candidate": 8}, "no option 'candidate'.*did you mean 'candidates'"),
-        ({"ensemble.member": 8}, "EnsembleConfig has no option 'member'.*did you mean 'members'"),
+        ({"posterior.member": 8}, "EnsembleConfig has no option 'member'.*did you mean 'members'"),
         ({"zzz": 8}, "no option 'zzz': expected one of"),
         ({"candidates": "many"}, "'candidates' expects int, got 'many'"),
         ({"candidates": 2.5}, "'candidates' expects int, got 2.5"),
         ({"candidates": True}, "'candidates' expects int, got True"),
         ({"real_share": True}, "'real_share' expects float, got True"),
-        ({"bai_scale": "prob"}, "'bai_scale' expects one of .*'probability'.*got 'prob'"),
+        ({"selection.scale": "prob"}, "'scale' expects one of .*'probability'.*got 'prob'"),
+        ({"selection.scales": "logit"}, "rule 'bai' has no option 'scales'.*did you mean 'scale'"),
+        ({"posterior": "laplas"}, "unknown posterior 'laplas'.*did you mean 'laplace'"),
         ({"mixing": "counts"}, "'mixing' expects one of .*'count'.*got 'counts'"),
         ({"candidates.x": 1}, "'candidates' .*has no options"),
     ],

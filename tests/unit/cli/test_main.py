@@ -12,10 +12,10 @@ import pytest
 from command_line import call
 from reports import write_pool_runs
 
-from duelbench import plugins
 from duelbench.acquisition.registry import RULES
 from duelbench.agents import registry
 from duelbench.cli import listing
+from duelbench.plugins import loader
 
 DUELBENCH = [sys.executable, "-m", "duelbench"]
 
@@ -93,7 +93,7 @@ def test_lists_name_all_agents_and_what_packages_announce(
     def announced(*, group: str) -> list[EntryPoint]:
         return [EntryPoint(f"their_{group.partition('.')[2]}", "their.package:Thing", group)]
 
-    monkeypatch.setattr(plugins, "entry_points", announced)
+    monkeypatch.setattr(loader, "entry_points", announced)
     assert call("list") == 0
     names = {line.split()[0] for line in capsys.readouterr().out.splitlines() if line.strip()}
     assert {*registry.AGENTS["policy"], *registry.AGENTS["arms"], *RULES} <= names

@@ -66,7 +66,7 @@ def test_a_non_finite_loss_leaves_the_weights() -> None:
     ours = PreferenceLearner(Table(), LearnerConfig())
     before = ours.policy.logits.detach().clone()
     with pytest.raises(NonFiniteLossError):
-        ours.fit(ResponseLoss(responses([0]), lambda log_probs: log_probs * float("nan")))
+        ours.fit(ResponseLoss(responses([0]), lambda batch: batch.log_probs * float("nan")))
     assert torch.equal(ours.policy.logits, before) and not ours.steps
 
 

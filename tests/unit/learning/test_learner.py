@@ -98,6 +98,10 @@ def test_the_bonus_is_added_and_lowers_reference_samples() -> None:
     assert strong.policy.log_probs(responses([2])) < Table().log_probs(responses([2]))
 
 
+def same_moments(one: dict[str, dict[str, torch.Tensor]], other: dict[str, dict[str, torch.Tensor]]) -> bool:
+    return bool(one) and all(torch.equal(t, other[i][name]) for i, slots in one.items() for name, t in slots.items())
+
+
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_a_non_finite_loss_stops_before_the_weights(bad: float) -> None:
     ours = learner(loss="ipo")
@@ -106,7 +110,7 @@ def test_a_non_finite_loss_stops_before_the_weights(bad: float) -> None:
     with pytest.raises(NonFiniteLossError, match=r"^the ipo loss is"):
         ours.step(responses([0, 1]), responses([3, 4], reference=bad))
     assert torch.equal(ours.policy.logits, before) and ours.steps == 1
-    assert all(torch.equal(tensor, moments[key]) for key, tensor in ours.state_dict()["optimizer"].items())
+    assert same_moments(ours.state_dict()["optimizer"], moments)
 
 
 def test_a_non_finite_gradient_stops_before_the_weights() -> None:
@@ -199,6 +203,5 @@ def test_resumed_equals_uninterrupted_bit_for_bit(
     resumed.step(chosen, rejected)
     for mine, theirs in zip(policy.parameters(), fresh.parameters(), strict=True):
         assert torch.equal(mine, theirs)
-    for key, tensor in straight.state_dict()["optimizer"].items():
-        assert torch.equal(tensor, resumed.state_dict()["optimizer"][key]), key
+    assert same_moments(straight.state_dict()["optimizer"], resumed.state_dict()["optimizer"])
     assert resumed.steps == straight.steps == 3

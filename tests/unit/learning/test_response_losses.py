@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from duelbench.learning.batches import ResponseBatch
 from duelbench.learning.response_losses import (
     ResponseLoss,
     geb_bonus,
@@ -28,6 +29,7 @@ RNG = np.random.default_rng(0)
 LOG_PROBS = torch.tensor(-3 + RNG.standard_normal(N), requires_grad=True)
 REFERENCE = torch.tensor(-3 + RNG.standard_normal(N))
 VALUES = torch.tensor(RNG.random(N))
+BATCH = ResponseBatch(LOG_PROBS, REFERENCE, VALUES)
 
 
 def gradient(loss: Tensor) -> Tensor:
@@ -49,9 +51,7 @@ def gradient(loss: Tensor) -> Tensor:
     ],
 )
 def test_each_is_its_formula(function: Callable[..., Tensor], formula: Callable[..., float]) -> None:
-    names = function.func.__code__.co_varnames if isinstance(function, partial) else function.__code__.co_varnames
-    given = {"log_probs": LOG_PROBS, "reference_log_probs": REFERENCE, "values": VALUES}
-    got = function(**{name: given[name] for name in names if name in given})
+    got = function(BATCH)
     want = [formula(*row) for row in zip(LOG_PROBS.tolist(), REFERENCE.tolist(), VALUES.tolist(), strict=True)]
     np.testing.assert_allclose(got.tolist(), want, rtol=1e-12)
 
@@ -60,23 +60,21 @@ def test_each_is_its_formula(function: Callable[..., Tensor], formula: Callable[
     "loss",
     [
         partial(xpo_bonus, coefficient=ALPHA),
-        lambda p: selm_bonus(p, REFERENCE, alpha=ALPHA, beta=BETA),
-        lambda p: vpo_bonus(p, REFERENCE, alpha=ALPHA, beta=BETA, pessimistic=True),
+        partial(selm_bonus, alpha=ALPHA, beta=BETA),
+        partial(vpo_bonus, alpha=ALPHA, beta=BETA, pessimistic=True),
         partial(geb_bonus, coefficient=ALPHA),
-        lambda p: score_function(p, VALUES, coefficient=ALPHA),
+        partial(score_function, coefficient=ALPHA),
         likelihood,
     ],
 )
-def test_gradients(loss: Callable[[Tensor], Tensor]) -> None:
-    assert torch.autograd.gradcheck(loss, LOG_PROBS)
+def test_gradients(loss: Callable[[ResponseBatch], Tensor]) -> None:
+    assert torch.autograd.gradcheck(lambda p: loss(ResponseBatch(p, REFERENCE, VALUES)), LOG_PROBS)
 
 
 def test_selm_xpo_and_vpo_are_one_bonus_up_to_scale_and_sign() -> None:
-    selm = gradient(selm_bonus(LOG_PROBS, REFERENCE, alpha=ALPHA, beta=BETA))
-    xpo = gradient(xpo_bonus(LOG_PROBS, coefficient=ALPHA * BETA))
-    online, offline = (
-        gradient(vpo_bonus(LOG_PROBS, REFERENCE, alpha=ALPHA, beta=BETA, pessimistic=p)) for p in (False, True)
-    )
+    selm = gradient(selm_bonus(BATCH, alpha=ALPHA, beta=BETA))
+    xpo = gradient(xpo_bonus(BATCH, coefficient=ALPHA * BETA))
+    online, offline = (gradient(vpo_bonus(BATCH, alpha=ALPHA, beta=BETA, pessimistic=p)) for p in (False, True))
     assert torch.equal(selm, xpo) and torch.equal(selm, online) and torch.equal(offline, -online)
     assert (selm > 0).all()  # minimised: the reference's samples become less likely
 
@@ -95,9 +93,8 @@ def test_vpos_term_is_minus_alpha_times_the_value_of_the_reward() -> None:
     value = objective(policy)
     assert all(objective(p) < value for p in rng.dirichlet(np.ones(5), size=2000))
     for pessimistic, sign in ((False, -1), (True, 1)):
-        term = vpo_bonus(
-            torch.tensor(policy).log(), torch.tensor(reference).log(), alpha=ALPHA, beta=BETA, pessimistic=pessimistic
-        )
+        batch = ResponseBatch(torch.tensor(policy).log(), torch.tensor(reference).log(), torch.zeros(5))
+        term = vpo_bonus(batch, alpha=ALPHA, beta=BETA, pessimistic=pessimistic)
         assert (torch.tensor(reference) * term).sum().item() == pytest.approx(sign * ALPHA * value, rel=1e-10)
 
 
@@ -108,7 +105,7 @@ def test_geb_is_the_bonus_of_the_reverse_kl() -> None:
     f = u * u.log()
     (slope,) = torch.autograd.grad(f.sum(), u)
     bonus = u * slope - f
-    got = geb_bonus(LOG_PROBS, coefficient=ALPHA)
+    got = geb_bonus(BATCH, coefficient=ALPHA)
     assert torch.allclose(got + ALPHA * bonus, torch.full_like(got, ALPHA * 1.7))
 
 
@@ -125,7 +122,9 @@ def test_the_score_function_has_the_gradient_of_the_expected_value(arms: tuple[T
     logits, _, preference = arms
     log_probs, values = logits.log_softmax(0), preference[0]
     weights = log_probs.detach().exp()
-    (got,) = torch.autograd.grad((weights * score_function(log_probs, values - 0.3, coefficient=2.0)).sum(), logits)
+    (got,) = torch.autograd.grad(
+        (weights * score_function(ResponseBatch(log_probs, log_probs, values - 0.3), coefficient=2.0)).sum(), logits
+    )
     (want,) = torch.autograd.grad(-2.0 * (logits.softmax(0) * values).sum(), logits)
     assert torch.allclose(got, want)
 
@@ -135,7 +134,7 @@ def test_nash_md_climbs_the_regularised_preference(arms: tuple[Tensor, Tensor, T
     logits, reference, preference = arms
     rival = torch.tensor([0.1, 0.2, 0.3, 0.4], dtype=torch.float64)
     log_probs = logits.log_softmax(0)
-    terms = nash_md(log_probs, reference.log(), preference @ rival, tau=TAU)
+    terms = nash_md(ResponseBatch(log_probs, reference.log(), preference @ rival), tau=TAU)
     (got,) = torch.autograd.grad((log_probs.detach().exp() * terms).sum(), logits)
     policy = logits.softmax(0)
     objective = policy @ preference @ rival - TAU * (policy * (policy / reference).log()).sum()
@@ -143,7 +142,7 @@ def test_nash_md_climbs_the_regularised_preference(arms: tuple[Tensor, Tensor, T
     assert torch.allclose(got, want)
 
 
-def test_a_response_loss_hands_over_what_is_asked_for_and_keeps_rows_together() -> None:
+def test_a_response_loss_hands_over_its_batch_and_keeps_rows_together() -> None:
     responses = Responses(
         prompts=("p",) * 3,
         actions=np.arange(3),
@@ -154,9 +153,9 @@ def test_a_response_loss_hands_over_what_is_asked_for_and_keeps_rows_together() 
     )
     given = {}
 
-    def function(reference_log_probs: Tensor, values: Tensor) -> Tensor:
-        given.update(reference=reference_log_probs.tolist(), values=values.tolist())
-        return values
+    def function(batch: ResponseBatch) -> Tensor:
+        given.update(reference=batch.reference_log_probs.tolist(), values=batch.values.tolist())
+        return batch.values
 
     loss = ResponseLoss(responses, function, np.array([10.0, 20.0, 30.0]))
     assert loss.rows(np.array([2, 0]))(torch.zeros(2)).tolist() == [30.0, 10.0]

@@ -15,6 +15,7 @@ from scipy.special import log_softmax, softmax
 from duelbench.agents.alignment.base import Setup
 from duelbench.agents.alignment.nash_md import NashMD, NashMDConfig
 from duelbench.agents.alignment.online import Online
+from duelbench.learning.batches import ResponseBatch
 from duelbench.learning.learner import LearnerConfig, PreferenceLearner
 from duelbench.learning.response_losses import nash_md
 from duelbench.policies.pool import PoolPolicy
@@ -40,7 +41,7 @@ def equilibrium(share: float = 0.0) -> Array:
 def advantages(log_policy: Array, rival: Array) -> Array:
     """What the agent's loss says each action is worth: minus its slope in the log-probability."""
     log_probs = torch.tensor(log_policy, requires_grad=True)
-    terms = nash_md(log_probs, torch.tensor(REFERENCE).log(), torch.tensor(CYCLE @ rival), tau=TAU)
+    terms = nash_md(ResponseBatch(log_probs, torch.tensor(REFERENCE).log(), torch.tensor(CYCLE @ rival)), tau=TAU)
     (slope,) = torch.autograd.grad(terms.sum(), log_probs)
     return -slope.numpy()
 

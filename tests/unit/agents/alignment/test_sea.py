@@ -90,7 +90,7 @@ def test_max_gap_pairs_are_best_against_worst_of_one_member(task: dict[str, Any]
         best, worst = rewards.argmax(-1), rewards.argmin(-1)
         extreme = ((pair.first.actions == best) & (pair.second.actions == worst)).any(0)
         assert extreme[~pair.ask].mean() > 0.8
-        assert pair.payload["synthetic"][~pair.ask].all()  # the ensemble says: the best wins
+        assert pair.payload["first_wins"][~pair.ask].all()  # the ensemble says: the best wins
 
 
 def test_the_ensemble_learns_only_from_real_labels_and_the_policy_from_all(task: dict[str, Any]) -> None:
@@ -101,7 +101,7 @@ def test_the_ensemble_learns_only_from_real_labels_and_the_policy_from_all(task:
     n = 0
     for _, pair, feedback in rounds(parts, 6):
         real = np.isfinite(feedback)
-        before, agent_synthetic = len(agent.posterior.pairs.chosen), pair.payload["synthetic"]
+        before, agent_synthetic = len(agent.posterior.pairs.chosen), pair.payload["first_wins"]
         assert before == n
         n += int(real.sum())
         expected = {
@@ -126,7 +126,7 @@ def test_synthetic_labels_are_one_members_opinion(task: dict[str, Any]) -> None:
         votes = agent.posterior.rewards(pair.first.features) > agent.posterior.rewards(pair.second.features)
         distinct = ~pair.identical
         unanimous = (votes.all(0) | ~votes.any(0)) & distinct
-        synthetic = pair.payload["synthetic"]
+        synthetic = pair.payload["first_wins"]
         assert (synthetic[unanimous] == votes[0][unanimous]).all()
         agreements += (synthetic == (votes.mean(0) > 0.5))[distinct & ~unanimous].tolist()
     assert 0.5 < np.mean(agreements) < 1.0  # neither always the majority nor a coin
@@ -160,7 +160,7 @@ def test_a_copy_of_a_response_gets_the_reward_of_the_original(task: dict[str, An
     parts = sea(task)
     agent: Any = parts.agent
     candidates = parts.policy.sample(everything(parts), 20, np.random.default_rng(0))
-    rewards = agent._rewards(candidates)
+    rewards = agent.rewards(candidates)
     for b in range(40):
         for action in set(candidates.actions[b].tolist()):
             copies = rewards[:, b, candidates.actions[b] == action]

@@ -14,22 +14,31 @@ from journals import journal_of
 from numpy.typing import NDArray
 
 from duelbench.acquisition import RULES
-from duelbench.acquisition.prompts import SCORES, Design, Proposal, TopScores, find_prompt_selection
+from duelbench.acquisition.prompts import SCORES, Design, Proposal, TopScores, choose_prompts, make_prompt_selection
+from duelbench.agents.alignment.reward_model import RewardModelConfig
 from duelbench.agents.alignment.table import RULES_AS_AGENTS
 from duelbench.agents.registry import AGENTS, UnknownAgentError, find_agent
+from duelbench.plugins import with_options
+from duelbench.posteriors.laplace import LaplacePosterior
 from duelbench.posteriors.registry import POSTERIORS
 from duelbench.records.record import load_runs
 from duelbench.records.spec import Judging, RunSpec
 from duelbench.runs.assemble import Parts, assemble
 from duelbench.runs.policy_loop import run
+from duelbench.runs.resolve import resolve
 
 POOL = "LLMDuelPool-v0"
 NET = {"members": 4, "hidden": 12, "min_pairs": 8}
-FAST: dict[str, Any] = {
-    f"{posterior}.{name}": value
-    for posterior in ("ensemble", "prior_ensemble", "dropout")
-    for name, value in NET.items()
-} | {"candidates": 6, "laplace.samples": 4, "gibbs.samples": 4}
+SMALL: dict[str, dict[str, Any]] = {"laplace": {"posterior.samples": 4}, "gibbs": {"posterior.samples": 4}}
+
+
+def fast(options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a small agent, and these."""
+    net = {f"posterior.{name}": value for name, value in NET.items()}
+    known = options.get("posterior", "ensemble") in ("ensemble", "prior_ensemble", "dropout")
+    return {"candidates": 6, **(net if known else {}), **SMALL.get(options.get("posterior", ""), {}), **options}
+
+
 SELECTIONS = ["design", *SCORES]
 
 
@@ -45,7 +54,7 @@ def spec_of(agent: str, env_kwargs: dict[str, Any], **changes: Any) -> RunSpec:
         "batch": 16,
         "judging": Judging(every=32),
         "learner": {"learning_rate": 3e-3},
-        "agent_options": FAST | changes.pop("agent_options", {}),
+        "agent_options": fast(changes.pop("agent_options", {})),
     }
     return RunSpec(POOL, agent, env_kwargs=env_kwargs, **(fields | changes))
 
@@ -70,7 +79,7 @@ def test_every_rule_is_an_agent_that_says_what_and_whose_it_is() -> None:
         assert name not in AGENTS["arms"], "one name must not be two algorithms"
         assert 20 < len(entry.summary) < 120
         assert find_agent(name).options == entry.options
-        assert entry.options["real_share"] == 1.0, "mixed labels would hide the rule"
+        assert entry.target.endswith(":RewardModelAgent"), "mixed labels would hide the rule"
     with pytest.raises(UnknownAgentError, match="did you mean 'delta_ucb'"):
         find_agent("delta_ucp")
 
@@ -133,7 +142,7 @@ def feed(parts: Parts, rounds: int, seed: int = 0) -> list[Any]:
 @pytest.mark.parametrize(
     "options",
     [{"posterior": name} for name in POSTERIORS]
-    + [{"posterior": "laplace", "laplace.learned": True, "laplace.torso.hidden": 8}]
+    + [{"posterior": "laplace", "posterior.learned": True, "posterior.torso.hidden": 8}]
     + [{"prompt_selection": name, "oversample": 3.0} for name in SELECTIONS],
     ids=lambda options: "-".join(map(str, options.values())),
 )
@@ -147,7 +156,9 @@ def test_a_state_that_comes_back_goes_on_the_same(options: dict[str, Any], task:
 
 
 def test_options_of_a_posterior_are_a_runs_options(task: dict[str, Any], tmp_path: Path) -> None:
-    spec = spec_of("sea", task, agent_options={"posterior": "gibbs", "gibbs.samples": 3, "gibbs.prior_std": 2.0})
+    spec = spec_of(
+        "sea", task, agent_options={"posterior": "gibbs", "posterior.samples": 3, "posterior.prior_std": 2.0}
+    )
     played(spec, tmp_path)
     agent: Any = assemble(spec).agent
     assert agent.posterior.theta.shape == (3, 5) and agent.posterior.precision == pytest.approx(5 / 4)
@@ -259,5 +270,73 @@ def test_design_does_not_ask_the_same_thing_twice_in_a_batch() -> None:
     assert Design(2).keep(p, 2).tolist() == [False, True, True]
 
 
-def test_none_selects_nothing() -> None:
-    assert find_prompt_selection("none", 3) is None
+def test_none_keeps_every_prompt() -> None:
+    p = Proposal(SimpleNamespace(), np.zeros((1, 3, 2)), np.zeros(3, int), np.ones(3, int))  # type: ignore[arg-type]
+    assert make_prompt_selection(choose_prompts("none"), 3).keep(p, 1).all()
+
+
+PLUGINS = """
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from duelbench.posteriors.laplace import LaplaceConfig, LaplacePosterior
+
+
+def bold(R, rng, *, pull: float = 1.0):
+    mean, spread = R.mean(0), R.std(0)
+    return (mean + pull * spread).argmax(-1), mean.argmin(-1)
+
+
+@dataclass(frozen=True)
+class MineConfig(LaplaceConfig):
+    shrink: float = 0.5
+
+
+class Mine(LaplacePosterior):
+    Config = MineConfig
+
+    def rewards(self, features):
+        return np.float32(self.config.shrink) * super().rewards(features)
+
+
+def shortest(proposal, *, sign: float = 1.0):
+    return sign * -proposal.candidates.lengths.mean(-1)
+"""
+
+
+def test_posteriors_rules_and_selections_from_a_file_bring_their_own_options(
+    task: dict[str, Any], tmp_path: Path
+) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(PLUGINS)
+    options = {
+        "selection": f"{file}:bold",
+        "selection.pull": 2,
+        "posterior": f"{file}:Mine",
+        "posterior.shrink": 0.25,
+        "posterior.samples": 3,
+        "prompt_selection": f"{file}:shortest",
+        "prompt_selection.sign": -1.0,
+        "candidates": 6,
+    }
+    spec = spec_of("infomax", task, agent_options={**options, "oversample": 2.0})
+    played(spec, tmp_path / "out")
+    agent: Any = assemble(spec).agent
+    assert agent.posterior.config.shrink == 0.25 and agent.config.selection.options == {"pull": 2.0}
+    for wrong in ({"selection.pul": 2}, {"posterior.shrinks": 1.0}, {"prompt_selection.sgn": 1.0}):
+        with pytest.raises(ValueError, match="did you mean"):
+            assemble(spec_of("infomax", task, agent_options={**options, **wrong}))
+    told = resolve(spec)
+    file.write_text(PLUGINS.replace("argmin", "argmax"))
+    assert resolve(spec).run_id != told.run_id, "an edited rule is another run"
+
+
+def test_objects_are_chosen_as_names_are() -> None:
+    def widest(rewards: Any, rng: np.random.Generator) -> Any:
+        return rewards.mean(0).argmax(-1), rewards.mean(0).argmin(-1)
+
+    config = with_options(RewardModelConfig(), {"selection": widest, "posterior": LaplacePosterior})
+    assert config.selection.plugin is widest and config.posterior.plugin is LaplacePosterior

@@ -1,0 +1,140 @@
+"""What every agent with a reward model shares: candidates, beliefs about their rewards, a rule that picks the duel.
+
+Each round: M candidates a prompt from the current policy; a posterior of reward models scores them; a rule picks two of
+them; a selection says which prompts are worth a label; the reward model and the policy learn from the answers. Rule,
+posterior and selection are plugins, named in the config with their options. With no more than this class, each rule is
+an agent of its own (``duelbench.agents.alignment.table``), so that their runs differ by the rule alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from duelbench.acquisition import Rewards, choose_rule
+from duelbench.acquisition.prompts import Proposal, choose_prompts, make_prompt_selection
+from duelbench.agents.alignment.base import LearningAgent, Setup
+from duelbench.plugins import Choice
+from duelbench.posteriors.registry import choose_posterior
+from duelbench.types import Metrics, Observation, Pair, Responses
+
+
+@dataclass(frozen=True)
+class RewardModelConfig:
+    """Hyper-parameters of every agent with a reward model.
+
+    Attributes:
+        selection: rule that picks the pair: a name of ``duelbench.acquisition.RULES`` (``bai``, ``infomax`` ...)
+            or a function ``rule(R, rng) -> (first, second)``; ``selection.NAME`` sets an option of the rule.
+        candidates: M, responses sampled a prompt (SEA's paper: 20; time grows with M).
+        prompt_selection: which prompts are worth a label: a name of ``duelbench.acquisition.prompts``; ``none``: all.
+        oversample: prompts seen for each that is kept, where prompts are selected.
+        posterior: the reward model: a name of ``duelbench.posteriors.registry.POSTERIORS`` or a class;
+            ``posterior.NAME`` sets an option of the posterior.
+        best_of: responses from which the posterior's mean picks the one deployed; 1 deploys the policy itself.
+        train_policy: False learns the reward model only and leaves the policy as it is (with ``best_of``: variant 7 of
+            the SEA paper's table 1, after Dwaracherla et al. 2024).
+    """
+
+    selection: Choice = field(default_factory=choose_rule)
+    candidates: int = 16
+    prompt_selection: Choice = field(default_factory=choose_prompts)
+    oversample: float = 4.0
+    posterior: Choice = field(default_factory=choose_posterior)
+    best_of: int = 1
+    train_policy: bool = True
+
+
+class RewardModelAgent(LearningAgent):
+    """Picks duels by a posterior over rewards, and learns both from the answers.
+
+    Attributes:
+        posterior: the reward model.
+        labels_seen: answers with a winner so far.
+    """
+
+    Config: ClassVar[type] = RewardModelConfig
+
+    def __init__(self, setup: Setup, config: Any = None) -> None:
+        super().__init__(setup, config)
+        dim = self.policy.feature_dim
+        self.posterior = self.config.posterior.make(dim, self.rng)
+        self.rule = self.config.selection.make()
+        self.prompts = make_prompt_selection(self.config.prompt_selection, dim)
+        self.prompts_per_label = 1.0 if self.config.prompt_selection.name == "none" else self.config.oversample
+        self.labels_seen = 0
+
+    def propose(self, observation: Observation) -> Pair:
+        """Duels by the rule; those of prompts that are not worth a label are not asked."""
+        duel = self.consider(observation)
+        candidates = duel.candidates
+        return Pair(candidates.pick(duel.first), candidates.pick(duel.second), self.keep(duel))
+
+    def consider(self, observation: Observation) -> Proposal:
+        """Candidates of the current policy, their rewards, and the pairs that the rule picks."""
+        candidates = self.policy.sample(observation, self.config.candidates, self.rng)
+        rewards = self.rewards(candidates)  # (E, B, M)
+        return Proposal(candidates, rewards, *self.rule(rewards, self.rng))
+
+    def keep(self, duel: Proposal) -> NDArray[np.bool_]:
+        """Which prompts are worth a label, (B,)."""
+        seen = len(duel.first)
+        return self.prompts.keep(duel, min(seen, max(1, round(seen / self.prompts_per_label))))
+
+    def update(self, observation: Observation, pair: Pair, feedback: NDArray[np.float64]) -> Metrics:
+        """Reward model and policy learn from the answers."""
+        metrics = self.learn_rewards(pair, feedback)
+        return metrics | self.train(pair, np.isin(feedback, (0.0, 1.0)), feedback == 1.0)
+
+    def learn_rewards(self, pair: Pair, feedback: NDArray[np.float64]) -> Metrics:
+        """The posterior learns from the duels that have a winner."""
+        decided = np.isin(feedback, (0.0, 1.0))
+        self.labels_seen += int(decided.sum())
+        if not decided.any():
+            return {}
+        chosen, rejected = pair.rows(decided).ranked(feedback[decided] == 1.0)
+        metrics: Metrics = self.posterior.update(chosen.features, rejected.features, self.labels_seen)
+        return metrics
+
+    def train(self, pair: Pair, rows: NDArray[np.bool_], first_wins: NDArray[np.bool_]) -> Metrics:
+        """One step of the policy on these rows (B,) of the pairs, given which first responses are better, (B,)."""
+        if not self.config.train_policy or not rows.any():
+            return {}
+        return self.learner.step(*pair.rows(rows).ranked(first_wins[rows]))
+
+    def respond(self, observation: Observation) -> Responses:
+        """A sample of the policy, or the best of several by the posterior's mean reward."""
+        if self.config.best_of == 1:
+            return super().respond(observation)
+        candidates = self.policy.sample(observation, self.config.best_of, self.setup.evaluation_rng())
+        return candidates.pick(self.posterior.rewards(candidates.features).mean(0).argmax(-1))
+
+    def predict(
+        self, observation: Observation, first: Responses, second: Responses
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """P(first preferred) by each posterior sample: their mean and standard deviation, (B,) each."""
+        gaps = self.posterior.rewards(first.features) - self.posterior.rewards(second.features)  # (E, B)
+        probability = expit(gaps.astype(np.float64))
+        return probability.mean(0), probability.std(0)
+
+    def rewards(self, candidates: Responses) -> Rewards:
+        """R[e, b, m]; a duplicated response takes the reward of its first occurrence, so no rule prefers a copy."""
+        rewards = self.posterior.rewards(candidates.features)
+        copied: Rewards = np.take_along_axis(rewards, candidates.canonical[None], axis=-1)
+        return copied
+
+    def state_dict(self) -> dict[str, Any]:
+        """What every learning agent keeps, the reward model, and the selection of prompts."""
+        own = {"posterior": self.posterior.state_dict(), "labels_seen": self.labels_seen}
+        return super().state_dict() | own | {"prompts": self.prompts.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what ``state_dict`` gave."""
+        super().load_state_dict(state)
+        self.posterior.load_state_dict(state["posterior"])
+        self.labels_seen = state["labels_seen"]
+        self.prompts.load_state_dict(state["prompts"])
