@@ -68,7 +68,7 @@ _TABLE = (
     _regret("probability", "probability", "on the probability scale, summed"),
     _regret("copeland", "Copeland", "", "Copeland score lost by both arms, summed"),
     _regret("borda", "Borda", "", "Borda score lost by both arms, summed"),
-    _regret("von_neumann", "von Neumann", "", "against the von Neumann winner, summed"),
+    _regret("von_neumann", "von Neumann", "", "against a von Neumann winner (ties: not the only one), summed"),
     Metric("simple_regret", "simple regret", False, None, _DEPLOYED, "of the arm it would deploy now"),
     Metric("best_arm_rate", "best arm rate", True, None, "", "how often it would deploy the best arm"),
     Metric("offline_utility", "offline utility", True, None, _DEPLOYED),

@@ -100,9 +100,19 @@ class Records:
         return {seed: values[-1] for seed, (_, values) in self.curves(ids, metric).items() if values}
 
     def average(self, ids: Ids, metric: str) -> dict[int, float]:
-        """{seed: mean over the judgements after the first}: the anytime score."""
-        curves = self.curves(ids, metric)
-        return {seed: float(np.mean(values[1:])) for seed, (_, values) in curves.items() if len(values) > 1}
+        """{seed: mean over the labels}: each value counts as many labels as were asked since the row before it.
+
+        A rate over the duels since the last row is so averaged over all duels, the first window included; what is
+        judged now and then is averaged over its judgements after the one at the start, which holds no label.
+        """
+        found = {}
+        for seed, run_id in enumerate(ids):
+            if (run := self.runs.get(run_id)) is not None:
+                values, held = np.array(run[metric]), np.diff(run["labels"], prepend=0.0)
+                known = np.isfinite(values) & (held > 0)
+                if known.any():
+                    found[seed] = float(np.average(values[known], weights=held[known]))
+        return found
 
     def stacked(self, ids: Ids, metric: str) -> Curves | None:
         """All seeds' curves on the labels that they share."""

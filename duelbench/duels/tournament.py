@@ -169,7 +169,8 @@ def arm_losses(preferences: Array) -> dict[str, Array]:
     * ``copeland``: largest Copeland score minus the arm's (Zoghi et al. 2015).
     * ``borda``: largest Borda score minus the arm's (Saha et al. 2021).
     * ``von_neumann``: chance that the von Neumann winner beats the arm, minus ½ (Dudík et al. 2015). It is 0 for
-      every arm in the lottery, so each of those is free although no single one is safe.
+      every arm in the lottery, so each of those is free although no single one is safe. Where several lotteries are
+      maximin, which can be where preferences tie, this loss depends on the one that ``von_neumann_winner`` returns.
 
     Args:
         preferences: (K, K), checked.

@@ -157,8 +157,11 @@ class FixedArms(ArmProblem):
                 found |= {"weak": np.minimum(first, second), "strong": np.maximum(first, second)}
         if "average" in found:
             best = self._losses["average"].argmin(-1)[ids]
-            found["probability"] = regret.probability_regret(
-                self._preferences[ids, best, firsts], self._preferences[ids, best, seconds]
+            known = ~np.isnan(found["average"])  # the lowest of a row of NaN is no best arm
+            found["probability"] = np.where(
+                known,
+                regret.probability_regret(self._preferences[ids, best, firsts], self._preferences[ids, best, seconds]),
+                np.nan,
             )
         return found
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -13,10 +12,9 @@ from duelbench.experiments.records import Ids, Records
 from duelbench.experiments.sea_paper.sweep import AGENTS, OPTIMIZERS, RULES, SCALES, VARIANTS, Part, run_ids
 from duelbench.results.report.drawing import FAINT, MUTED, caption, legend, save_png
 from duelbench.results.report.styles import Style, styles
-from duelbench.results.statistics.curves import curve_band
-from duelbench.results.statistics.estimates import BAND_MIN_RUNS
+from duelbench.results.statistics.estimates import BAND_MIN_RUNS, mean_band
 
-_BANDS = f"Means; bands: 95 % whole-run bootstrap, from {BAND_MIN_RUNS} seeds. Dotted: the level at the start."
+_BANDS = f"Means; bands: 95 % Student t, from {BAND_MIN_RUNS} seeds. Dotted: the level at the start."
 
 
 def draw_parts(records: Records, out: Path) -> None:
@@ -59,8 +57,7 @@ def curve(axes: Axes, records: Records, ids: Ids, metric: str, style: Style) -> 
     color, dashes = style
     axes.plot(curves.labels, curves.values.mean(0), color=color, linestyle=dashes, linewidth=1.8)
     if len(curves) >= BAND_MIN_RUNS:
-        low, high = curve_band(curves, np.random.default_rng(0))
-        axes.fill_between(curves.labels, low, high, color=color, alpha=0.1, linewidth=0)
+        axes.fill_between(curves.labels, *mean_band(curves.values), color=color, alpha=0.1, linewidth=0)
 
 
 def dress(axes: Axes, title: str, x_label: str, level: float | None = 0.5) -> None:

@@ -3,7 +3,8 @@
     python -m duelbench.experiments.selection_rules.analysis --runs results/selection_rules   # more records, then all
     python -m duelbench.experiments.selection_rules.analysis                                  # all from the CSV files
 
-Differences are paired by seed, with Student t intervals; the rank correlations' come from a bootstrap over seeds.
+Differences are paired by seed, with Student t intervals; a dagger marks those that stay separated
+once all comparisons of their column are counted (Holm).
 """
 
 from __future__ import annotations
@@ -14,14 +15,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import tyro
-from numpy.typing import NDArray
 from rich.progress import track
 from scipy.stats import spearmanr
 
 from duelbench.experiments.records import MOST_SEEDS, Records, add_records, recorded
-from duelbench.experiments.sea_paper.analysis import Scores, comparison_table, seeds_text
+from duelbench.experiments.sea_paper.analysis import MARKS, Scores, comparison_table, marked, seeds_text
 from duelbench.experiments.selection_rules.calibration import COMPARED, SCORES
 from duelbench.experiments.selection_rules.data import data_scores
 from duelbench.experiments.selection_rules.figures import draw_all
@@ -29,7 +28,7 @@ from duelbench.experiments.selection_rules.sweep import BASE, PLACES, PROMPTS, R
 from duelbench.records.files import write_atomic
 from duelbench.records.record import Run, load_runs
 from duelbench.records.spec import RunSpec
-from duelbench.results.statistics.estimates import bootstrap_indices, mean_interval, paired_differences, percentiles
+from duelbench.results.statistics.estimates import Estimate, mean_interval, paired_differences
 
 HERE = Path(__file__).parent
 METRICS = (
@@ -46,8 +45,7 @@ METRICS = (
 )
 CONTRASTS = (("infomax", "uncertainty"), ("drts", "infomax"), ("drts", "rm_double_ts"), ("drts", "best_worst"))
 """Rules that differ in one thing: the scale, what is sought, the sign of the second, and exploration."""
-_RESAMPLES = 2000
-_FEWEST = 5  # seeds; with fewer a bootstrap says too little
+_FEWEST = 3  # seeds
 
 
 @dataclass
@@ -85,7 +83,7 @@ def _judged(runs: Path, known: set[str]) -> Iterator[Run]:
 
 def results(records: Records, calibration: dict[str, dict[str, dict[int, float]]]) -> str:
     """Everything that is told in numbers, as Markdown."""
-    parts = ["# Results\n\nWritten by `analysis.py` from `records.csv` and `calibration.csv`; see README.md."]
+    parts = [f"# Results\n\nWritten by `analysis.py` from `records.csv` and `calibration.csv`; see README.md. {MARKS}"]
     parts += [_place(records, place) for place in PLACES]
     parts += [_compared(records, "prompts", "pool", "all prompts", list(PROMPTS), "Which prompts (pool, BAI-TS)")]
     parts += [_calibration(calibration)]
@@ -97,25 +95,22 @@ def _place(records: Records, place: str) -> str:
     found = policy_against_data(records, place)
     if found is None:
         return table
-    value, low, high = (f"{number:+.2f}".replace("-", "−") for number in found)
+    value, low, high = (f"{number:+.2f}".replace("-", "−") for number in (found.value, found.low, found.high))
     told = (
-        "Rank correlation of the rules' mean offline win rate with the mean accuracy of the reward model trained on "
-        f"their data: {value} [{low}, {high}] over {len(RULES)} rules."
+        f"Rank correlation over the {len(RULES)} rules, within a seed, of the policy's offline win rate with the "
+        f"accuracy of the reward model trained on the rule's data: {value} [{low}, {high}] on average."
     )
     return "\n\n".join([table, _contrasts(records, place), told])
 
 
 def _contrasts(records: Records, place: str) -> str:
-    """Differences between two rules, offline win rate and then reward model accuracy."""
-    lines = []
-    for one, other in CONTRASTS:
-        found = []
-        for metric in ("offline_win_rate", "rm_accuracy"):
-            scores = scores_of(records, "rules", place, metric)
-            gap = mean_interval(paired_differences(scores(one), scores(other)))
-            found.append(f"{gap.value:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}]".replace("-", "−"))
-        lines.append(f"* `{one}` less `{other}`: {found[0]} in offline win rate, {found[1]} in reward model accuracy")
-    return "\n".join(lines)
+    """Differences between two rules, offline win rate and then reward model accuracy; all of a place are one family."""
+    kinds = [scores_of(records, "rules", place, metric) for metric in ("offline_win_rate", "rm_accuracy")]
+    told = iter(marked([paired_differences(of(one), of(other)) for one, other in CONTRASTS for of in kinds], 3))
+    return "\n".join(
+        f"* `{one}` less `{other}`: {next(told)} in offline win rate, {next(told)} in reward model accuracy"
+        for one, other in CONTRASTS
+    )
 
 
 def _compared(records: Records, part: Part, place: str, base: str, names: list[str], title: str) -> str:
@@ -136,29 +131,24 @@ def _compared(records: Records, part: Part, place: str, base: str, names: list[s
 
 
 def scores_of(records: Records, part: Part, place: str, metric: str, *, average: bool = False) -> Scores:
-    """{seed: score} by name: at the end, or the mean over the judgements after the first."""
+    """{seed: score} by name: at the end, or the mean over all labels."""
     read = records.average if average else records.final
     return lambda name: read(run_ids(part, (place, name)), metric)
 
 
-def policy_against_data(records: Records, place: str) -> tuple[float, float, float] | None:
-    """Rank correlation over rules of policy and data, with a bootstrap interval over the seeds that all rules have."""
+def policy_against_data(records: Records, place: str) -> Estimate | None:
+    """Rank correlation over rules of policy and data: that of each seed which all rules have, averaged.
+
+    The correlation of the rules' means has no honest interval at ten seeds: its bootstrap adds noise to every mean, and
+    so lowers what it resamples.
+    """
     kinds = [scores_of(records, "rules", place, metric) for metric in ("offline_win_rate", "rm_accuracy")]
-    found = [[of(rule) for rule in RULES] for of in kinds]
-    shared = sorted(set.intersection(*(set(scores) for kind in found for scores in kind)))
+    policy, data = ([of(rule) for rule in RULES] for of in kinds)
+    shared = sorted(set.intersection(*(set(scores) for scores in (*policy, *data))))
     if len(shared) < _FEWEST:
         return None
-    policy, data = (
-        np.array([[scores[seed] for seed in shared] for scores in kind]) for kind in found
-    )  # (rules, seeds)
-    drawn = bootstrap_indices(len(shared), _RESAMPLES, np.random.default_rng(0))
-    resampled = np.array([_rank_correlation(policy[:, index], data[:, index]) for index in drawn])
-    low, high = percentiles(resampled)
-    return _rank_correlation(policy, data), float(low), float(high)
-
-
-def _rank_correlation(policy: NDArray[np.float64], data: NDArray[np.float64]) -> float:
-    return float(spearmanr(policy.mean(1), data.mean(1)).statistic)
+    each = [spearmanr([p[seed] for p in policy], [d[seed] for d in data]).statistic for seed in shared]
+    return mean_interval(each)
 
 
 def read_calibration(path: Path) -> dict[str, dict[str, dict[int, float]]]:

@@ -81,7 +81,7 @@ def _prompts(records: Records, figure: Figure) -> None:
             curve(axes, records, run_ids("prompts", ("pool", name)), metric, style)
         dress(axes, metric.replace("_", " "), "labels", level)
     legend(figure, shown)
-    caption(figure, "pool, BAI-TS; one prompt of four is kept. Means; bands: 95 % whole-run bootstrap.")
+    caption(figure, "pool, BAI-TS; one prompt of four is kept. Means; bands: 95 % Student t.")
 
 
 def _reliability(out: Path, figure: Figure) -> None:

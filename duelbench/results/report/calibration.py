@@ -16,7 +16,6 @@ from duelbench.results.report.tables import agent_name, anchor, table
 from duelbench.results.statistics import reliability as calibration
 from duelbench.results.statistics.estimates import BAND_MIN_RUNS, mean_interval
 from duelbench.results.statistics.reliability import Binned, Predictions
-from duelbench.streams import Streams
 
 _COLUMNS = {
     "accuracy": "accuracy",
@@ -60,9 +59,8 @@ def calibration_table(section: Section, found: Found) -> str:
 
 def draw_calibration(section: Section, found: Found, path: Path) -> Path:
     """Reliability with the number of duels in each bin, and error by spread; writes ``path`` and the CSV beside it."""
-    rngs = {agent: Streams(0).generator(f"calibration/{agent}") for agent in found}
-    reliable = {agent: calibration.reliability(runs, rngs[agent]) for agent, runs in found.items()}
-    doubt = {agent: calibration.uncertainty(runs, rngs[agent]) for agent, runs in found.items()}
+    reliable = {agent: calibration.reliability(runs) for agent, runs in found.items()}
+    doubt = {agent: calibration.uncertainty(runs) for agent, runs in found.items()}
     looks = {agent: style for agent, style in section.looks.items() if agent in found}
 
     def draw(figure: Figure) -> None:
@@ -72,7 +70,7 @@ def draw_calibration(section: Section, found: Found, path: Path) -> Path:
         _doubt(places["doubt"], doubt, looks)
         legend(figure, looks)
         few = min(map(len, found.values())) < BAND_MIN_RUNS
-        bars = "" if few else ", bars: 95 % whole-run bootstrap"
+        bars = "" if few else ", bars: 95 % intervals over runs"
         caption(figure, f"{section.name} · held-out duels of reference samples{bars}")
 
     save_png(path, (10.2, 5.0), draw)

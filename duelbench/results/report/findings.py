@@ -6,24 +6,28 @@ leans.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from duelbench.duels.guides import UNIFORM_PAIRS
 from duelbench.metrics import HEADLINE, REGRETS
 from duelbench.results.report.comparison import Section, asks_no_more
-from duelbench.results.statistics.curves import Multiplier, area_under_curve
+from duelbench.results.statistics.curves import Multiplier, area_under_curve, multipliers
 from duelbench.results.statistics.estimates import (
-    BAND_MIN_RUNS,
     Estimate,
+    holm,
     mean_interval,
+    p_value,
     paired_differences,
     probability_of_improvement,
 )
 from duelbench.streams import Streams
 
 FAILED = 0.9
+WIN_RATE = "offline_win_rate"
+"""What label multipliers are about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +42,10 @@ class Comparison:
         n: number of seeds that both have.
         final: mean paired difference agent - baseline of final scores; None without a shared seed.
         area: the same for the average over the whole curve.
-        improvement: probability that a run of the agent ends better than a run of the baseline; its interval
-            is (0, 1) with too few seeds for one.
+        improvement: probability that a run of the agent ends better than a run of the baseline; without an interval
+            where there are too few seeds for one.
+        p: p value of no difference of the final scores, by Student's t; NaN with fewer than two shared seeds.
+        adjusted: the same by Holm's correction for all agents that are compared with the baseline on this task.
     """
 
     agent: str
@@ -50,13 +56,20 @@ class Comparison:
     final: Estimate | None
     area: Estimate | None
     improvement: Estimate
+    p: float
+    adjusted: float = float("nan")
 
     @property
     def verdict(self) -> str:
-        """``ahead``, ``behind`` or ``open``."""
+        """``ahead``, ``behind`` or ``open``, as if this were the only comparison."""
         if self.final is None or not self.final.separated:
             return "open"
         return "ahead" if (self.final.value > 0) == self.better else "behind"
+
+    @property
+    def verdict_of_many(self) -> str:
+        """The same with Holm's correction: with it, one false finding among all comparisons has a chance below 5 %."""
+        return self.verdict if self.adjusted < 0.05 else "open"
 
 
 def headline_metric(section: Section) -> str | None:
@@ -81,6 +94,8 @@ def compare(section: Section, baseline: str) -> list[Comparison]:
         for agent in section.rivals
         if agent != baseline and section.final(agent, metric)
     ]
+    adjusted = holm([c.p for c in found])
+    found = [replace(c, adjusted=float(p)) for c, p in zip(found, adjusted, strict=True)]
     sign = 1 if section.metric(metric).higher_is_better else -1
     means = {c.agent: sign * float(np.mean(list(section.final(c.agent, metric).values()))) for c in found}
     return sorted(found, key=lambda c: -means[c.agent])
@@ -92,10 +107,6 @@ def _compare(section: Section, agent: str, baseline: str, metric: str) -> Compar
     final = paired_differences(ours, theirs)
     area = paired_differences(_areas(section, agent, metric), _areas(section, baseline, metric))
     x, y = np.array(list(ours.values())), np.array(list(theirs.values()))
-    rng = Streams(0).generator(f"improvement/{agent}/{metric}")
-    improvement = probability_of_improvement(*((x, y) if better else (-x, -y)), rng, n_resamples=5_000)
-    if min(len(x), len(y)) < BAND_MIN_RUNS:
-        improvement = Estimate(improvement.value, 0.0, 1.0)
     return Comparison(
         agent=agent,
         baseline=baseline,
@@ -104,7 +115,8 @@ def _compare(section: Section, agent: str, baseline: str, metric: str) -> Compar
         n=len(final),
         final=mean_interval(final) if len(final) else None,
         area=mean_interval(area) if len(area) else None,
-        improvement=improvement,
+        improvement=probability_of_improvement([(x, y) if better else (-x, -y)]),
+        p=p_value(final) if len(final) else float("nan"),
     )
 
 
@@ -124,6 +136,8 @@ def sentence(section: Section, c: Comparison) -> str:
     if c.n == 1:
         return f"{c.agent} against {c.baseline}: {signed(c.final.value)} {title} in one seed: no interval."
     interval = f"{signed(c.final.value)} {title} [{signed(c.final.low)}, {signed(c.final.high)}], {seeds}"
+    if c.verdict != c.verdict_of_many:
+        interval += "; not separated once all comparisons are counted (Holm)"
     words = {"ahead": "beats", "behind": "is behind", "open": "is not separated from"}
     return f"{c.agent} {words[c.verdict]} {c.baseline}: {interval}."
 
@@ -193,15 +207,41 @@ def notes(section: Section) -> list[str]:
     return said
 
 
-def multiplier_text(m: Multiplier, n: int) -> str:
-    """How many times fewer labels than the base, for example ``2.4x [1.9, 3.1]``; n is the fewest seeds."""
+def multiplier_curves(
+    section: Section, base: str, thresholds: Sequence[float], metric: str = WIN_RATE
+) -> dict[str, list[Multiplier]]:
+    """For each other agent: how many times more labels the base needs to reach each threshold."""
+    base_curves = section.curves(base, metric)
+    found: dict[str, list[Multiplier]] = {}
+    for agent in section.agents:
+        curves = section.curves(agent, metric)
+        if base_curves is not None and curves is not None and agent != base:
+            rng = Streams(0).generator(f"multiplier/{agent}/{metric}")
+            found[agent] = multipliers(base_curves, curves, thresholds, rng)
+    return found
+
+
+def multiplier_text(m: Multiplier) -> str:
+    """How many times fewer labels than the base, for example ``2.41× [1.93, 3.10]``; empty where nothing is known.
+
+    One-sided where only one of both got there: ``at least 1.40×``, ``at most 0.83×``.
+    """
     if np.isinf(m.base_labels) and np.isinf(m.agent_labels):
         return ""
-    if np.isinf(m.high) and np.isfinite(m.agent_labels):
-        return f"> {m.low:.1f}×" if m.low > 0 else "unknown"
-    if np.isinf(m.agent_labels):
-        return f"< {m.high:.1f}×"
-    return f"{m.value:.1f}×" + (f" [{m.low:.1f}, {m.high:.1f}]" if n >= BAND_MIN_RUNS else "")
+    if np.isfinite(m.low) and np.isfinite(m.high) and np.isfinite(m.agent_labels):
+        return f"{_times(m.value)}× [{_times(m.low)}, {_times(m.high)}]"
+    if np.isfinite(m.high):
+        return f"at most {_times(m.high)}×"
+    if m.low >= _LEAST_SAID:
+        return f"at least {_times(m.low)}×"
+    return f"{_times(m.value)}× (no interval)" if np.isfinite(m.value) and m.value > 0 else ""
+
+
+_LEAST_SAID = 0.005  # a lower bound that would be shown as 0.00 says nothing
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.{2 if ratio < 10 else 1}f}"
 
 
 def signed(value: float) -> str:

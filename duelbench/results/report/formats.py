@@ -8,17 +8,26 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
 
 from duelbench.metrics import QUESTIONS, SHORT_LEADERBOARD
 from duelbench.results.report.comparison import Section
-from duelbench.results.report.findings import baseline_name, compare, headline, headline_metric, notes, signed
+from duelbench.results.report.findings import (
+    WIN_RATE,
+    baseline_name,
+    compare,
+    headline,
+    headline_metric,
+    multiplier_curves,
+    multiplier_text,
+    notes,
+    signed,
+)
 from duelbench.results.report.origins import progress
 from duelbench.results.report.standings import LOW, Overview
 from duelbench.results.report.subject import Subject
 from duelbench.results.report.tables import ranked
-from duelbench.results.statistics.curves import Curves
-from duelbench.results.statistics.estimates import BAND_MIN_RUNS, Estimate, Floats, mean_interval
+from duelbench.results.statistics.curves import labels_to_threshold
+from duelbench.results.statistics.estimates import BAND_MIN_RUNS, Estimate, mean_band, mean_interval
 
 NOTHING = "–"
 COLUMNS = ("task", "agent", "metric", "labels", "mean", "low", "high", "n")
@@ -160,6 +169,7 @@ def comparisons(section: Section, baseline: str) -> Grid | None:
         (
             c.agent,
             VERDICTS[c.verdict],
+            VERDICTS[c.verdict_of_many],
             _difference(c.final),
             _difference(c.area),
             _probability(c.improvement),
@@ -168,28 +178,60 @@ def comparisons(section: Section, baseline: str) -> Grid | None:
         for c in found
     ]
     title = section.metric(headline_metric(section) or "").title
-    header = ("agent", "verdict", "final", "whole curve", "ends better", "seeds")
+    header = ("agent", "verdict", f"Holm, of {len(found)}", "final", "whole curve", "ends better", "seeds")
     note = (
         f"{headline(section, baseline, found)} Differences in {title}, agent minus {baseline}, paired by seed, with "
-        "95 % Student t intervals; probability that a run ends better, Mann-Whitney."
+        "95 % Student t intervals; the first verdict takes each comparison alone, the second counts all of "
+        "them (Holm). Probability that a run ends better: Mann-Whitney, its interval Newcombe’s from "
+        f"{BAND_MIN_RUNS} seeds on."
     )
     return Grid(f"{section.name} against {baseline}", header, tuple(rows), note)
+
+
+def labels_needed(section: Section, baseline: str, thresholds: Sequence[float]) -> Grid | None:
+    """Labels until each agent's mean curve reaches each preset win rate, with the multiplier over the baseline.
+
+    None where no offline win rate was recorded, or nobody reached any.
+    """
+    ratios, rows = multiplier_curves(section, baseline, thresholds), []
+    for agent in ranked(section):
+        if (curves := section.curves(agent, WIN_RATE)) is None:
+            continue
+        means, told = curves.values.mean(axis=0), ratios.get(agent)
+        needed = [float(labels_to_threshold(curves.labels, means, t)) for t in thresholds]
+        cells = [f"{n:,.0f}" if np.isfinite(n) else f"not in {curves.labels[-1]:,.0f}" for n in needed]
+        if told is not None:
+            said = [multiplier_text(m) for m in told]
+            cells = [f"{cell}; {text}" if text else cell for cell, text in zip(cells, said, strict=True)]
+        rows.append((agent, *cells))
+    reached = [i for i in range(len(thresholds)) if any(not row[1 + i].startswith("not in") for row in rows)]
+    if not reached:
+        return None
+    note = (
+        "Oracle labels until the mean curve first reaches a win rate that was chosen in advance (those that nobody "
+        f"reached are left out); after it how many times fewer labels than {baseline}, with a 95 % interval from "
+        f"{BAND_MIN_RUNS} seeds on. “At least”: {baseline} may not get there within its labels, so only one end is "
+        "known; “at most”: the agent may not."
+    )
+    header = ("agent", *(f"{thresholds[i]:g}" for i in reached))
+    shown = tuple((row[0], *(row[1 + i] for i in reached)) for row in rows)
+    return Grid(f"{section.name}: labels needed to reach a win rate", header, shown, note)
 
 
 def standings(overview: Overview) -> Grid:
     """All tasks together."""
     rows = []
     for s in overview.standings:
-        numbers = [NOTHING] * 5
-        if (a := s.aggregate) is not None:
-            numbers = [interval(e) for e in (a.center, a.mean, a.median, a.gap)]
-            numbers.append(NOTHING if s.improvement is None else _probability(s.improvement))
-        rows.append((s.agent, f"{s.n:,}", *numbers[:4], f"{100 * s.failed:.1f} %", numbers[4]))
-    header = ("agent", "runs", "IQM", "mean", "median", "optimality gap", "failed", "ends better")
+        numbers = (
+            [NOTHING, NOTHING] if s.aggregate is None else [interval(s.aggregate.center), interval(s.aggregate.mean)]
+        )
+        better = NOTHING if s.improvement is None else _probability(s.improvement)
+        rows.append((s.agent, f"{s.n:,}", *numbers, f"{100 * s.failed:.1f} %", better))
+    header = ("agent", "runs", "IQM", "mean", "failed", "ends better")
     note = (
-        f"Scores from 0 (uniform pairs) to 1 (cannot be beaten) on {len(overview.tasks)} tasks, with 95 % stratified "
-        f"bootstrap intervals from {BAND_MIN_RUNS} runs a task on. Failed: runs that score {LOW:g} or less. Ends "
-        f"better: probability that a run scores above one of {overview.baseline}, averaged over tasks."
+        f"Scores from 0 (uniform pairs) to 1 (cannot be beaten) on {len(overview.tasks)} tasks, with 95 % intervals "
+        f"over seeds, of IQM and “ends better” from {BAND_MIN_RUNS} runs a task on. Failed: runs that score {LOW:g} or "
+        f"less. Ends better: probability that a run scores above one of {overview.baseline}, averaged over tasks."
     )
     return Grid(overview.title, header, tuple(rows), note)
 
@@ -199,7 +241,8 @@ def _grids(subject: Subject) -> list[Grid]:
     found: list[Grid | None] = [standings(overview) for overview in subject.overviews if overview.tasks]
     for section in subject.sections:
         found += [leaderboard(section) if section.runs else None, comparisons(section, subject.baseline)]
-        found.append(questions(section))
+        baseline = baseline_name(section, subject.baseline)
+        found += [labels_needed(section, baseline, subject.thresholds), questions(section)]
     return [grid for grid in found if grid is not None]
 
 
@@ -207,18 +250,10 @@ def _tidy(section: Section, agent: str, metric: str) -> Iterator[tuple[object, .
     curves = section.curves(agent, metric)
     if curves is None:
         return
-    means, half = curves.values.mean(axis=0), _half_widths(curves)
-    for labels, mean, h in zip(curves.labels.tolist(), means.tolist(), half.tolist(), strict=True):
-        ends = ("", "") if np.isnan(h) else (f"{mean - h:.6g}", f"{mean + h:.6g}")
+    columns = (curves.labels, curves.values.mean(axis=0), *mean_band(curves.values))
+    for labels, mean, low, high in zip(*(column.tolist() for column in columns), strict=True):
+        ends = ("", "") if np.isnan(low) else (f"{low:.6g}", f"{high:.6g}")
         yield section.name, agent, metric, f"{labels:g}", f"{mean:.6g}", *ends, len(curves)
-
-
-def _half_widths(curves: Curves) -> Floats:
-    """Half the width of the t interval at every point, (Q,); NaN for a single run."""
-    n = len(curves)
-    if n < 2:
-        return np.full(len(curves.labels), np.nan)
-    return np.asarray(stdtrit(n - 1, 0.975) * curves.values.std(axis=0, ddof=1) / np.sqrt(n))
 
 
 def _score(values: Sequence[float]) -> str:
@@ -239,8 +274,7 @@ def _difference(e: Estimate | None) -> str:
 
 
 def _probability(e: Estimate) -> str:
-    known = (e.low, e.high) != (0.0, 1.0)
-    return f"{e.value:.2f}" + (f" [{e.low:.2f}, {e.high:.2f}]" if known else "")
+    return f"{e.value:.2f}" + (f" [{e.low:.2f}, {e.high:.2f}]" if e.known else "")
 
 
 def _markdown_text(text: str) -> str:

@@ -16,13 +16,11 @@ from duelbench.results.report.section import picture
 from duelbench.results.report.standings import LOW, Overview, Standing
 from duelbench.results.report.styles import Style
 from duelbench.results.report.tables import NOTHING, anchor, dotted, table
-from duelbench.results.statistics.aggregate import profile, profile_band
+from duelbench.results.statistics.aggregate import profile
 from duelbench.results.statistics.estimates import BAND_MIN_RUNS, Estimate, Floats
 from duelbench.results.statistics.scores import Score
-from duelbench.streams import Streams
 
 _FEWEST_SPOKES = 3  # of a radar picture
-_CROWD = 8  # agents beyond whom bands are fainter
 _LEVELS = np.linspace(0.0, 1.0, 201)
 
 
@@ -44,7 +42,7 @@ def overview_page(overview: Overview, folder: Path) -> str:
 def standings_table(overview: Overview) -> str:
     """The aggregate leaderboard as HTML."""
     beats = f"P(beats {escape(overview.baseline)})"
-    head = ["agent", "runs", "IQM", "mean", "median", "optimality gap", "failed", beats]
+    head = ["agent", "runs", "IQM", "mean", "failed", beats]
     rows = []
     for s in overview.standings:
         name = dotted(overview.looks, s.agent)
@@ -52,10 +50,10 @@ def standings_table(overview: Overview) -> str:
         failed = f"{100 * s.failed:.1f} %"
         if (a := s.aggregate) is None:
             played = f"{len(s.strata)} of {len(overview.tasks)} tasks played"
-            rows.append([name, runs, f"<small>{played}</small>", NOTHING, NOTHING, NOTHING, failed, NOTHING])
+            rows.append([name, runs, f"<small>{played}</small>", NOTHING, failed, NOTHING])
             continue
         better = NOTHING if s.improvement is None else estimate_text(s.improvement)
-        rows.append([name, runs, *map(estimate_text, (a.center, a.mean, a.median, a.gap)), failed, better])
+        rows.append([name, runs, estimate_text(a.center), estimate_text(a.mean), failed, better])
     return table(head, rows)
 
 
@@ -97,11 +95,11 @@ def notes(overview: Overview) -> str:
     n = len(overview.tasks)
     said = (
         f"Scores on {n} tasks at their last label: 1 − R / R of uniform pairs on the same seed where regret is known, "
-        "(w − ½) / ½ for a win rate w, clipped to [0, 1]. IQM: interquartile mean of all runs. Mean and median: of the "
-        "tasks’ means. Optimality gap: 1 − mean score up to 1, lower is better. Failed: share of the runs that score "
+        "(w − ½) / ½ for a win rate w, clipped to [0, 1]. IQM: interquartile mean of all runs. Mean: of the tasks’ "
+        "means. Failed: share of the runs that score "
         f"{LOW:g} or less. The last column is against {overview.baseline}: Mann-Whitney’s probability, averaged over "
-        f"tasks. Brackets: 95 % intervals, runs resampled within each task, from {BAND_MIN_RUNS} runs a task on; they "
-        "say nothing about other tasks."
+        f"tasks. Brackets: 95 % intervals over seeds, of the mean from two runs a task on, of the others from "
+        f"{BAND_MIN_RUNS}; they say nothing about other tasks, and each stands for itself."
     )
     parts = [f'<p class="quiet">{escape(said)}</p>']
     if overview.left_out:
@@ -116,7 +114,7 @@ def draw_overview(overview: Overview, path: Path) -> Path | None:
     if not ranked:
         return None
     looks, rivals = overview.looks, [s for s in ranked if s.improvement is not None]
-    drawn = [_Profile(s.agent, profile(s.strata, _LEVELS), _band(s), looks[s.agent]) for s in ranked]
+    drawn = [_Profile(s.agent, profile(s.strata, _LEVELS), looks[s.agent]) for s in ranked]
 
     def draw(figure: Figure) -> None:
         places = figure.subplots(1, 2 if rivals else 1, squeeze=False, width_ratios=[1.25, 1][: 2 if rivals else 1])
@@ -124,15 +122,15 @@ def draw_overview(overview: Overview, path: Path) -> Path | None:
         if rivals:
             _improvements(places[0, 1], rivals, overview.baseline, looks)
         legend(figure, {s.agent: looks[s.agent] for s in ranked})
-        caption(figure, f"{len(overview.tasks)} tasks, {_runs(ranked)}; bands and bars: 95 % stratified bootstrap")
+        caption(figure, f"{len(overview.tasks)} tasks, {_runs(ranked)}; bars: 95 % intervals")
 
     save_png(path, (10.2 if rivals else 6.4, max(3.9, 1.6 + 0.3 * len(rivals))), draw)
     rows = [
         (p.agent, *values)
         for p in drawn
-        for values in zip(*(column.tolist() for column in (_LEVELS, p.share, *(p.band or ()))), strict=True)
+        for values in zip(*(column.tolist() for column in (_LEVELS, p.share)), strict=True)
     ]
-    save_csv(path.with_suffix(".csv"), ("agent", "score", "share_above", "low", "high"), rows)
+    save_csv(path.with_suffix(".csv"), ("agent", "score", "share_above"), rows)
     return path
 
 
@@ -155,7 +153,7 @@ def draw_radar(overview: Overview, path: Path) -> Path | None:
 
 def estimate_text(estimate: Estimate) -> str:
     """A score with its interval, if there is one, as HTML."""
-    if not np.isfinite(estimate.low) or (estimate.low, estimate.high) == (0.0, 1.0):
+    if not estimate.known:
         return f"{estimate.value:.3f}"
     return f"{estimate.value:.3f}<br><small>[{estimate.low:.3f}, {estimate.high:.3f}]</small>"
 
@@ -170,21 +168,12 @@ class _Profile:
 
     agent: str
     share: Floats
-    band: tuple[Floats, Floats] | None
     style: Style
-
-
-def _band(s: Standing) -> tuple[Floats, Floats] | None:
-    if min(map(len, s.strata)) < BAND_MIN_RUNS:
-        return None
-    return profile_band(s.strata, _LEVELS, Streams(0).generator(f"profile/{s.agent}"))
 
 
 def _profiles(axes: Axes, drawn: list[_Profile]) -> None:
     for p in drawn:
         color, line = p.style
-        if p.band is not None:
-            axes.fill_between(_LEVELS, *p.band, color=color, alpha=0.06 if len(drawn) > _CROWD else 0.13, linewidth=0)
         axes.plot(_LEVELS, p.share, color=color, linestyle=line, linewidth=1.8)
     axes.set_xlim(0, 1)
     axes.set_ylim(-0.02, 1.02)
@@ -198,8 +187,8 @@ def _improvements(axes: Axes, rivals: list[Standing], baseline: str, looks: dict
     axes.axvline(0.5, color=FAINT, linewidth=1.2, zorder=1)
     for place, s in enumerate(reversed(rivals)):
         assert s.improvement is not None
-        color, known = looks[s.agent][0], (s.improvement.low, s.improvement.high) != (0.0, 1.0)
-        if known:
+        color = looks[s.agent][0]
+        if s.improvement.known:
             axes.plot([s.improvement.low, s.improvement.high], [place, place], color=color, linewidth=6, alpha=0.35)
         axes.plot([s.improvement.value], [place], "o", color=color, markersize=6)
     axes.set_yticks(range(len(rivals)), [s.agent for s in reversed(rivals)])

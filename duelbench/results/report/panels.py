@@ -14,9 +14,8 @@ from duelbench.metrics import PICTURED, cumulative_regret
 from duelbench.results.report.comparison import Section
 from duelbench.results.report.drawing import FAINT, GUIDE, MUTED
 from duelbench.results.report.styles import Style
-from duelbench.results.statistics.curves import Curves, curve_band
-from duelbench.results.statistics.estimates import BAND_MIN_RUNS, Floats
-from duelbench.streams import Streams
+from duelbench.results.statistics.curves import Curves
+from duelbench.results.statistics.estimates import BAND_MIN_RUNS, Floats, mean_band
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +86,7 @@ def drawn_curves(section: Section, metric: str) -> list[Drawn]:
         curves = section.curves(agent, metric)
         if curves is None:
             continue
-        rng = Streams(0).generator(f"band/{agent}/{metric}")
-        band = curve_band(curves, rng) if len(curves) >= BAND_MIN_RUNS else None
+        band = mean_band(curves.values) if len(curves) >= BAND_MIN_RUNS else None
         seeds = list(section.final(agent, metric))
         found.append(Drawn(agent, seeds, curves, curves.values.mean(axis=0), band))
     return found

@@ -1,7 +1,7 @@
 """The pictures: learning curves against oracle labels, and label multipliers against win rate.
 
-From ``BAND_MIN_RUNS`` seeds on, a curve is a mean in a 95 % band of whole-run resamples; with fewer, every
-run is a thin line of its own and the mean is bold. Every picture is written with a CSV of what it shows.
+From ``BAND_MIN_RUNS`` seeds on, a curve is a mean in its 95 % Student t band; with fewer, every run is a thin line of
+its own and the mean is bold. Every picture is written with a CSV of what it shows.
 """
 
 from __future__ import annotations
@@ -34,9 +34,7 @@ from duelbench.results.report.panels import (
     table_of,
 )
 from duelbench.results.report.styles import Style
-from duelbench.results.statistics.curves import Multiplier, multipliers
-from duelbench.results.statistics.estimates import BAND_MIN_RUNS, center_name
-from duelbench.streams import Streams
+from duelbench.results.statistics.curves import Multiplier
 
 _LARGE = 4  # panels; more of them are smaller, in three columns
 
@@ -74,46 +72,35 @@ def overview(section: Section, path: Path, panels: Sequence[Panel] | None = None
     return path
 
 
-def multiplier_curves(
-    section: Section, base: str, thresholds: Sequence[float], metric: str = "offline_win_rate"
-) -> dict[str, list[Multiplier]]:
-    """For each other agent: how many times more labels the base needs to reach each threshold."""
-    base_curves = section.curves(base, metric)
-    found: dict[str, list[Multiplier]] = {}
-    for agent in section.agents:
-        curves = section.curves(agent, metric)
-        if base_curves is not None and curves is not None and agent != base:
-            rng = Streams(0).generator(f"multiplier/{agent}/{metric}")
-            found[agent] = multipliers(base_curves, curves, thresholds, rng)
-    return found
+def multiplier(section: Section, base: str, found: dict[str, list[Multiplier]], path: Path) -> Path | None:
+    """Label multipliers over ``base`` at the preset win rates, with their intervals.
 
+    Nothing is drawn between the win rates that were chosen in advance: the best of many points is good by luck.
 
-def multiplier(section: Section, base: str, thresholds: Sequence[float], path: Path) -> Path | None:
-    """Label multiplier over ``base`` against win rate, on a fine grid between the thresholds.
+    Args:
+        section: the task.
+        base: whom the others are compared with.
+        found: the multipliers of each other agent.
+        path: the picture; its numbers go beside it.
 
     Returns:
-        ``path``, or None (and nothing written) where no other agent reached any of the win rates.
+        ``path``, or None (and nothing written) where no interval is known.
     """
-    grid = [float(t) for t in np.linspace(min(thresholds), max(thresholds), 31)]
-    found = multiplier_curves(section, base, grid)
-    found = {a: ms for a, ms in found.items() if any(_known(m) or _at_least(m) for m in ms)}
+    found = {agent: ms for agent, ms in found.items() if any(_drawable(m) for m in ms)}
     if not found:
         return None
-    seeds = {agent: len(section.agents[agent]) for agent in (base, *found)}
+    seeds = [len(section.agents[agent]) for agent in (base, *found)]
 
     def draw(figure: Figure) -> None:
         shown = {a: s for a, s in section.looks.items() if a in found}
         axes = figure.subplots()
-        for agent, style in shown.items():
-            band = min(seeds[agent], seeds[base]) >= BAND_MIN_RUNS
-            _draw_multiplier(axes, found[agent], style, band)
-        _frame_multipliers(axes, base)
+        for place, (agent, style) in enumerate(shown.items()):
+            _draw_multipliers(axes, found[agent], style, _WIDTH * ((place + 0.5) / len(shown) - 0.5))
+        _frame_multipliers(axes, base, [m.threshold for m in next(iter(found.values()))])
         legend(figure, shown)
-        centers = " or ".join(dict.fromkeys(center_name(n) for n in seeds.values()))
-        note = f"{section.title} · {centers} of {_seeds(list(seeds.values()))}"
-        if min(seeds.values()) >= BAND_MIN_RUNS:
-            note += ", band: 95 % whole-run bootstrap"
-        caption(figure, f"{note}\ntriangle: at least this much, because {base} may never get there")
+        note = f"{section.title} · mean curves of {_seeds(seeds)}, bars: 95 % intervals\n"
+        note += f"arrow: open end, because {base} (up) or the agent (down) may not get there within its labels"
+        caption(figure, note)
 
     save_png(path, (6.6, 4.6), draw)
     header = ("agent", "threshold", "base_labels", "agent_labels", "multiplier", "low", "high")
@@ -126,42 +113,47 @@ def multiplier(section: Section, base: str, thresholds: Sequence[float], path: P
     return path
 
 
-def _known(m: Multiplier) -> bool:
-    """Whether there is a number to draw: both got there, in all but a few resamples."""
-    return bool(m.low > 0 and np.isfinite(m.high) and 0 < m.value < np.inf)
+_WIDTH = 0.7  # of a win rate's group of bars, where the next group is 1 away
 
 
-def _at_least(m: Multiplier) -> bool:
-    """Whether only a lower bound can be given, because the base may never get there."""
-    return bool(np.isinf(m.high) and np.isfinite(m.agent_labels) and m.low > 0)
+def _drawable(m: Multiplier) -> bool:
+    """Whether one end of the interval is known."""
+    return m.low > 0 or bool(np.isfinite(m.high))
 
 
-def _draw_multiplier(axes: Axes, found: list[Multiplier], style: Style, band: bool) -> None:
-    color, line = style
-    x = np.array([m.threshold for m in found])
-    known = np.array([_known(m) for m in found])
-    if band:
-        low, high = np.array([m.low for m in found]), np.array([m.high for m in found])
-        axes.fill_between(x, low, high, where=known, color=color, alpha=0.13, linewidth=0)
-    value = np.where(known, [m.value for m in found], np.nan)
-    axes.plot(x, value, color=color, linestyle=line, linewidth=2.0)
-    bounds = [m for m in found if _at_least(m)][::2]
-    axes.plot([m.threshold for m in bounds], [m.low for m in bounds], "^", color=color, markersize=4.5)
+def _draw_multipliers(axes: Axes, found: list[Multiplier], style: Style, offset: float) -> None:
+    color, _ = style
+    for place, m in enumerate(found):
+        if not _drawable(m):
+            continue
+        x, known = place + offset, [end for end in (m.low, m.high) if 0 < end < np.inf]
+        inside = m.value if 0 < m.value < np.inf else known[0]
+        ends = (
+            m.low if m.low > 0 else min(inside, *known) / 1.5,
+            m.high if m.high < np.inf else max(inside, *known) * 1.5,
+        )
+        axes.plot([x, x], ends, color=color, linewidth=2.0, alpha=0.6)
+        if 0 < m.value < np.inf:
+            axes.plot([x], [m.value], "o", color=color, markersize=5)
+        for end, open_ended, mark in ((ends[0], m.low == 0, "v"), (ends[1], np.isinf(m.high), "^")):
+            if open_ended:
+                axes.plot([x], [end], mark, color=color, markersize=5)
 
 
-def _frame_multipliers(axes: Axes, base: str) -> None:
+def _frame_multipliers(axes: Axes, base: str, thresholds: Sequence[float]) -> None:
     axes.axhline(1, color=FAINT, linewidth=1.2, zorder=1)
     drawn = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in axes.lines])
-    drawn = drawn[np.isfinite(drawn)]
     axes.set_yscale("log", base=2)
-    axes.set_ylim(min(0.45, drawn.min() / 1.4), max(2.2, drawn.max() * 1.6))
+    axes.set_ylim(min(0.45, drawn.min() / 1.2), max(2.2, drawn.max() * 1.2))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}×"))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set_xticks(range(len(thresholds)), [f"{t:g}" for t in thresholds])
+    axes.set_xlim(-0.6, len(thresholds) - 0.4)
     axes.set_title(f"Labels saved over {base}", pad=18)
     note = f"how many times fewer labels than {base} · above 1× is better"
     axes.text(0, 1.012, note, transform=axes.transAxes, fontsize=8, color=MUTED, va="bottom")
-    axes.set_xlabel("offline win rate vs reference")
+    axes.set_xlabel("preset offline win rate vs reference")
     axes.set_ylabel(f"labels of {base} / labels of agent")
 
 
@@ -169,7 +161,7 @@ def _averaged(drawn: list[Drawn]) -> str:
     text = f"mean of {_seeds([len(d.curves) for d in drawn])}"
     banded = [d.band is not None for d in drawn]
     if all(banded):
-        return f"{text}, band: 95 % whole-run bootstrap"
+        return f"{text}, band: 95 % Student t"
     if max(len(d.curves) for d in drawn) == 1:
         return "a single seed: no interval can be given"
     return f"{text}, " + ("bands and " if any(banded) else "") + "thin lines: single runs"

@@ -19,13 +19,14 @@ from duelbench.results.report.findings import (
     failures,
     headline,
     headline_metric,
+    multiplier_curves,
     notes,
     sentence,
 )
 from duelbench.results.report.formats import questions
 from duelbench.results.report.origins import run_ids, unfinished
 from duelbench.results.report.panels import Panel, default_panels, further_panels
-from duelbench.results.statistics.estimates import BAND_MIN_RUNS, IQM_MIN_SCORES
+from duelbench.results.statistics.estimates import BAND_MIN_RUNS
 
 FURTHER_METRICS = (
     '<p class="quiet">With so many tasks further metrics are not drawn; all of them are in the output of '
@@ -135,10 +136,11 @@ def _comparison_note(section: Section, baseline: str) -> str:
     same = "same arms, same noise of the answers" if section.numeric else "same prompts, same noise"
     return (
         f'<p class="quiet">Differences in {escape(name)}, agent minus {escape(baseline)}, paired by seed '
-        f"({same}), with 95 % Student t intervals. “Not separated” means that the interval "
-        "holds 0. Each interval stands for itself: there is no correction for comparing several agents. The "
-        "probability that a run ends better is Mann-Whitney’s, over all pairs of runs, with a 95 % bootstrap "
-        f"interval from {BAND_MIN_RUNS} seeds on.</p>"
+        f"({same}), with 95 % Student t intervals. “Not separated” means that the interval "
+        "holds 0. Each interval and verdict stands for itself; “Holm” is the verdict once all agents of this table "
+        "are counted, so that the chance of a single false one among them stays below 5 %. The probability that a run "
+        f"ends better is Mann-Whitney’s, over all pairs of runs, with Newcombe’s 95 % interval from {BAND_MIN_RUNS} "
+        "seeds on.</p>"
     )
 
 
@@ -199,20 +201,19 @@ def _calibration(section: Section, folder: Path) -> str:
 def _efficiency(section: Section, folder: Path, baseline: str, thresholds: Sequence[float]) -> str:
     if "offline_win_rate" not in section.metrics:
         return ""
-    ratios = plots.multiplier_curves(section, baseline, thresholds)
+    ratios = multiplier_curves(section, baseline, thresholds)
     note = (
-        '<p class="quiet">Oracle labels until the mean curve (interquartile mean from '
-        f"{IQM_MIN_SCORES} seeds on) first reaches a win rate; “&gt; 1,000” means not within 1,000 labels. "
-        f"Below: how many times fewer labels than {escape(baseline)}, with a 95 % whole-run bootstrap "
-        f"interval from {BAND_MIN_RUNS} seeds on; “&gt;” is a lower bound, where {escape(baseline)} did not "
-        "get there in more than 2.5 % of the resamples.</p>"
+        '<p class="quiet">Oracle labels until the mean curve first reaches a win rate that was chosen in advance; “not '
+        "in 1,000” means not within 1,000 labels. Below: how many times fewer labels than "
+        f"{escape(baseline)}, with a 95 % interval from {BAND_MIN_RUNS} seeds on. “At least”: {escape(baseline)} may "
+        "not get there within its labels, so only one end is known; “at most”: the agent may not.</p>"
     )
     parts = [
         "<h3>Labels needed to reach a win rate</h3>",
         tables.labels_needed(section, baseline, thresholds, ratios),
         note,
         picture(
-            plots.multiplier(section, baseline, thresholds, folder / f"{section.slug}-multiplier.png"),
+            plots.multiplier(section, baseline, ratios, folder / f"{section.slug}-multiplier.png"),
             f"label multiplier over {baseline} against win rate",
             "narrow",
         ),

@@ -13,8 +13,8 @@ from duelbench.records.record import Role
 from duelbench.results.report.comparison import Section, agent_place
 from duelbench.results.report.findings import FAILED, headline_metric
 from duelbench.results.report.styles import Style
-from duelbench.results.statistics.aggregate import Aggregate, aggregate, average_improvement
-from duelbench.results.statistics.estimates import BAND_MIN_RUNS, Estimate
+from duelbench.results.statistics.aggregate import Aggregate, aggregate
+from duelbench.results.statistics.estimates import Estimate, probability_of_improvement
 from duelbench.streams import Streams
 
 LOW = round(1.0 - FAILED, 6)
@@ -165,18 +165,11 @@ class Overview:
         flat = np.concatenate([np.array(scores) for scores in strata])
         whole, rng = self._everywhere(agent), Streams(0).generator(f"overview/{agent}")
         found = aggregate(strata, rng) if whole else None
-        if found is not None and min(map(len, strata)) < BAND_MIN_RUNS:
-            found = Aggregate(*(_without_interval(getattr(found, name)) for name in Aggregate.__slots__))
         compared = whole and agent in self.rivals and agent != self.baseline and self._everywhere(self.baseline)
         improvement = self._improvement(agent) if compared else None
         return Standing(agent, strata, len(flat), found, float((flat <= LOW).mean()), improvement)
 
     def _improvement(self, agent: str) -> Estimate:
-        pairs = [tuple(np.array(list(t.values[who].values())) for who in (agent, self.baseline)) for t in self.tasks]
-        found = average_improvement([(x, y) for x, y in pairs], Streams(0).generator(f"overview/improvement/{agent}"))
-        few = min(len(scores) for pair in pairs for scores in pair) < BAND_MIN_RUNS
-        return Estimate(found.value, 0.0, 1.0) if few else found
-
-
-def _without_interval(estimate: Estimate) -> Estimate:
-    return Estimate(estimate.value, -np.inf, np.inf)
+        return probability_of_improvement(
+            [tuple(np.array(list(t.values[who].values())) for who in (agent, self.baseline)) for t in self.tasks]
+        )

@@ -21,7 +21,7 @@ from duelbench.results.report.findings import Comparison, failures, headline_met
 from duelbench.results.report.naming import leaves
 from duelbench.results.report.styles import Style
 from duelbench.results.statistics.curves import Multiplier, labels_to_threshold
-from duelbench.results.statistics.estimates import BAND_MIN_RUNS, Estimate, center, standard_error
+from duelbench.results.statistics.estimates import BAND_MIN_RUNS, Estimate, standard_error
 
 NOTHING = "–"
 SHOWN_PROMPTS = 6
@@ -86,6 +86,7 @@ def comparisons_table(section: Section, found: Sequence[Comparison]) -> str:
     head = [
         "agent",
         "verdict",
+        f"Holm, of {len(found)}",
         "final difference",
         "difference over the whole curve",
         "ends better with probability",
@@ -95,6 +96,7 @@ def comparisons_table(section: Section, found: Sequence[Comparison]) -> str:
         [
             agent_name(section, c.agent),
             f'<span class="pill {c.verdict}">{words[c.verdict]}</span>',
+            f'<span class="pill {c.verdict_of_many}">{words[c.verdict_of_many]}</span>',
             _difference(c.final),
             _difference(c.area),
             _probability(c.improvement),
@@ -102,7 +104,7 @@ def comparisons_table(section: Section, found: Sequence[Comparison]) -> str:
         ]
         for c in found
     ]
-    return table(head, rows, left=2)
+    return table(head, rows, left=3)
 
 
 def spread(section: Section) -> str:
@@ -130,12 +132,11 @@ def labels_needed(
         curves = section.curves(agent, metric)
         if curves is None:
             continue
-        n = min(len(curves), len(section.agents.get(baseline, ())))
         cells = []
         for i, threshold in enumerate(thresholds):
-            needed = float(labels_to_threshold(curves.labels, center(curves.values), threshold))
-            text = f"{needed:,.0f}" if np.isfinite(needed) else f"<small>&gt; {curves.labels[-1]:,.0f}</small>"
-            ratio = escape(multiplier_text(ratios[agent][i], n)) if agent in ratios else ""
+            needed = float(labels_to_threshold(curves.labels, curves.values.mean(axis=0), threshold))
+            text = f"{needed:,.0f}" if np.isfinite(needed) else f"<small>not in {curves.labels[-1]:,.0f}</small>"
+            ratio = escape(multiplier_text(ratios[agent][i])) if agent in ratios else ""
             cells.append(text + (f"<br><small>{ratio}</small>" if ratio else ""))
         rows.append([agent_name(section, agent), *cells])
     return table(["agent", *(f"{t:g}" for t in thresholds)], rows)
@@ -249,8 +250,9 @@ def _difference(estimate: Estimate | None) -> str:
 
 
 def _probability(estimate: Estimate) -> str:
-    known = (estimate.low, estimate.high) != (0.0, 1.0)
-    return f"{estimate.value:.2f}" + (f" <small>[{estimate.low:.2f}, {estimate.high:.2f}]</small>" if known else "")
+    return f"{estimate.value:.2f}" + (
+        f" <small>[{estimate.low:.2f}, {estimate.high:.2f}]</small>" if estimate.known else ""
+    )
 
 
 def _count(value: float) -> str:

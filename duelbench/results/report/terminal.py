@@ -43,7 +43,8 @@ def terminal(subject: Subject, width: int = WIDTH) -> str:
 def _table(section: Section, baseline: str) -> Table:
     metric = headline_metric(section)
     title = section.metric(metric).title if metric else "result"
-    verdicts = {c.agent: VERDICTS[c.verdict] for c in compare(section, baseline)}
+    found = compare(section, baseline)
+    verdicts = {c.agent: (VERDICTS[c.verdict], VERDICTS[c.verdict_of_many]) for c in found}
     unfinished = Counter(agent for agent, _ in section.unfinished)
     shown = Table(
         box=box.SIMPLE_HEAD,
@@ -54,12 +55,14 @@ def _table(section: Section, baseline: str) -> Table:
     shown.add_column("agent", overflow="fold")
     shown.add_column(f"{title} [95 %]".replace("[", r"\["), justify="right")
     shown.add_column(f"against {escape(baseline)}")
+    if many := len(found) > 1:
+        shown.add_column(f"Holm, of {len(found)}")
     shown.add_column("runs", justify="right")
     for agent in ranked(section):
         values = list(section.final(agent, metric).values()) if metric else []
-        verdict = "baseline" if agent == baseline and values else verdicts.get(agent, NOTHING)
+        told = ("baseline", "") if agent == baseline and values else verdicts.get(agent, (NOTHING, NOTHING))
         runs = f"{len(section.agents[agent]):,}"
         runs += f" (+{unfinished[agent]:,} unfinished)" if unfinished[agent] else ""
         value = interval(mean_interval(values)) if values else NOTHING
-        shown.add_row(escape(agent), escape(value), verdict, runs)
+        shown.add_row(escape(agent), escape(value), *(told if many else told[:1]), runs)
     return shown

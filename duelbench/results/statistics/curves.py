@@ -1,9 +1,9 @@
-"""Statistics of learning curves: bands, area, labels to a threshold, label multipliers.
+"""Statistics of learning curves: bands, area, labels to a threshold, label multipliers, power laws.
 
-Shapes: R runs, Q evaluation points on one grid of oracle labels, S bootstrap resamples.
+Shapes: R runs, Q evaluation points on one grid of oracle labels, S resamples.
 
 One rule runs through the file: **a run is the unit of resampling.** The points of one learning curve depend
-on each other, so run indices are resampled once and every curve is kept whole. Resampling each point on its
+on each other, so whole runs are resampled and every curve is kept whole. Resampling each point on its
 own leaves pointwise bands valid but makes the interval of any functional of a curve (area, labels to a
 threshold, multiplier) far too narrow.
 """
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from duelbench.results.statistics.estimates import Floats, bootstrap_indices, center, percentiles, resample
+from duelbench.results.statistics.estimates import BAND_MIN_RUNS, Floats, t_quantile, welch_freedom
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +40,9 @@ class Multiplier:
         base_labels: labels the base needs; infinite if it never got there (censored).
         agent_labels: the same for the agent.
         value: base_labels / agent_labels; infinite or 0 if one is censored, NaN if both are.
-        low: lower end of the interval.
-        high: upper end; infinite if the base is censored in more resamples than the upper tail holds, and
-            then only "more than ``low``" can be said.
-        base_censored: share of resamples in which the base never got there.
-        agent_censored: the same for the agent.
+        low: lower end of the interval; 0 where nothing is known, as with fewer than ``BAND_MIN_RUNS`` runs.
+        high: upper end; infinite where nothing is known, or if the base is censored in more resamples than the upper
+            tail holds, and then only "at least ``low``" can be said.
     """
 
     threshold: float
@@ -53,8 +51,6 @@ class Multiplier:
     value: float
     low: float
     high: float
-    base_censored: float
-    agent_censored: float
 
 
 def align(grids: Sequence[ArrayLike], values: Sequence[ArrayLike]) -> Curves:
@@ -74,13 +70,6 @@ def align(grids: Sequence[ArrayLike], values: Sequence[ArrayLike]) -> Curves:
     union = np.unique(np.concatenate(xs))
     shared = union[(union >= max(x[0] for x in xs)) & (union <= min(x[-1] for x in xs))]
     return Curves(shared, np.stack([np.interp(shared, x, y) for x, y in zip(xs, ys, strict=True)]))
-
-
-def curve_band(
-    curves: Curves, rng: np.random.Generator, confidence: float = 0.95, n_resamples: int = 2_000
-) -> tuple[Floats, Floats]:
-    """Pointwise interval of the mean curve from whole-run resamples: (Q,) and (Q,)."""
-    return percentiles(resample(curves.values, bootstrap_indices(len(curves), n_resamples, rng)), confidence)
 
 
 def area_under_curve(curves: Curves) -> Floats:
@@ -125,35 +114,68 @@ def multipliers(
     confidence: float = 0.95,
     n_resamples: int = 2_000,
 ) -> list[Multiplier]:
-    """For each threshold: labels of the base / labels of the agent, with a whole-run bootstrap interval.
+    """For each threshold: labels of the base / labels of the agent, read off the mean curves, with its interval.
 
-    Both agents are resampled independently, their center curves are recomputed, and both are read at the
-    threshold. A censored agent needs more labels than it was given, so for the lower end a censored base
-    counts as its whole budget, and for the upper end a censored agent as its own.
+    The interval comes from whole runs of both agents, resampled independently. A bootstrap of R runs is too narrow by
+    √((R − 1) / R), and a normal quantile stands in it where a t quantile belongs; so the deviation of every resampled
+    mean curve is stretched by √(R / (R − 1)) t / z, with Welch's degrees of freedom from the spread of the labels
+    needed. A censored agent needs more labels than it was given: for the lower end a censored base counts as its whole
+    budget, and for the upper end a censored agent as its own.
+
+    Choose thresholds before looking at the curves: the largest of many multipliers is large by luck.
     """
     pair = (base, agent)
-    drawn = [resample(c.values, bootstrap_indices(len(c), n_resamples, rng), center) for c in pair]
-    centers = [center(c.values) for c in pair]
-    budgets = [float(c.labels[-1]) for c in pair]
+    runs, means = [len(c) for c in pair], [c.values.mean(axis=0) for c in pair]
+    enough = min(runs) >= BAND_MIN_RUNS
+    drawn = [_deviations(c, n_resamples, rng) for c in pair] if enough else []
     found = []
     for threshold in thresholds:
-        needed = [labels_to_threshold(c.labels, y, threshold) for c, y in zip(pair, centers, strict=True)]
-        samples = [labels_to_threshold(c.labels, y, threshold) for c, y in zip(pair, drawn, strict=True)]
-        low, high = _ratio_interval(samples, budgets, confidence)
-        censored = [float(np.isinf(sample).mean()) for sample in samples]
-        base_labels, agent_labels = (float(n) for n in needed)
-        value = float(_ratio(needed[0], needed[1]))
-        found.append(Multiplier(threshold, base_labels, agent_labels, value, low, high, *censored))
+        base_labels, agent_labels = (
+            float(labels_to_threshold(c.labels, m, threshold)) for c, m in zip(pair, means, strict=True)
+        )
+        value = float(_ratio(np.float64(base_labels), np.float64(agent_labels)))
+        low, high = 0.0, np.inf
+        if enough:
+            t = t_quantile(_freedom(pair, drawn, threshold), confidence)
+            samples = [_resampled_labels(c, d, threshold, t / _Z) for c, d in zip(pair, drawn, strict=True)]
+            low, high = _ratio_interval(samples, [float(c.labels[-1]) for c in pair], confidence)
+        found.append(Multiplier(threshold, base_labels, agent_labels, value, low, high))
     return found
+
+
+_Z = t_quantile(np.inf)
+
+
+def _deviations(curves: Curves, n_resamples: int, rng: np.random.Generator) -> Floats:
+    """Resampled mean curves less the mean curve, with the variance that the latter is estimated to have, (S, Q)."""
+    runs = len(curves)
+    counts = rng.multinomial(runs, np.full(runs, 1.0 / runs), size=n_resamples)
+    return np.asarray(counts @ (curves.values - curves.values.mean(axis=0)) / np.sqrt(runs * (runs - 1)))
+
+
+def _resampled_labels(curves: Curves, deviations: Floats, threshold: float, stretch: float = 1.0) -> Floats:
+    """Labels to the threshold in each resample, (S,)."""
+    return labels_to_threshold(curves.labels, curves.values.mean(axis=0) + stretch * deviations, threshold)
+
+
+def _freedom(pair: Sequence[Curves], drawn: Sequence[Floats], threshold: float) -> float:
+    """Welch's degrees of freedom of the difference of the logarithms of both agents' labels to the threshold."""
+    variances = []
+    for curves, deviations in zip(pair, drawn, strict=True):
+        ends = np.quantile(_resampled_labels(curves, deviations, threshold), [0.16, 0.84], method="nearest")
+        with np.errstate(divide="ignore", invalid="ignore"):
+            variances.append(float(np.diff(np.log(ends))[0] ** 2))  # infinite or NaN where it is not always reached
+    return welch_freedom(variances, [len(curves) for curves in pair])
 
 
 def _ratio_interval(samples: list[Floats], budgets: list[float], confidence: float) -> tuple[float, float]:
     base, agent = samples
     at_least = _ratio(np.minimum(base, budgets[0]), agent)
     at_most = _ratio(base, np.minimum(agent, budgets[1]))
-    # NaN is 0/0, both there at the start: it could be any ratio.
-    low, _ = percentiles(np.where(np.isnan(at_least), 0.0, at_least), confidence)
-    _, high = percentiles(np.where(np.isnan(at_most), np.inf, at_most), confidence)
+    tail = (1 - confidence) / 2
+    # NaN is 0/0, both there at the start: it could be any ratio. The ends are resampled values: some are infinite.
+    low = np.quantile(np.where(np.isnan(at_least), 0.0, at_least), tail, method="lower")
+    high = np.quantile(np.where(np.isnan(at_most), np.inf, at_most), 1 - tail, method="higher")
     return float(low), float(high)
 
 

@@ -1,31 +1,36 @@
-"""Statistics of a few noisy runs: means, intervals, paired differences, probability of improvement.
+"""Statistics of a few noisy runs: means, differences, probabilities, each with an interval that covers.
 
-Shapes: R runs, S bootstrap resamples. Statistics of whole learning curves: ``duelbench.results.statistics.curves``.
+Seeds are few, so the percentile bootstrap that is common in the field is too narrow: what it calls 95 % holds the true
+mean in 73 % of all cases with three runs, 84 % with five and 90 % with ten. Every interval here is simulated in the
+tests with 5, 10 and 20 runs (Student's t with 3, too): it covers 93 to 97.5 % where runs are normal, and no less than
+90 % where their skewness is 1 (a gamma distribution of shape 4). Heavier tails cost more: of a lognormal with σ = 1
+Student's t covers 81 to 87 %.
+
+Shapes: R runs, Q points of a curve. Statistics of whole curves: ``duelbench.results.statistics.curves``.
 
 References:
     Agarwal et al. 2021, "Deep reinforcement learning at the edge of the statistical precipice" (interquartile
-    mean, stratified bootstrap, probability of improvement, performance profiles).
+    mean, probability of improvement, performance profiles).
+    Newcombe 2006, "Confidence intervals for an effect size measure based on the Mann-Whitney statistic", part 2.
+    Holm 1979, "A simple sequentially rejective multiple test procedure".
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtrit  # scipy.stats would take longer to import than a report to write
+from scipy.special import ndtri, stdtr, stdtrit  # scipy.stats would take longer to import than a report to write
 
 Floats = NDArray[np.float64]
-Statistic = Callable[..., Floats]
 
 IQM_MIN_SCORES = 8
 """With fewer scores the trimmed mean is little but a mean under another name."""
 
 BAND_MIN_RUNS = 5
-"""With fewer runs a bootstrap interval is much too narrow to be shown."""
-
-_BLOCK = 4_000_000  # resampled values held in memory at once
+"""With fewer runs only Student's t covers what it says: no other interval is given, and curves are drawn one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,16 @@ class Estimate:
     def separated(self) -> bool:
         """Whether the interval leaves out 0."""
         return self.low > 0 or self.high < 0
+
+    @property
+    def known(self) -> bool:
+        """Whether there is an interval at all."""
+        return bool(np.isfinite(self.low) and np.isfinite(self.high))
+
+    @classmethod
+    def alone(cls, value: float) -> Estimate:
+        """A number without an interval."""
+        return cls(float(value), -np.inf, np.inf)
 
 
 def iqm(scores: ArrayLike, axis: int | None = None) -> Floats:
@@ -85,9 +100,6 @@ def standard_error(values: ArrayLike) -> float | None:
 def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Estimate:
     """Mean of runs (R,) with its Student t interval; infinitely wide for a single run.
 
-    The t interval, not a bootstrap, because seeds are few: with three of them a percentile bootstrap calls a
-    difference real whenever the three agree in sign, which happens by chance in one case of four.
-
     >>> e = mean_interval([1.0, 2.0, 3.0])
     >>> round(e.value, 2), round(e.low, 2), round(e.high, 2)
     (2.0, -0.48, 4.48)
@@ -95,11 +107,74 @@ def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Estimate:
     array = np.asarray(values, dtype=np.float64)
     if array.size == 0:
         raise ValueError("no values: nothing to estimate")
-    mean, error = float(array.mean()), standard_error(array)
+    if array.size == 1:
+        return Estimate.alone(float(array.mean()))
+    low, high = mean_band(array.ravel(), confidence)
+    return Estimate(float(array.mean()), float(low), float(high))
+
+
+def mean_band(values: ArrayLike, confidence: float = 0.95) -> tuple[Floats, Floats]:
+    """Ends of Student's t interval of the mean over the first axis, point by point: (R, ...) -> (...) and (...).
+
+    NaN for a single run, which says nothing of its spread.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    runs = len(array)
+    if runs < 2:
+        return np.full(array.shape[1:], np.nan), np.full(array.shape[1:], np.nan)
+    half = t_quantile(runs - 1, confidence) * array.std(axis=0, ddof=1) / np.sqrt(runs)
+    return np.asarray(array.mean(axis=0) - half), np.asarray(array.mean(axis=0) + half)
+
+
+def t_quantile(freedom: float, confidence: float = 0.95) -> float:
+    """Half the width of Student's t interval in standard errors."""
+    return float(stdtrit(freedom, 0.5 + confidence / 2))
+
+
+def welch_freedom(variances: ArrayLike, runs: ArrayLike) -> float:
+    """Degrees of freedom of a sum of independent means, from the variance of each and its number of runs (M,).
+
+    Welch and Satterthwaite's: between the fewest runs less 1 and all runs less M.
+    """
+    v, n = np.asarray(variances, dtype=np.float64), np.asarray(runs, dtype=np.float64)
+    if not np.isfinite(v).all() or not v.any():
+        return float(n.min() - 1)
+    v = v / v.max()
+    return float(v.sum() ** 2 / (v**2 / (n - 1)).sum())
+
+
+def p_value(values: ArrayLike) -> float:
+    """Two-sided p value of a mean of 0, by Student's t over runs (R,); NaN for a single run.
+
+    Below 0.05 exactly where the 95 % interval leaves out 0.
+
+    >>> round(p_value([0.1, 0.2, 0.3]), 3)
+    0.074
+    """
+    array = np.asarray(values, dtype=np.float64)
+    error = standard_error(array)
     if error is None:
-        return Estimate(mean, -np.inf, np.inf)
-    half = float(stdtrit(array.size - 1, 0.5 + confidence / 2)) * error
-    return Estimate(mean, mean - half, mean + half)
+        return float("nan")
+    if error == 0.0:
+        return 0.0 if array.mean() else 1.0
+    return float(2.0 * stdtr(array.size - 1, -abs(array.mean()) / error))
+
+
+def holm(p_values: ArrayLike) -> Floats:
+    """Holm's p values of several comparisons: with these, the chance of even one false finding stays below 5 %.
+
+    NaN (nothing was compared) stays NaN and is not counted.
+
+    >>> holm([0.01, 0.04, 0.03]).tolist()
+    [0.03, 0.06, 0.06]
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    known = np.flatnonzero(~np.isnan(p))
+    order = known[np.argsort(p[known], kind="stable")]
+    adjusted = np.full(len(p), np.nan)
+    factors = np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * factors))
+    return adjusted
 
 
 def paired_differences(first: Mapping[int, float], second: Mapping[int, float]) -> Floats:
@@ -118,89 +193,47 @@ def performance_profile(scores: ArrayLike, thresholds: ArrayLike) -> Floats:
     return np.asarray(above.mean(axis=1))
 
 
-def bootstrap_indices(n_runs: int, n_resamples: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Which runs make up each resample, drawn with replacement, (S, R)."""
-    return rng.integers(n_runs, size=(n_resamples, n_runs))
+def probability_of_improvement(pairs: Sequence[tuple[ArrayLike, ArrayLike]], confidence: float = 0.95) -> Estimate:
+    """Probability that a run of the first scores above a run of the second, ties half, averaged over M tasks.
 
-
-def resample(values: ArrayLike, indices: NDArray[np.int64], statistic: Statistic = np.mean) -> Floats:
-    """The statistic over runs in each resample: values (R, ...), indices (S, R) -> (S, ...).
-
-    ``statistic(array, axis=...)`` must be vectorised. Whatever follows the run axis stays together.
-    """
-    array = np.asarray(values, dtype=np.float64)
-    quick = {np.mean: _resampled_means, center: _resampled_means if len(array) < IQM_MIN_SCORES else _resampled_iqms}
-    if statistic in quick and np.isfinite(array).all():  # counts of each run instead of S copies of the runs
-        found = quick[statistic](array.reshape(len(array), -1), _counts(indices))
-        return np.asarray(found.reshape(len(indices), *array.shape[1:]))
-    blocks = np.array_split(indices, max(1, -(-indices.shape[0] * array.size // _BLOCK)))
-    return np.concatenate([statistic(array[block], axis=1) for block in blocks])
-
-
-def _resampled_means(values: Floats, counts: Floats) -> Floats:
-    """Values (R, Q) with their counts in each resample (S, R) -> (S, Q)."""
-    return np.asarray(counts @ values / len(values))
-
-
-def _resampled_iqms(values: Floats, counts: Floats) -> Floats:
-    """The same for the interquartile mean: a sorted run counts as far as its copies lie between the cuts."""
-    runs, n_points = values.shape
-    cut = runs // 4
-    found = np.empty((len(counts), n_points))
-    for point in range(n_points):
-        order = np.argsort(values[:, point])
-        upto = counts[:, order].cumsum(axis=1).clip(cut, runs - cut)  # (S, R): copies up to this run
-        kept = np.diff(upto, axis=1, prepend=cut)
-        found[:, point] = kept @ values[order, point] / (runs - 2 * cut)
-    return found
-
-
-def percentiles(resampled: Floats, confidence: float = 0.95) -> tuple[Floats, Floats]:
-    """Lower and upper end of the percentile interval along the first axis (S, ...).
-
-    The ends are resampled values themselves, the outer neighbour of two, so infinite values are allowed.
-    """
-    tail = (1 - confidence) / 2
-    low = np.quantile(resampled, tail, axis=0, method="lower")
-    return low, np.quantile(resampled, 1 - tail, axis=0, method="higher")
-
-
-def probability_of_improvement(
-    first: ArrayLike,
-    second: ArrayLike,
-    rng: np.random.Generator,
-    confidence: float = 0.95,
-    n_resamples: int = 10_000,
-) -> Estimate:
-    """Probability that a run of the first scores above a run of the second, ties half.
-
-    This is the Mann-Whitney statistic U / (R1 R2).
+    The value is the Mann–Whitney statistic U / (R1 R2). The ends are those probabilities θ that lie just
+    z standard errors away, with Newcombe's standard error at θ (his method 5), which depends on θ and the numbers of
+    runs alone; so neither end leaves [0, 1], and two agents that do not overlap have an interval, too.
 
     Args:
-        first: scores (R1,).
-        second: scores (R2,).
-        rng: source of the resamples; both sides are resampled independently.
+        pairs: for each task the scores of both, (R1,) and (R2,).
         confidence: coverage wanted.
-        n_resamples: S.
+
+    Returns:
+        The estimate; without an interval where one side has fewer than ``BAND_MIN_RUNS`` runs.
+
+    >>> e = probability_of_improvement([([3, 4, 5, 6, 7], [1, 2, 3, 4, 5])])
+    >>> round(e.value, 2), round(e.low, 2), round(e.high, 2)
+    (0.82, 0.45, 0.96)
     """
-    value, resampled = improvement_resamples(first, second, rng, n_resamples)
-    low, high = percentiles(resampled, confidence)
-    return Estimate(value, float(low), float(high))
+    arrays = [(np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)) for x, y in pairs]
+    value = float(np.mean([((x[:, None] > y) + 0.5 * (x[:, None] == y)).mean() for x, y in arrays]))
+    sizes = np.array([(len(x), len(y)) for x, y in arrays], dtype=np.float64)
+    if sizes.min() < BAND_MIN_RUNS:
+        return Estimate.alone(value)
+    z = float(ndtri(0.5 + confidence / 2))
+    return Estimate(value, _end(value, 0.0, sizes, z), _end(value, 1.0, sizes, z))
 
 
-def improvement_resamples(
-    first: ArrayLike, second: ArrayLike, rng: np.random.Generator, n_resamples: int
-) -> tuple[float, Floats]:
-    """The Mann-Whitney statistic of scores (R1,) and (R2,), and the same in each resample, (S,)."""
-    x, y = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
-    wins = (x[:, None] > y) + 0.5 * (x[:, None] == y)  # (R1, R2)
-    counts_x = _counts(bootstrap_indices(len(x), n_resamples, rng))  # (S, R1)
-    counts_y = _counts(bootstrap_indices(len(y), n_resamples, rng))  # (S, R2)
-    return float(wins.mean()), ((counts_x @ wins) * counts_y).sum(axis=1) / wins.size
+def _end(value: float, outer: float, sizes: Floats, z: float) -> float:
+    """The probability farthest towards ``outer`` that is no more than z standard errors from the value; by halving."""
+    inside, outside = value, outer
+    for _ in range(50):
+        middle = 0.5 * (inside + outside)
+        if abs(value - middle) <= z * _mann_whitney_error(middle, sizes):
+            inside = middle
+        else:
+            outside = middle
+    return inside
 
 
-def _counts(indices: NDArray[np.int64]) -> Floats:
-    """How often each run is in each resample, (S, R)."""
-    n_resamples, runs = indices.shape
-    flat = (indices + runs * np.arange(n_resamples)[:, None]).ravel()
-    return np.bincount(flat, minlength=n_resamples * runs).reshape(n_resamples, runs).astype(np.float64)
+def _mann_whitney_error(theta: float, sizes: Floats) -> float:
+    """Newcombe's standard error of the mean of M Mann–Whitney statistics that are all θ; sizes (M, 2)."""
+    first, second = (1.0 - theta) / (2.0 - theta), theta / (1.0 + theta)
+    each = theta * (1.0 - theta) * (1.0 + (sizes.mean(axis=1) - 1.0) * (first + second)) / sizes.prod(axis=1)
+    return float(np.sqrt(each.sum()) / len(sizes))

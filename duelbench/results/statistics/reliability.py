@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from duelbench.records.record import CALIBRATION_FILE, Run
-from duelbench.results.statistics.estimates import BAND_MIN_RUNS, Floats, bootstrap_indices, percentiles, resample
+from duelbench.results.statistics.estimates import BAND_MIN_RUNS, Floats, t_quantile
 
 BINS = 10
 
@@ -52,7 +52,7 @@ class Binned:
         count: duels in the bin.
         x: their mean x.
         y: their mean y.
-        low: lower end of y's 95 % whole-run bootstrap interval; NaN with fewer than ``BAND_MIN_RUNS`` runs.
+        low: lower end of y's 95 % interval; NaN where fewer than ``BAND_MIN_RUNS`` runs have a duel in the bin.
         high: upper end.
     """
 
@@ -92,22 +92,23 @@ def scores(predictions: Predictions) -> dict[str, float]:
     }
 
 
-def reliability(runs: Sequence[Predictions], rng: np.random.Generator) -> Binned:
+def reliability(runs: Sequence[Predictions]) -> Binned:
     """Mean truth by predicted probability, in ``BINS`` bins of equal width: on the diagonal if calibrated."""
     edges = np.linspace(0.0, 1.0, BINS + 1)
-    return binned([r.probability for r in runs], [r.truth for r in runs], edges, rng)
+    return binned([r.probability for r in runs], [r.truth for r in runs], edges)
 
 
-def uncertainty(runs: Sequence[Predictions], rng: np.random.Generator) -> Binned:
+def uncertainty(runs: Sequence[Predictions]) -> Binned:
     """Mean |p − q| by the members' spread, in ``BINS`` bins of equally many duels: rising if doubt is placed well."""
     edges = np.quantile(np.concatenate([r.spread for r in runs]), np.linspace(0.0, 1.0, BINS + 1))
-    return binned([r.spread for r in runs], [r.error for r in runs], edges, rng)
+    return binned([r.spread for r in runs], [r.error for r in runs], edges)
 
 
-def binned(xs: Sequence[Floats], ys: Sequence[Floats], edges: Floats, rng: np.random.Generator) -> Binned:
+def binned(xs: Sequence[Floats], ys: Sequence[Floats], edges: Floats) -> Binned:
     """Bin the duels of R runs by x; the last bin holds its upper edge.
 
-    The predictions of a run come from one posterior and depend on each other: whole runs are resampled.
+    The predictions of a run come from one posterior and depend on each other: whole runs are the units of the
+    interval, Student's t of a ratio: Σ y over the duels of all runs, by their number.
     """
     size, place = len(edges) - 1, [_bin(x, edges) for x in xs]
     totals = np.stack(
@@ -117,12 +118,14 @@ def binned(xs: Sequence[Floats], ys: Sequence[Floats], edges: Floats, rng: np.ra
         ]
     )  # (R, 3, B): how many, Σ x, Σ y
     count, x, y = totals.sum(0)
-    low = high = np.full(size, np.nan)
+    runs = (totals[:, 0] > 0).sum(0)  # (B,)
     with np.errstate(invalid="ignore", divide="ignore"):
-        if len(xs) >= BAND_MIN_RUNS:
-            drawn = resample(totals, bootstrap_indices(len(xs), 2_000, rng))  # (S, 3, B)
-            low, high = _known_percentiles(drawn[:, 2] / drawn[:, 0])
-        return Binned(count.astype(np.int64), x / count, y / count, low, high)
+        mean = y / count
+        residuals = totals[:, 2] - mean * totals[:, 0]  # (R, B)
+        error = np.sqrt((residuals**2).sum(0) * runs / (runs - 1)) / count
+    half = np.array([t_quantile(n - 1) if n >= BAND_MIN_RUNS else np.nan for n in runs]) * error
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return Binned(count.astype(np.int64), x / count, mean, mean - half, mean + half)
 
 
 def rank_correlation(x: ArrayLike, y: ArrayLike) -> float:
@@ -131,16 +134,6 @@ def rank_correlation(x: ArrayLike, y: ArrayLike) -> float:
     a, b = a - a.mean(), b - b.mean()
     norm = float(np.sqrt((a**2).sum() * (b**2).sum()))
     return float((a * b).sum() / norm) if norm else float("nan")
-
-
-def _known_percentiles(drawn: Floats) -> tuple[Floats, Floats]:
-    """Ends of each bin's interval over the resamples that have a duel in it; NaN if none has."""
-    ends = [percentiles(column[np.isfinite(column)]) for column in drawn.T if np.isfinite(column).any()]
-    known = np.isfinite(drawn).any(0)
-    low, high = (np.full(drawn.shape[1], np.nan) for _ in range(2))
-    if ends:
-        low[known], high[known] = np.array(ends, np.float64).T
-    return low, high
 
 
 def _bin(x: Floats, edges: Floats) -> NDArray[np.int64]:

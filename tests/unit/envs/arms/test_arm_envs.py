@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 import duelbench
+from duelbench.envs.arms.family import Family, Instance
 from duelbench.envs.arms.matrices import named_matrix
 from duelbench.envs.arms.problem import FixedArms
 from duelbench.envs.duel.problem import InvalidActionError
@@ -131,6 +132,30 @@ def test_without_a_condorcet_winner_only_the_kinds_that_exist_are_given():
     env = gym.make("MatrixDuel-v0", matrix="hudry13")
     env.reset(seed=0)
     assert set(env.unwrapped.regrets([0, 1])) == {"copeland", "borda", "von_neumann"}
+
+
+def test_a_row_without_a_condorcet_winner_has_no_regret_against_one_whatever_is_beside_it():
+    """Two rows of one problem: a Condorcet winner, and none."""
+
+    class Mixed(Family):
+        arms, name = 3, "mixed"
+
+        def __init__(self):
+            cycle = np.array([[0.5, 0.9, 0.1], [0.1, 0.5, 0.9], [0.9, 0.1, 0.5]])
+            self.matrices = [np.array([[0.5, 0.7, 0.8], [0.3, 0.5, 0.6], [0.2, 0.4, 0.5]]), cycle]
+
+        def draw(self, rng):
+            return Instance(self.matrices.pop(0))
+
+    problem = FixedArms(Mixed())
+    problem.seat(2)
+    for row in (0, 1):
+        problem.begin(row, np.random.default_rng(0), row)
+    found = problem.regrets(np.array([0, 1]), np.array([1, 1]), np.array([2, 2]))
+    assert found["probability"][0] == pytest.approx(0.7 + 0.8 - 1.0)
+    for kind in ("average", "weak", "strong", "probability"):
+        assert np.isfinite(found[kind][0]) and np.isnan(found[kind][1]), kind
+    assert np.isfinite(found["copeland"]).all()
 
 
 @settings(max_examples=20, deadline=None)

@@ -77,34 +77,34 @@ def test_rank_correlation_is_spearmans_with_ties() -> None:
 
 def test_a_reliability_diagram_lies_on_the_diagonal_or_beside_it() -> None:
     rng = np.random.default_rng(4)
-    good = reliability([calibrated(rng, 400) for _ in range(30)], rng)
+    good = reliability([calibrated(rng, 400) for _ in range(30)])
     assert good.count.sum() == 12_000 and len(good.x) == BINS
     assert (np.abs(good.x - good.y) < 0.03).all()
     assert ((good.low <= good.y) & (good.y <= good.high)).all()
-    assert ((good.low <= good.x) & (good.x <= good.high)).sum() >= BINS - 2  # nominally 95 %
-    bad = reliability([overconfident(rng, 400) for _ in range(30)], rng)
+    assert ((good.low <= good.x) & (good.x <= good.high)).sum() >= BINS - 2  # 95 % each
+    bad = reliability([overconfident(rng, 400) for _ in range(30)])
     assert (bad.y[0] > bad.x[0] + 0.05) and (bad.y[-1] < bad.x[-1] - 0.05)
     assert bad.x[-1] > bad.high[-1]
 
 
-def test_intervals_resample_whole_runs() -> None:
+def test_whole_runs_are_the_units_of_an_interval() -> None:
     """Every run is one prediction repeated: its duels say no more than one duel would."""
     rng = np.random.default_rng(5)
     runs = [Predictions(np.full(500, 0.55), np.full(500, 0.1), np.full(500, p)) for p in rng.uniform(0.2, 0.9, 8)]
-    found = reliability(runs, rng)
+    found = reliability(runs)
     truths = [float(r.truth[0]) for r in runs]
-    half = 1.96 * np.std(truths) / np.sqrt(8)
-    assert found.high[5] - found.low[5] == pytest.approx(2 * half, rel=0.25)
+    half = scipy_stats.t.ppf(0.975, 7) * scipy_stats.sem(truths)
+    assert found.high[5] - found.low[5] == pytest.approx(2 * half)
     assert found.count.tolist() == [0, 0, 0, 0, 0, 4000, 0, 0, 0, 0] and np.isnan(found.y[0])
-    assert np.isnan(reliability(runs[:4], rng).low).all()
+    assert np.isnan(reliability(runs[:4]).low).all()
 
 
 def test_doubt_placed_well_rises_with_the_error() -> None:
     rng = np.random.default_rng(6)
-    good = uncertainty([calibrated(rng, 2000) for _ in range(6)], rng)
+    good = uncertainty([calibrated(rng, 2000) for _ in range(6)])
     assert (np.diff(good.y[:-1]) > -0.02).all() and good.y[-1] > 3 * good.y[0]
     assert good.count.min() > 1000
-    constant = uncertainty([Predictions(np.array([0.5]), np.array([0.0]), np.array([0.5]))], rng)
+    constant = uncertainty([Predictions(np.array([0.5]), np.array([0.0]), np.array([0.5]))])
     assert constant.count.sum() == 1
 
 

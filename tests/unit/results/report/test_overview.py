@@ -74,8 +74,6 @@ def test_standings_are_the_statistics_of_the_scores() -> None:
     assert good.aggregate is not None and good.n == 40 and good.failed == 0.0
     assert good.aggregate.center.value == pytest.approx(scipy_stats.trim_mean(scores, 0.25))
     assert good.aggregate.mean.value == pytest.approx(np.mean([0.5, 0.5, 0.5, scores[30:].mean()]))
-    assert good.aggregate.median.value == 0.5
-    assert good.aggregate.gap.value == pytest.approx(1 - scores.mean())
     assert good.improvement is not None and good.improvement.value == 1.0
     assert found.standings[2].failed == 1.0 and found.standings[1].improvement is None
 
@@ -90,8 +88,9 @@ def test_who_did_not_play_every_task_has_no_aggregate() -> None:
 
 def test_few_seeds_have_numbers_without_intervals() -> None:
     found = Overview.of(sections([run for run in many_tasks() if run.spec["seed"] < 4]), "uniform")
-    assert all(not np.isfinite(s.aggregate.mean.low) for s in found.standings if s.aggregate)
-    assert "[" not in overview.standings_table(found)
+    for s in found.standings:
+        assert s.aggregate is not None and s.aggregate.mean.known and not s.aggregate.center.known
+        assert s.improvement is None or not s.improvement.known
 
 
 def test_pictures_of_all_tasks_and_their_data(tmp_path: Path) -> None:
@@ -101,7 +100,6 @@ def test_pictures_of_all_tasks_and_their_data(tmp_path: Path) -> None:
         rows = [row for row in csv.DictReader(file) if row["agent"] == "good"]
     share = {round(float(row["score"]), 3): float(row["share_above"]) for row in rows}
     assert share[0.0] == 1.0 and share[0.5] == pytest.approx(0.25) and share[0.7] == 0.0
-    assert all(float(row["low"]) <= float(row["share_above"]) <= float(row["high"]) for row in rows)
     assert overview.draw_radar(found, tmp_path / "radar.png") is not None
 
 

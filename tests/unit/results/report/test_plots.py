@@ -17,6 +17,7 @@ from duelbench.records.record import Run, SeedRows
 from duelbench.results.report import plots
 from duelbench.results.report.comparison import Section, sections
 from duelbench.results.report.drawing import save_csv
+from duelbench.results.report.findings import multiplier_curves
 from duelbench.results.report.panels import (
     Panel,
     default_panels,
@@ -97,10 +98,10 @@ def test_pictures_are_the_same_every_time_and_leave_no_trace(tmp_path: Path) -> 
 
 def test_multiplier_data_says_what_the_statistics_say(tmp_path: Path) -> None:
     five = section(5)
-    path = plots.multiplier(five, "online", [0.55, 0.7], tmp_path / "multiplier.png")
-    assert path is not None
+    found = multiplier_curves(five, "online", [0.55, 0.65, 0.9])
+    assert plots.multiplier(five, "online", found, tmp_path / "multiplier.png") is not None
     rows = read(tmp_path / "multiplier.csv")
-    assert {r["agent"] for r in rows} == {"sea"} and len(rows) == 31
+    assert [(r["agent"], r["threshold"]) for r in rows] == [("sea", t) for t in ("0.55", "0.65", "0.9")]
     at = next(r for r in rows if float(r["threshold"]) == pytest.approx(0.65))
     ratio = float(at["base_labels"]) / float(at["agent_labels"])
     assert float(at["multiplier"]) == pytest.approx(ratio) and 2 < ratio < 4
@@ -110,7 +111,10 @@ def test_multiplier_data_says_what_the_statistics_say(tmp_path: Path) -> None:
 def test_nothing_to_draw_writes_nothing(tmp_path: Path) -> None:
     empty = section(1, ("online",))
     assert plots.overview(empty, tmp_path / "overview.png", [Panel("loss")]) is None
-    assert plots.multiplier(empty, "online", [0.55, 0.6], tmp_path / "multiplier.png") is None
+    few = section(3)
+    for one in (empty, few):  # nobody to compare with; too few seeds for an interval
+        found = multiplier_curves(one, "online", [0.55, 0.6])
+        assert plots.multiplier(one, "online", found, tmp_path / "multiplier.png") is None
     assert list(tmp_path.iterdir()) == []
 
 

@@ -83,8 +83,8 @@ def test_page_holds_the_numbers_computed_independently(report: Path) -> None:
     assert f"sea beats online: +{difference.mean():.3f} offline win rate [+{low:.3f}, +{high:.3f}]" in text
     # The mean curves are straight lines from 0.5 at 0 labels to the mean at 100.
     sea, online = (10 / (np.mean(list(s.values())) - 0.5) for s in (SEA, ONLINE))
-    assert f"{sea:.0f}" in text and f"{online:.0f}" in text and f"{online / sea:.1f}× [" in text
-    assert "> 100" in text  # nobody reaches 0.8
+    assert f"{sea:.0f}" in text and f"{online:.0f}" in text and f"{online / sea:.2f}× [" in text
+    assert "not in 100" in text  # nobody reaches 0.8
     assert "12.5 s" in text and "6,400" in text and "duelbench sweep" in text and "numpy 2.4" in text
     assert "sea says: scattering." in text and "Because." in text
 
@@ -204,13 +204,33 @@ def test_another_label_budget_is_another_task_and_the_baseline_is_found_in_both(
 
 
 def test_a_multiplier_in_words() -> None:
-    known = Multiplier(0.7, 300.0, 100.0, 3.0, 2.5, 3.75, 0.0, 0.0)
-    assert multiplier_text(known, 10) == "3.0× [2.5, 3.8]"
-    assert multiplier_text(known, 3) == "3.0×"
-    assert multiplier_text(dataclasses.replace(known, high=np.inf), 10) == "> 2.5×"
+    known = Multiplier(0.7, 300.0, 100.0, 3.0, 2.5, 3.75)
+    assert multiplier_text(known) == "3.00× [2.50, 3.75]"
+    assert multiplier_text(dataclasses.replace(known, low=0.0, high=np.inf)) == "3.00× (no interval)"
+    assert multiplier_text(dataclasses.replace(known, high=np.inf)) == "at least 2.50×"
+    ahead = dataclasses.replace(known, base_labels=np.inf, value=np.inf, high=np.inf)
+    assert multiplier_text(ahead) == "at least 2.50×"
+    assert multiplier_text(dataclasses.replace(ahead, low=0.0)) == ""
     behind = dataclasses.replace(known, agent_labels=np.inf, value=0.0, low=0.0, high=0.4)
-    assert multiplier_text(behind, 10) == "< 0.4×"
-    assert multiplier_text(dataclasses.replace(behind, base_labels=np.inf, value=np.nan), 10) == ""
+    assert multiplier_text(behind) == "at most 0.40×"
+    assert multiplier_text(dataclasses.replace(behind, high=np.inf)) == ""
+    assert multiplier_text(dataclasses.replace(behind, base_labels=np.inf, value=np.nan)) == ""
+
+
+def test_a_verdict_counts_how_many_were_compared(tmp_path: Path) -> None:
+    """One agent is ahead by a little: alone that is separated, among six that are no different it is not."""
+    gains = [0.001, 0.002, 0.003, 0.006, 0.0075]  # p = 0.034
+    runs = [make_run("online", seed, 0.5) for seed in range(5)]
+    runs += [make_run("sea", seed, 0.5 + gain) for seed, gain in enumerate(gains)]
+    (alone,) = compare(sections(runs)[0], "online")
+    assert alone.verdict == alone.verdict_of_many == "ahead" and alone.adjusted == alone.p < 0.05
+    noise = [0.01, -0.01, 0.02, -0.02, 0.0]
+    runs += [make_run(f"rival{i}", seed, 0.5 + gain) for i in range(5) for seed, gain in enumerate(noise)]
+    found = {c.agent: c for c in compare(sections(runs)[0], "online")}
+    assert found["sea"].verdict == "ahead" and found["sea"].verdict_of_many == "open"
+    assert found["sea"].adjusted == pytest.approx(6 * found["sea"].p)
+    page = Page(write_report(tmp_path, runs)).text
+    assert "Holm, of 6" in page and "not separated once all comparisons are counted (Holm)" in page
 
 
 UNIFORM_PAIRS = 0.5
