@@ -171,5 +171,5 @@ class Overview:
 
     def _improvement(self, agent: str) -> Estimate:
         return probability_of_improvement(
-            [tuple(np.array(list(t.values[who].values())) for who in (agent, self.baseline)) for t in self.tasks]
+            [(list(t.values[agent].values()), list(t.values[self.baseline].values())) for t in self.tasks]
         )

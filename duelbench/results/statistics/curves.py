@@ -133,7 +133,7 @@ def multipliers(
         base_labels, agent_labels = (
             float(labels_to_threshold(c.labels, m, threshold)) for c, m in zip(pair, means, strict=True)
         )
-        value = float(_ratio(np.float64(base_labels), np.float64(agent_labels)))
+        value = float(_ratio(np.asarray(base_labels), np.asarray(agent_labels)))
         low, high = 0.0, np.inf
         if enough:
             t = t_quantile(_freedom(pair, drawn, threshold), confidence)

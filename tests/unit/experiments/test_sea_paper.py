@@ -42,7 +42,12 @@ def test_records_grow_and_nothing_there_is_changed(tmp_path: Path) -> None:
     assert "2 seeds" in analysis.results(Records.read(path))
 
 
-@pytest.mark.skipif(not sweep.RECORDS.exists(), reason="no records yet")
-def test_the_committed_results_follow_from_the_committed_records() -> None:
-    committed = (sweep.RECORDS.parent / "RESULTS.md").read_text(encoding="utf-8")
-    assert committed == analysis.results(Records.read(sweep.RECORDS))
+def test_an_average_weighs_every_window_by_its_labels_and_leaves_none_out() -> None:
+    """The first window of an online win rate is the one in which a reward model knows nothing: it counts."""
+    nan = float("nan")
+    labels = [0.0, 100.0, 250.0, 300.0]
+    run = {"labels": labels, "online_win_rate": [nan, 0.4, 0.6, 0.9], "offline_win_rate": [0.5, 0.6, nan, 0.8]}
+    records = Records({"a": run, "b": run | {"online_win_rate": [nan] * 4}})
+    online = records.average(("a", "b", "never played"), "online_win_rate")
+    assert online == {0: pytest.approx((100 * 0.4 + 150 * 0.6 + 50 * 0.9) / 300)}
+    assert records.average(("a",), "offline_win_rate") == {0: pytest.approx((100 * 0.6 + 50 * 0.8) / 150)}

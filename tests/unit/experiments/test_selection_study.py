@@ -12,7 +12,6 @@ from duelbench.agents.alignment.base import LearningAgent
 from duelbench.agents.alignment.table import RULES_AS_AGENTS
 from duelbench.experiments.records import Records, add_records, recorded
 from duelbench.experiments.selection_rules import analysis, calibration, data, sweep
-from duelbench.experiments.selection_rules.run import RECORDS
 from duelbench.records.record import Run
 from duelbench.records.spec import Judging, RunSpec
 from duelbench.runs.assemble import assemble
@@ -133,10 +132,3 @@ def test_results_of_a_made_up_study_name_who_is_separated(tmp_path: Path) -> Non
     assert len(recorded(path)) == 8
     text = analysis.results(Records.read(path), {})
     assert "**+0.100" in text and "pool: not run yet" in text and "0 to 4 seeds (incomplete)" in text
-
-
-@pytest.mark.skipif(not RECORDS.exists(), reason="no records yet")
-def test_the_committed_results_follow_from_the_committed_records() -> None:
-    told = (RECORDS.parent / "RESULTS.md").read_text(encoding="utf-8")
-    known = analysis.read_calibration(RECORDS.with_name("calibration.csv"))
-    assert told == analysis.results(Records.read(RECORDS), known)

@@ -1,0 +1,130 @@
+"""Build every committed table and picture again from the committed records, and look for the figures that prose quotes.
+
+    python -m duelbench.experiments.rebuild            # tables, pictures, and the quoted figures that none of them has
+    python -m duelbench.experiments.rebuild --check    # the quoted figures alone
+
+A page quotes a figure as its table prints it, with the same digits: change the records and the command says which
+sentences no longer follow from them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+from rich.console import Console
+
+from duelbench.experiments.leaderboard import build as leaderboard
+from duelbench.experiments.records import Records, read_records
+from duelbench.experiments.sea_paper import analysis as sea_paper
+from duelbench.experiments.sea_paper.figures import draw_parts
+from duelbench.experiments.selection_rules import analysis as selection_rules
+from duelbench.experiments.selection_rules.figures import draw_all
+from duelbench.records.files import write_atomic
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Table:
+    """A committed page that is written by a program alone.
+
+    Attributes:
+        path: the page.
+        text: writes it, from committed records.
+        draw: its pictures, from the same.
+    """
+
+    path: Path
+    text: Callable[[], str]
+    draw: Callable[[], None] | None = None
+
+
+TABLES = (
+    Table(leaderboard.PAGE, lambda: leaderboard.page(read_records(leaderboard.RECORDS))),
+    Table(
+        HERE / "sea_paper" / "RESULTS.md",
+        lambda: sea_paper.results(_records("sea_paper")),
+        lambda: draw_parts(_records("sea_paper"), HERE / "sea_paper"),
+    ),
+    Table(
+        HERE / "selection_rules" / "RESULTS.md",
+        lambda: selection_rules.results(
+            _records("selection_rules"),
+            selection_rules.read_calibration(HERE / "selection_rules" / "calibration.csv"),
+        ),
+        lambda: draw_all(_records("selection_rules"), HERE / "selection_rules"),
+    ),
+)
+
+PROSE: dict[Path, tuple[Path, ...]] = {
+    HERE.parent / "README.md": tuple(table.path for table in TABLES),
+    HERE / "sea_paper" / "README.md": (HERE / "sea_paper" / "RESULTS.md",),
+    HERE / "selection_rules" / "README.md": (HERE / "selection_rules" / "RESULTS.md",),
+}
+"""Pages that quote figures, and the tables that they quote."""
+
+_NUMBER = r"[+−]?\d[\d,]*(?:\.\d+)?"
+FIGURE = re.compile(
+    rf"{_NUMBER}×?\s+\[{_NUMBER},\s+{_NUMBER}\]†?"  # with its interval, marked or not
+    rf"|{_NUMBER}\s+±\s+{_NUMBER}"
+    rf"|[+−]\d[\d,]*(?:\.\d+)?†?"  # a difference
+    r"|\b\d\.\d{3}\b(?!†)"  # a rate
+)
+"""What is quoted: a number with its interval, its standard error or its sign, or with three decimals."""
+
+
+@dataclass
+class Options:
+    """What to do."""
+
+    check: bool = False
+    """Write nothing; only look for the figures that pages quote."""
+
+
+def figures(text: str) -> list[str]:
+    """The figures in a page's sentences and tables; without code, links and what is only a range or a setting.
+
+    >>> figures("ahead by +0.043 [+0.012, +0.075], at `lr=0.001`")
+    ['+0.043 [+0.012, +0.075]']
+    """
+    prose = re.sub(r"```.*?```|`[^`]*`|\]\([^)]*\)", " ", text, flags=re.DOTALL)
+    return [re.sub(r"\s+", " ", found) for found in FIGURE.findall(prose.replace("**", ""))]
+
+
+def unknown(page: Path) -> list[str]:
+    """The figures that a page quotes and none of its tables has."""
+    tables = "\n".join(path.read_text(encoding="utf-8") for path in PROSE[page]).replace("**", "")
+    return [found for found in figures(page.read_text(encoding="utf-8")) if not _holds(tables, found)]
+
+
+def _holds(tables: str, figure: str) -> bool:
+    """Whether the figure stands in the tables as a whole, with its mark or without one."""
+    return re.search(rf"(?<![\d.+−]){re.escape(figure)}(?![\d.†])", tables) is not None
+
+
+def _records(study: str) -> Records:
+    return Records.read(HERE / study / "records.csv")
+
+
+def main() -> None:
+    """Write what follows from the records; the exit status is 1 if a page quotes what does not."""
+    options, console = tyro.cli(Options, description=__doc__), Console()
+    if not options.check:
+        for table in TABLES:
+            write_atomic(table.path, table.text())
+            if table.draw is not None:
+                table.draw()
+            console.print(f"{table.path.relative_to(HERE.parent)}: written", markup=False)
+    wrong = {page: found for page in PROSE if (found := unknown(page))}
+    for page, found in wrong.items():
+        for figure in found:
+            console.print(f"{page.relative_to(HERE.parent)}: {figure} is in none of its tables", markup=False)
+    raise SystemExit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()
