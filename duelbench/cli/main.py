@@ -13,6 +13,7 @@ import tyro
 
 from duelbench.cli import listing
 from duelbench.cli.export import ExportCommand, export
+from duelbench.cli.label import LabelCommand, label
 from duelbench.cli.listing import ListCommand
 from duelbench.cli.printing import complain, make_printable
 from duelbench.cli.report import ReportCommand, report
@@ -30,6 +31,7 @@ Command = (
     Annotated[RunCommand, tyro.conf.subcommand("run")]
     | Annotated[SuiteCommand, tyro.conf.subcommand("suite")]
     | Annotated[SweepCommand, tyro.conf.subcommand("sweep")]
+    | Annotated[LabelCommand, tyro.conf.subcommand("label")]
     | Annotated[TuneCommand, tyro.conf.subcommand("tune")]
     | Annotated[TaskCommand, tyro.conf.subcommand("task")]
     | Annotated[ExportCommand, tyro.conf.subcommand("export")]
@@ -41,6 +43,7 @@ ACTIONS: dict[type, Callable[[Any, str], int]] = {
     RunCommand: play_run,
     SweepCommand: play_sweep,
     SuiteCommand: play_suite,
+    LabelCommand: label,
     TuneCommand: tune,
     TaskCommand: write_task,
     ExportCommand: export,

@@ -26,6 +26,7 @@ from duelbench.results.report.findings import (
 from duelbench.results.report.formats import questions
 from duelbench.results.report.origins import run_ids, unfinished
 from duelbench.results.report.panels import Panel, default_panels, further_panels
+from duelbench.results.report.people import people
 from duelbench.results.statistics.estimates import BAND_MIN_RUNS
 
 FURTHER_METRICS = (
@@ -63,7 +64,7 @@ def section_page(
         parts += [_comparison_note(section, baseline)]
     if section.runs:
         parts += [_scores(section), _spread(section), _efficiency(section, folder, baseline, thresholds)]
-        parts += [_questions(section), _cost(section, folder), _calibration(section, folder)]
+        parts += [people(section), _questions(section), _cost(section, folder), _calibration(section, folder)]
         if shown := tables.responses(section):
             parts += [f"<details><summary>Responses before and after</summary>\n{shown}</details>"]
         if settings := tables.hyper_parameters(section):
