@@ -25,3 +25,8 @@ class AgentEntry:
     kind: Kind
     options: Mapping[str, Any] = field(default_factory=dict)
     summary: str = ""
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """The ``Config`` of an agent without hyper-parameters."""

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from duelbench.agents.entry import NoOptions
 from duelbench.learning.learner import PreferenceLearner
 from duelbench.learning.response_losses import ResponseLoss
 from duelbench.protocols import Policy
@@ -38,11 +39,6 @@ class Setup:
     labels: int
     batch: int
     demonstrate: Callable[[int], tuple[Observation, NDArray[Any]]] | None = None
-
-
-@dataclass(frozen=True)
-class NoOptions:
-    """An agent without hyper-parameters."""
 
 
 class LearningAgent:

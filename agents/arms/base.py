@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from duelbench.agents.alignment.base import NoOptions
+from duelbench.agents.entry import NoOptions
 from duelbench.types import Observation
 
 Ids = NDArray[np.int64]

@@ -5,52 +5,30 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Callable
 from importlib.metadata import version
-from typing import Annotated, Any
+from typing import Annotated, Any, Union
 
 import tyro
 
-from duelbench.cli import listing
-from duelbench.cli.export import ExportCommand, export
-from duelbench.cli.label import LabelCommand, label
-from duelbench.cli.listing import ListCommand
+from duelbench import plugins
 from duelbench.cli.printing import complain, make_printable
-from duelbench.cli.report import ReportCommand, report
-from duelbench.cli.rm import RemoveCommand, remove_runs
-from duelbench.cli.run import RunCommand, play_run
-from duelbench.cli.suite import SuiteCommand, play_suite
-from duelbench.cli.sweep import SweepCommand, play_sweep
-from duelbench.cli.task import TaskCommand, write_task
-from duelbench.cli.tune import TuneCommand, tune
 from duelbench.errors import explain
 
 _CLOSED_PIPE = 1  # as rich ends, which notices most closed pipes
 
-Command = (
-    Annotated[RunCommand, tyro.conf.subcommand("run")]
-    | Annotated[SuiteCommand, tyro.conf.subcommand("suite")]
-    | Annotated[SweepCommand, tyro.conf.subcommand("sweep")]
-    | Annotated[LabelCommand, tyro.conf.subcommand("label")]
-    | Annotated[TuneCommand, tyro.conf.subcommand("tune")]
-    | Annotated[TaskCommand, tyro.conf.subcommand("task")]
-    | Annotated[ExportCommand, tyro.conf.subcommand("export")]
-    | Annotated[ReportCommand, tyro.conf.subcommand("report")]
-    | Annotated[RemoveCommand, tyro.conf.subcommand("rm")]
-    | Annotated[ListCommand, tyro.conf.subcommand("list")]
-)
-ACTIONS: dict[type, Callable[[Any, str], int]] = {
-    RunCommand: play_run,
-    SweepCommand: play_sweep,
-    SuiteCommand: play_suite,
-    LabelCommand: label,
-    TuneCommand: tune,
-    TaskCommand: write_task,
-    ExportCommand: export,
-    ReportCommand: report,
-    RemoveCommand: remove_runs,
-    ListCommand: listing.show,
+COMMANDS = {
+    "run": ("duelbench.cli.run:RunCommand", "duelbench.cli.run:play_run"),
+    "suite": ("duelbench.cli.suite:SuiteCommand", "duelbench.cli.suite:play_suite"),
+    "sweep": ("duelbench.cli.sweep:SweepCommand", "duelbench.cli.sweep:play_sweep"),
+    "label": ("duelbench.cli.label:LabelCommand", "duelbench.cli.label:label"),
+    "tune": ("duelbench.cli.tune:TuneCommand", "duelbench.cli.tune:tune"),
+    "task": ("duelbench.cli.task:TaskCommand", "duelbench.cli.task:write_task"),
+    "export": ("duelbench.cli.export:ExportCommand", "duelbench.cli.export:export"),
+    "report": ("duelbench.cli.report:ReportCommand", "duelbench.cli.report:report"),
+    "rm": ("duelbench.cli.rm:RemoveCommand", "duelbench.cli.rm:remove_runs"),
+    "list": ("duelbench.cli.listing:ListCommand", "duelbench.cli.listing:show"),
 }
+"""Options and function of each command, loaded when it is asked for: no command pays for what another one imports."""
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -72,7 +50,7 @@ def _answer(argv: list[str]) -> int:
             print(f"duelbench {version('duelbench')}")
             return 0
         command = parse(argv)
-        return ACTIONS[type(command)](command, shlex.join(["duelbench", *argv]))
+        return _action(command)(command, shlex.join(["duelbench", *argv]))
     except SystemExit as ended:  # help, or no command at all
         return ended.code if isinstance(ended.code, int) else 2
     except BrokenPipeError:
@@ -88,10 +66,24 @@ def _answer(argv: list[str]) -> int:
 
 def parse(argv: list[str]) -> Any:
     """The command that arguments ask for; exits with 2 and a message where they are none."""
-    return tyro.cli(
-        Command,  # type: ignore[arg-type]
-        args=argv,
-        prog="duelbench",
-        description="LLM alignment as a contextual dueling bandit. `duelbench --version` says which version this is.",
-        config=(tyro.conf.UseAppendAction, tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes),
-    )
+    name = argv[0] if argv else ""
+    if name in COMMANDS:
+        return _parse(_options(name), argv[1:], f"duelbench {name}", None)
+    described = "LLM alignment as a contextual dueling bandit. `duelbench --version` says which version this is."
+    each = [Annotated[_options(known), tyro.conf.subcommand(known)] for known in COMMANDS]  # type: ignore[misc]
+    return _parse(Union[tuple(each)], argv, "duelbench", described)  # noqa: UP007 - there is no other way to spell it
+
+
+def _parse(options: Any, argv: list[str], prog: str, description: str | None) -> Any:
+    config = (tyro.conf.UseAppendAction, tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
+    return tyro.cli(options, args=argv, prog=prog, description=description, config=config)
+
+
+def _options(name: str) -> type:
+    return plugins.load(COMMANDS[name][0], kind="command")
+
+
+def _action(command: Any) -> Any:
+    """What carries a command out."""
+    place = f"{type(command).__module__}:{type(command).__qualname__}"
+    return plugins.load(dict(COMMANDS.values())[place], kind="command")

@@ -8,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import rel_entr
 
 from duelbench.duels.tournament import arm_losses, condorcet_winner
 
@@ -54,6 +53,8 @@ def bernoulli_kl(p: ArrayLike, q: ArrayLike) -> Floats:
     >>> float(bernoulli_kl(0.5, 0.5)), float(bernoulli_kl(0.0, 0.5)).__round__(4)
     (0.0, 0.6931)
     """
+    from scipy.special import rel_entr
+
     p, q = np.asarray(p, np.float64), np.asarray(q, np.float64)
     return rel_entr(p, q) + rel_entr(1.0 - p, 1.0 - q)
 

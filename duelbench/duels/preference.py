@@ -13,15 +13,27 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit, ndtr
 
 from duelbench.types import Verdict
 
 Array = NDArray[np.float64]
 
+
+def _logistic(z: Array) -> Array:
+    from scipy.special import expit  # slower to import than a command takes to print its help
+
+    return expit(z)
+
+
+def _normal(z: Array) -> Array:
+    from scipy.special import ndtr
+
+    return ndtr(z)
+
+
 LINKS: dict[str, Callable[[Array], Array]] = {
-    "bradley-terry": expit,
-    "thurstone": ndtr,
+    "bradley-terry": _logistic,
+    "thurstone": _normal,
     "linear": lambda z: 0.5 * (1.0 + np.clip(z, -1.0, 1.0)),
     "deterministic": lambda z: 0.5 * (1.0 + np.sign(z)),
 }

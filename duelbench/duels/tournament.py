@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import linprog
 
 Array = NDArray[np.float64]
 
@@ -144,6 +143,8 @@ def von_neumann_winner(preferences: Array) -> Array:
     if winner is not None:
         # It is the only maximin strategy, and the program's tolerance would blur it when its lead is below 1e-7.
         return np.eye(arms)[winner]
+    from scipy.optimize import linprog  # slow to import, and not needed where one arm beats all
+
     # Variables (w, v): maximise v subject to v ≤ Σᵢ wᵢ (P[i, j] − ½) for every j, Σ w = 1, w ≥ 0.
     solution = linprog(
         np.append(np.zeros(arms), -1.0),

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from duelbench.errors import OracleRaisedError
 from duelbench.protocols import Oracle, UtilityOracle
@@ -52,6 +51,8 @@ def check_utilities(oracle: str, utilities: NDArray[np.float64], n: int) -> NDAr
 
 def bradley_terry(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
     """P(first preferred) = 1 / (1 + exp(u(second) - u(first))), temperature 1; NaN where a utility is NaN."""
+    from scipy.special import expit
+
     return np.asarray(expit(first - second), dtype=np.float64)
 
 
