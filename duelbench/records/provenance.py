@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import platform
 import subprocess
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -39,16 +40,22 @@ def git_state() -> str:
     return result.stdout.strip()
 
 
-@functools.cache
 def machine() -> dict[str, str]:
-    """What the numbers of a run can depend on below the packages: system, processor, accelerator."""
-    import torch
+    """What the numbers of a run can depend on below the packages: system, processor, accelerator.
 
+    A process that has not loaded torch computes without an accelerator, and is not made to load it for its name.
+    """
+    torch = sys.modules.get("torch")
+    return {
+        "system": platform.platform(),
+        "processor": _processor(),
+        "accelerator": torch.cuda.get_device_name() if torch and torch.cuda.is_available() else "",
+    }
+
+
+@functools.cache
+def _processor() -> str:
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    return {
-        "system": platform.platform(),
-        "processor": model or platform.processor(),
-        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else "",
-    }
+    return model or platform.processor()
