@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, xlog1py, xlogy
+
+from duelbench.duels.preference import logistic
 
 Rewards = NDArray[np.floating]
 Floats = NDArray[np.float64]
@@ -20,14 +21,14 @@ TRIES = 30
 def win_probabilities(rewards: Rewards) -> Floats:
     """P_e(i beats j) = σ(R[e, i] − R[e, j]) by each sample, (E, B, M, M)."""
     exact = rewards.astype(np.float64)
-    probabilities: Floats = expit(exact[..., :, None] - exact[..., None, :])
+    probabilities: Floats = logistic(exact[..., :, None] - exact[..., None, :])
     return probabilities
 
 
 def spread(difference: Rewards, scale: str) -> Rewards:
     """Variance over the samples of a reward difference (``logit``) or of the win probability it means."""
     one_of("scale", scale, "probability", "logit")
-    return (expit(difference) if scale == "probability" else difference).var(axis=0)
+    return (logistic(difference) if scale == "probability" else difference).var(axis=0)
 
 
 def centred(rewards: Rewards) -> Floats:
@@ -53,6 +54,8 @@ def best_pair(values: Floats, allowed: NDArray[np.bool_]) -> tuple[Columns, Colu
 
 def entropy(probabilities: Floats) -> Floats:
     """Entropy of a coin in nats."""
+    from scipy.special import xlog1py, xlogy  # takes longer to import than a list to print
+
     found: Floats = -xlogy(probabilities, probabilities) - xlog1py(1.0 - probabilities, -probabilities)
     return found
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Literal
 
 import tyro
@@ -78,9 +81,9 @@ def _oracles() -> dict[str, str]:
 
 
 def _posteriors() -> dict[str, str]:
-    from duelbench.posteriors.registry import POSTERIORS, find_posterior
+    from duelbench.posteriors.registry import POSTERIORS
 
-    return _with_announced("posterior", {name: _summary(find_posterior(name)) for name in POSTERIORS})
+    return _with_announced("posterior", {name: _summary(found) for name, found in POSTERIORS.items()})
 
 
 def _rules() -> dict[str, str]:
@@ -111,9 +114,16 @@ def _sweeps() -> dict[str, str]:
 
 
 def _summary(found: Any) -> str:
-    """The first line of what it says of itself."""
-    if isinstance(found, str):
-        from duelbench.plugins import load
+    """The first line of what it says of itself, an object or a target."""
+    said = _docstring(found) if isinstance(found, str) else found.__doc__
+    return (said or "").strip().partition("\n")[0]
 
-        found = load(found, kind="plugin")
-    return (found.__doc__ or "").strip().partition("\n")[0]
+
+def _docstring(target: str) -> str | None:
+    """What stands at a target, read from its source: to import it may take torch, which takes seconds."""
+    place, _, name = target.partition(":")
+    spec = find_spec(place)
+    assert spec is not None and spec.origin is not None, target
+    body = ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body
+    named = (item for item in body if isinstance(item, ast.ClassDef | ast.FunctionDef) and item.name == name)
+    return ast.get_docstring(next(named))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,7 +19,8 @@ from duelbench.types import Verdict
 Array = NDArray[np.float64]
 
 
-def _logistic(z: Array) -> Array:
+def logistic(z: NDArray[np.floating]) -> NDArray[Any]:
+    """F(z) = 1 / (1 + e^−z), in the precision of z."""
     from scipy.special import expit  # slower to import than a command takes to print its help
 
     return expit(z)
@@ -32,7 +33,7 @@ def _normal(z: Array) -> Array:
 
 
 LINKS: dict[str, Callable[[Array], Array]] = {
-    "bradley-terry": _logistic,
+    "bradley-terry": logistic,
     "thurstone": _normal,
     "linear": lambda z: 0.5 * (1.0 + np.clip(z, -1.0, 1.0)),
     "deterministic": lambda z: 0.5 * (1.0 + np.sign(z)),

@@ -8,7 +8,9 @@ import sys
 import pytest
 from command_line import call
 
+from duelbench.cli.listing import _lists
 from duelbench.cli.main import COMMANDS
+from duelbench.posteriors.registry import find_posterior
 
 SLOW = {"scipy", "torch", "transformers", "matplotlib"}
 
@@ -33,6 +35,15 @@ def loaded(code: str) -> set[str]:
 )
 def test_names_and_help_need_none_of_them(code: str) -> None:
     assert loaded(code) == set()
+
+
+def test_all_that_there_is_by_name_takes_no_torch() -> None:
+    assert loaded("from duelbench.cli.main import main; main(['list'])") == set()
+
+
+def test_what_a_list_says_is_what_the_code_says_of_itself() -> None:
+    for name, said in _lists("posteriors")["posteriors"].items():
+        assert said == (find_posterior(name).__doc__ or "").partition("\n")[0] != ""
 
 
 def test_agents_that_count_need_no_torch() -> None:
