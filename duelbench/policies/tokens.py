@@ -10,6 +10,7 @@ from jinja2 import TemplateError
 from torch import Tensor
 
 from duelbench.conversation import turns
+from duelbench.types import is_text
 
 
 class Tokens:
@@ -27,6 +28,7 @@ class Tokens:
         self._tokenizer, self._template = tokenizer, template
         self.max_new_tokens = max_new_tokens
         self.end = _end_tokens(model, tokenizer)
+        self._front = _front(tokenizer)
         self._vocabulary = int(model.get_input_embeddings().weight.shape[0])
         self._longest = getattr(model.config, "max_position_embeddings", None) or 1 << 30
 
@@ -36,37 +38,18 @@ class Tokens:
         Raises:
             ValueError: for the first that cannot, with its row (counted from 1) and what to do.
         """
-        if not prompts:
-            return
-        encoded = self._tokenizer([self._render(prompt) for prompt in prompts], add_special_tokens=False)["input_ids"]
-        for row, (prompt, tokens) in enumerate(zip(prompts, encoded, strict=True), 1):
-            if not tokens:
-                raise ValueError(f"prompt {row} is {prompt!r}, which renders to no token: remove it or write something")
-            if max(tokens) >= self._vocabulary:
-                raise ValueError(
-                    f"prompt {row}, {prompt!r:.80}, has token {max(tokens)}, but the model embeds {self._vocabulary} "
-                    "tokens: its tokenizer belongs to another model, or the embedding was not resized"
-                )
-            if len(tokens) + self.max_new_tokens > self._longest:
-                raise ValueError(
-                    f"prompt {row}, {prompt!r:.80}, has {len(tokens)} tokens, which with max_new_tokens="
-                    f"{self.max_new_tokens} exceed the {self._longest} that the model reads: leave longer prompts out "
-                    "(task_options={'longest': CHARACTERS}) or lower policy.max_new_tokens"
-                )
+        self._encoded(prompts)
 
     def prompts(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Rendered prompts padded on the right, (B, P), and their lengths (B,).
 
+        A prompt begins with what the tokenizer itself puts in front of a text, once: most often a beginning-of-sequence
+        token, which a chat template or the text may have put there already.
+
         Raises:
-            ValueError: a prompt and a response together may exceed what the model reads.
+            ValueError: as ``check`` does.
         """
-        rendered = [self._render(prompt) for prompt in prompts]
-        tokens, lengths = _pad(self._tokenizer(rendered, add_special_tokens=False)["input_ids"])
-        if (longest := int(lengths.max())) + self.max_new_tokens > self._longest:
-            raise ValueError(
-                f"a prompt of {longest} tokens and {self.max_new_tokens} new ones exceed the model's {self._longest}"
-            )
-        return tokens, lengths
+        return _pad(self._encoded(prompts))
 
     def tails(self, prompts: Sequence[str], longest: int) -> tuple[Tensor, Tensor]:
         """Rendered prompts as in ``prompts``, but of each no more than its last ``longest`` tokens."""
@@ -74,10 +57,54 @@ class Tokens:
         return _pad([tokens[-longest:] for tokens in encoded])
 
     def responses(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Given texts, ended and cut after ``max_new_tokens``: (B, max_new_tokens) and lengths (B,)."""
-        encoded = self._tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+        """Given texts, ended and cut after ``max_new_tokens``: (B, max_new_tokens) and lengths (B,).
+
+        Raises:
+            ValueError: a text that is none, or with a token that the model does not know.
+        """
+        encoded = self._tokenised([*texts], texts, "response")
         tokens, sizes = _pad([(row + self.end[:1].tolist())[: self.max_new_tokens] for row in encoded])
         return torch.nn.functional.pad(tokens, (0, self.max_new_tokens - tokens.shape[1])), sizes
+
+    def unfinished(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        """Which responses were cut off before they ended: (N, T), (N,) -> (N,) bool."""
+        last = tokens[torch.arange(len(tokens)), lengths - 1]
+        return ~torch.isin(last, self.end)
+
+    def _encoded(self, prompts: Sequence[str]) -> list[list[int]]:
+        """Tokens of each prompt, checked."""
+        rows = self._tokenised([self._render(prompt) for prompt in prompts], prompts, "prompt")
+        front = self._front
+        rows = [row if row[: len(front)] == front else front + row for row in rows]
+        for number, (prompt, row) in enumerate(zip(prompts, rows, strict=True), 1):
+            if not row:
+                raise ValueError(
+                    f"prompt {number} is {prompt!r}, which renders to no token: remove it or write something"
+                )
+            if len(row) + self.max_new_tokens > self._longest:
+                raise ValueError(
+                    f"prompt {number}, {prompt!r:.80}, has {len(row)} tokens, which with max_new_tokens="
+                    f"{self.max_new_tokens} exceed the {self._longest} that the model reads: leave longer prompts out "
+                    "(task_options={'longest': CHARACTERS}) or lower policy.max_new_tokens"
+                )
+        return rows
+
+    def _tokenised(self, texts: list[str], given: Sequence[str], what: str) -> list[list[int]]:
+        """Tokens of each text, without special ones in front or behind; ``given`` is what errors show."""
+        for number, text in enumerate(texts, 1):
+            if not is_text(text):
+                raise ValueError(
+                    f"{what} {number}, {text!r:.80}, holds half of a character (a lone surrogate), which no tokenizer "
+                    "takes: mend or remove it"
+                )
+        rows: list[list[int]] = self._tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
+        for number, (text, row) in enumerate(zip(given, rows, strict=True), 1):
+            if max(row, default=0) >= self._vocabulary:
+                raise ValueError(
+                    f"{what} {number}, {text!r:.80}, has token {max(row)}, but the model embeds {self._vocabulary} "
+                    "tokens: its tokenizer belongs to another model, or the embedding was not resized"
+                )
+        return rows
 
     def texts(self, tokens: Tensor, lengths: Tensor) -> list[str]:
         """Tokens as text, without end token and surrounding blanks."""
@@ -102,13 +129,33 @@ class Tokens:
             raise ValueError(f"the model's chat template refuses {prompt!r:.80}: {error}") from error
 
 
+def _front(tokenizer: Any) -> list[int]:
+    """The special tokens that a tokenizer puts in front of a text by itself."""
+    whole, bare = (tokenizer("a", add_special_tokens=special)["input_ids"] for special in (True, False))
+    starts = (at for at in range(len(whole)) if whole[at : at + len(bare)] == bare)
+    return [*whole[: next(starts, 0)]]
+
+
 def _end_tokens(model: Any, tokenizer: Any) -> Tensor:
-    """Every token that ends a response, the tokenizer's own first."""
+    """Every token that ends a response; first the one that ends a given text: a turn of the chat, or any text."""
     declared = model.generation_config.eos_token_id
     ends = [tokenizer.eos_token_id, *(declared if isinstance(declared, list) else [declared])]
     if not (ends := [end for end in ends if end is not None]):
         raise ValueError("neither the model nor its tokenizer names an end-of-sequence token")
-    return torch.tensor(list(dict.fromkeys(ends)))
+    said = [token for token in _turn(tokenizer) if token in ends]
+    return torch.tensor(list(dict.fromkeys([*said[-1:], *ends])))
+
+
+def _turn(tokenizer: Any) -> list[int]:
+    """A chat in which the model has answered, as tokens; empty without a chat template, or if it takes no such chat."""
+    if not tokenizer.chat_template:
+        return []
+    chat = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    try:
+        text = tokenizer.apply_chat_template(chat, tokenize=False)
+    except (TemplateError, ValueError):
+        return []
+    return [*tokenizer(text, add_special_tokens=False)["input_ids"]]
 
 
 def _pad(rows: list[list[int]]) -> tuple[Tensor, Tensor]:

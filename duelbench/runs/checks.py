@@ -6,6 +6,7 @@ from duelbench.envs.duel.problem import Problem
 from duelbench.envs.text.llm_duel import OracleProblem
 from duelbench.envs.text.tasks import Task
 from duelbench.protocols import Policy, ReadsPrompts
+from duelbench.types import is_text
 
 
 def check_before_labels(problem: Problem, policy: Policy) -> None:
@@ -34,7 +35,7 @@ def check_task(task: Task) -> None:
     """
     for row, prompt in enumerate(task.prompts, 1):
         for text in (prompt, *task.references[row - 1].tolist()):
-            if not _is_text(text):
+            if not is_text(text):
                 raise ValueError(
                     f"task {task.name!r}, row {row}: {text!r:.80} holds half of a character (a lone surrogate), which "
                     "no tokenizer and no file takes: mend or remove it"
@@ -46,11 +47,3 @@ def check_task(task: Task) -> None:
                 f"task {task.name!r}: the held-out prompt of row {row}, {prompt!r:.80}, is the duel prompt of row "
                 f"{duelled[prompt]} too, so the policy would be judged on what it was trained on: remove one of them"
             )
-
-
-def _is_text(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True

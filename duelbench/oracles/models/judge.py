@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM
 
+from duelbench.assets.pretrained import pretrained, pretrained_tokenizer
 from duelbench.conversation import transcript
 from duelbench.oracles.checks import OracleError, check_texts
 from duelbench.oracles.models.networks import longest_input, pad, pick_device, score_in_batches
@@ -75,15 +76,16 @@ class JudgeOracle:
             device: torch device; the GPU when there is one, by default.
 
         Raises:
+            ModelUnavailableError: it cannot be loaded whole (``duelbench.assets.pretrained``).
             OracleError: a field is missing in the template, or the tokenizer has no single token for A and B.
         """
         self.name = f"judge:{model}"
         _check_template(self.name, template)
         self.hard, self.template, self.min_mass = hard, template, min_mass
         self.batch_size, self.device = batch_size, pick_device(device)
-        self.tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
-        network: Any = AutoModelForCausalLM.from_pretrained(model, trust_remote_code=False, dtype="auto")
-        self.model = network.to(self.device).eval()
+        self.tokenizer = pretrained_tokenizer(model, kind="a judge")
+        network: Any = pretrained(AutoModelForCausalLM, model, kind="a judge", dtype="auto")
+        self.model = network.to(self.device)
         self.max_length = longest_input(network, self.tokenizer, max_length)
         self._wants_positions = "position_ids" in inspect.signature(network.forward).parameters
         self._letters = {letter: self._letter_ids(letter) for letter in "AB"}

@@ -15,9 +15,10 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import expit
 from torch import Tensor, nn
-from transformers import AutoTokenizer, DebertaV2Model
+from transformers import DebertaV2Model
 from transformers.models.deberta_v2.modeling_deberta_v2 import DebertaV2PreTrainedModel
 
+from duelbench.assets.pretrained import pretrained, pretrained_tokenizer
 from duelbench.conversation import transcript
 from duelbench.oracles.checks import OracleError, check_texts
 from duelbench.oracles.models.networks import pad, pick_device, score_in_batches
@@ -75,18 +76,19 @@ class PairRMOracle:
             device: torch device; the GPU when there is one, by default.
 
         Raises:
-            OracleError: the model is no PairRM ranker, or its tokenizer does not know the markers.
+            ModelUnavailableError: it is no PairRM ranker, or cannot be loaded whole (``duelbench.assets.pretrained``).
+            OracleError: its tokenizer does not know the markers.
         """
         self.name = f"pairrm:{model}"
         self.batch_size, self.device = batch_size, pick_device(device)
-        self.tokenizer: Any = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
+        self.tokenizer: Any = pretrained_tokenizer(model, kind="a PairRM ranker")
         self._marker_ids = [self.tokenizer.convert_tokens_to_ids(marker) for marker in MARKERS]
         unknown = [
             m for m, i in zip(MARKERS, self._marker_ids, strict=True) if i in (None, self.tokenizer.unk_token_id)
         ]
         if unknown:
             raise OracleError(f"{self.name}: its tokenizer lacks {', '.join(unknown)}: choose a PairRM ranker")
-        self.model = _load(self.name, model).to(self.device).eval()
+        self.model = pretrained(PairRanker, model, kind="a PairRM ranker", dtype="auto").to(self.device)
 
     def preference(self, prompts: Sequence[str], firsts: Sequence[str], seconds: Sequence[str]) -> NDArray[np.float64]:
         """Probability that the first response is preferred, (n,); NaN where the texts are too long.
@@ -122,14 +124,3 @@ class PairRMOracle:
         markers = torch.tensor([where for _, where in rows])
         scores = self.model(*(array.to(self.device) for array in (ids, mask, markers)))
         return np.asarray(scores.double().cpu().numpy())
-
-
-def _load(name: str, model: str) -> Any:
-    try:
-        loaded: Any = PairRanker.from_pretrained(model, dtype="auto", output_loading_info=True)
-    except AttributeError as error:  # a configuration without drop_out or n_tasks
-        raise OracleError(f"{name} is no PairRM ranker ({error}): choose one, or reward-model:MODEL") from error
-    ranker, report = loaded
-    if missing := sorted(report["missing_keys"]):
-        raise OracleError(f"{name} is no PairRM ranker: its weights lack {missing[0]} and {len(missing) - 1} more")
-    return ranker

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoModelForSequenceClassification
 
+from duelbench.assets.pretrained import pretrained, pretrained_tokenizer
 from duelbench.conversation import transcript, turns
 from duelbench.oracles.checks import OracleError, bradley_terry, check_texts
 from duelbench.oracles.models.networks import longest_input, pad, pick_device, score_in_batches
@@ -36,13 +37,13 @@ class RewardModelOracle:
             device: torch device; the GPU when there is one, by default.
 
         Raises:
+            ModelUnavailableError: it cannot be loaded whole (``duelbench.assets.pretrained``).
             OracleError: the model has more than one label.
         """
         self.name = f"reward-model:{model}"
         self.device = pick_device(device)
-        self.tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
-        classes = AutoModelForSequenceClassification
-        network = classes.from_pretrained(model, trust_remote_code=False, dtype="auto")
+        self.tokenizer = pretrained_tokenizer(model, kind="a reward model")
+        network = pretrained(AutoModelForSequenceClassification, model, kind="a reward model", dtype="auto")
         labels = network.config.num_labels
         if labels != 1:
             raise OracleError(

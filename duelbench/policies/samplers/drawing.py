@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from duelbench.policies.finite import NonFiniteLogitsError
 from duelbench.policies.networks.network import Decoder
 
 #: Rows are dropped from the batch once this share of them has finished: dropping copies the cache.
@@ -42,7 +43,7 @@ def generate(
         uniforms: one number in [0, 1) for each row and step, (N, steps) float64; None takes the likeliest token.
         end: the tokens that end a response, (K,).
         steps: the most tokens of a response.
-        temperature: divides the logits before sampling.
+        temperature: divides the logits before sampling; 0 takes the likeliest token.
     """
     device = logits.device
     tokens = torch.zeros(len(logits), steps, dtype=torch.int64, device=device)
@@ -70,10 +71,16 @@ def generate(
 
 
 def draw(logits: Tensor, uniforms: Tensor | None, temperature: float) -> tuple[Tensor, Tensor]:
-    """One token for each row, (N,), and its log-probability under the untempered model, (N,) float32."""
+    """One token for each row, (N,), and its log-probability under the untempered model, (N,) float32.
+
+    Raises:
+        NonFiniteLogitsError: a row has no distribution.
+    """
     probabilities = logits.softmax(-1)
     peak = probabilities.amax(-1).log()  # of the likeliest token, since the log of another might underflow
-    if uniforms is None:
+    if not peak.isfinite().all():
+        raise NonFiniteLogitsError
+    if uniforms is None or temperature == 0:
         tokens = logits.argmax(-1)
     else:
         if temperature != 1:  # in the same memory: fresh memory would take longer than the arithmetic
@@ -93,7 +100,9 @@ def invert(probabilities: Tensor, uniforms: Tensor) -> Tensor:
     blocks = probabilities.unflatten(1, (-1, _BLOCK))  # (N, V / b, b)
     ends = blocks.sum(-1).cumsum(-1)  # (N, V / b)
     target = uniforms[:, None].to(ends.dtype) * ends[:, -1:]
-    block = torch.searchsorted(ends, target, right=True).clamp_(max=ends.shape[1] - 1)  # (N, 1)
+    # A uniform next to 1 is 1 in float32, and is then in no block: the last one of any probability is meant.
+    final = (ends < ends[:, -1:]).sum(-1, keepdim=True)
+    block = torch.minimum(torch.searchsorted(ends, target, right=True), final)  # (N, 1)
     inside = blocks[torch.arange(len(block), device=block.device), block[:, 0]].cumsum(-1)  # (N, b)
     rest = target - torch.where(block > 0, ends.gather(1, (block - 1).clamp_(min=0)), 0.0)
     # Rounding may leave the rest at the block's end: then its last token of any probability is meant.

@@ -80,6 +80,7 @@ class VLLMSampler:
         self._sleep = sleep and torch.cuda.is_available()
         self._vllm = _imported()
         options = _defaults(dtype) | {"enable_sleep_mode": self._sleep} | weights.options() | engine_options
+        options["trust_remote_code"] = False  # a model's own code is never run, whoever asks for it
         try:
             self._engine = self._vllm.LLM(str(model), **options)
         except (OSError, ValueError, RuntimeError) as error:

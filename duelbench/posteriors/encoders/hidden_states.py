@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoModel
 
-from duelbench.assets.model_source import ModelUnavailableError, resolve_model
+from duelbench.assets.model_source import resolve_model
+from duelbench.assets.pretrained import pretrained, pretrained_tokenizer
 from duelbench.posteriors.encoders.network import NetworkEncoder
 
 
@@ -77,15 +78,9 @@ class HiddenStatesEncoder(NetworkEncoder):
     ) -> None:
         self.name = f"hf:{model}"
         folder = resolve_model(model)
-        try:
-            self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-            backbone: Any = AutoModel.from_pretrained(folder, trust_remote_code=False, dtype=_dtype(dtype))
-        except (OSError, ValueError, KeyError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise ModelUnavailableError(
-                f"encoder {self.name} cannot be loaded: {reason} Expected a packaged name, a folder that transformers' "
-                "save_pretrained wrote, or a hub id that this machine can reach"
-            ) from error
+        kind = "an encoder"
+        self.tokenizer: Any = pretrained_tokenizer(folder, kind=kind)
+        backbone: Any = pretrained(AutoModel, folder, kind=kind, headless=True, dtype=_dtype(dtype))
         config = backbone.config.get_text_config()
         depth = config.num_hidden_layers
         if not -depth - 1 <= layer <= depth:

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from duelbench.assets.model_source import ModelUnavailableError
+from duelbench.assets.pretrained import not_finite
 from duelbench.policies.loading import multiplies_bfloat16
 from duelbench.policies.networks.llama import LlamaNetwork
 from duelbench.policies.networks.network import TokenBatch
@@ -87,7 +88,9 @@ class PreferenceEncoder(NetworkEncoder):
             missing, unexpected = self.module.load_state_dict(weights, strict=False)
             if unexpected or set(missing) - {"model.lm_head.weight"}:
                 raise KeyError(f"weights do not fit: {sorted({*missing, *unexpected})}")
-            tokenizer = AutoTokenizer.from_pretrained(where)
+            if wrong := not_finite(weights):
+                raise KeyError(f"not finite: {wrong}")
+            tokenizer = AutoTokenizer.from_pretrained(where, trust_remote_code=False)
         except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise ModelUnavailableError(
                 f"{where} holds no preference encoder ({error}): expected a folder that "
