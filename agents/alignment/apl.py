@@ -10,16 +10,18 @@ acquisition; here, as in SEA's comparison, one gradient step follows each round.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from annotated_types import Ge
 
 from duelbench.agents.alignment.base import LearningAgent, Setup
+from duelbench.ranges import Checked
 from duelbench.types import Observation, Pair, Responses
 
 
 @dataclass(frozen=True)
-class APLConfig:
+class APLConfig(Checked):
     """Hyper-parameters of APL.
 
     Attributes:
@@ -28,9 +30,9 @@ class APLConfig:
         entropy_samples: samples a prompt for the entropy of the hybrid rule; the widest pair of them duels.
     """
 
-    oversample: float = 4.0
+    oversample: Annotated[float, Ge(1)] = 4.0
     rule: Literal["certainty", "hybrid"] = "certainty"
-    entropy_samples: int = 8
+    entropy_samples: Annotated[int, Ge(2)] = 8
 
 
 class APL(LearningAgent):

@@ -19,11 +19,12 @@ from scipy.linalg import cho_factor, cho_solve
 
 from duelbench.agents.alignment.base import LearningAgent, Setup, two_samples
 from duelbench.learning.response_losses import ResponseLoss, score_function
+from duelbench.ranges import Checked, NonNegative, Positive
 from duelbench.types import Metrics, Observation, Pair, Responses
 
 
 @dataclass(frozen=True)
-class CountBonusConfig:
+class CountBonusConfig(Checked):
     """Hyper-parameters of the count bonus.
 
     Attributes:
@@ -32,8 +33,8 @@ class CountBonusConfig:
         ridge: what Λ starts from; features are scaled to a mean square norm of 1.
     """
 
-    alpha: float = 0.1
-    ridge: float = 1.0
+    alpha: NonNegative = 0.1
+    ridge: Positive = 1.0
 
 
 class EllipticalCount:

@@ -13,11 +13,12 @@ from functools import partial
 
 from duelbench.agents.alignment.base import LearningAgent, two_samples
 from duelbench.learning.response_losses import ResponseLoss, geb_bonus
+from duelbench.ranges import Checked, NonNegative
 from duelbench.types import Observation, Pair, Responses
 
 
 @dataclass(frozen=True)
-class GEBConfig:
+class GEBConfig(Checked):
     """Hyper-parameters of GEB.
 
     Attributes:
@@ -25,7 +26,7 @@ class GEBConfig:
             default was chosen on the pool, tuning seeds 1000 to 1002, where 1 and 0.1 do harm.
     """
 
-    kappa: float = 0.01
+    kappa: NonNegative = 0.01
 
 
 class GEB(LearningAgent):

@@ -26,11 +26,12 @@ from numpy.typing import NDArray
 from duelbench.agents.alignment.base import LearningAgent, Setup, first_column
 from duelbench.learning.response_losses import ResponseLoss, likelihood
 from duelbench.protocols import FinitePolicy
+from duelbench.ranges import Checked, Count, Natural
 from duelbench.types import Metrics, Observation, Pair, Responses, concatenate
 
 
 @dataclass(frozen=True)
-class ISARAConfig:
+class ISARAConfig(Checked):
     """Hyper-parameters of ISARA.
 
     Attributes:
@@ -40,10 +41,10 @@ class ISARAConfig:
         candidates: samples of which the nearest to the demonstrations is imitated, on a pool.
     """
 
-    demonstrations: int = 8
-    shots: int = 1
-    rounds: int = 16
-    candidates: int = 8
+    demonstrations: Count = 8
+    shots: Natural = 1
+    rounds: Count = 16
+    candidates: Count = 8
 
 
 class ISARA(LearningAgent):

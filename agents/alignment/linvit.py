@@ -22,11 +22,12 @@ from duelbench.agents.alignment.base import LearningAgent, Setup
 from duelbench.agents.alignment.candidates import candidates, draw, gibbs, same_as
 from duelbench.plugins import Choice
 from duelbench.posteriors.registry import choose_posterior
+from duelbench.ranges import Checked, Count, NonNegative, Positive
 from duelbench.types import Metrics, Observation, Pair, Responses
 
 
 @dataclass(frozen=True)
-class LINVITConfig:
+class LINVITConfig(Checked):
     """Hyper-parameters of the one-step LINVIT.
 
     Attributes:
@@ -36,9 +37,9 @@ class LINVITConfig:
         posterior: the reward model: a name of ``duelbench.posteriors.registry.POSTERIORS`` or a class.
     """
 
-    temperature: float = 0.2
-    optimism: float = 1.0
-    candidates: int = 16
+    temperature: Positive = 0.2
+    optimism: NonNegative = 1.0
+    candidates: Count = 16
     posterior: Choice = field(default_factory=choose_posterior)
 
 

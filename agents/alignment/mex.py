@@ -26,11 +26,12 @@ from torch.nn.functional import logsigmoid
 from duelbench.agents.alignment.base import LearningAgent, Setup
 from duelbench.agents.alignment.candidates import candidates, draw, same_as
 from duelbench.learning.optimizer_state import load_moments, moments
+from duelbench.ranges import Checked, Count, Natural, NonNegative, Positive
 from duelbench.types import Metrics, Observation, Pair, Responses
 
 
 @dataclass(frozen=True)
-class MEXConfig:
+class MEXConfig(Checked):
     """Hyper-parameters of MEX.
 
     Attributes:
@@ -44,13 +45,13 @@ class MEXConfig:
         minibatch: duels a step.
     """
 
-    optimism: float = 10.0
-    candidates: int = 16
-    hidden: int = 128
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.1
-    steps: int = 10
-    minibatch: int = 128
+    optimism: NonNegative = 10.0
+    candidates: Count = 16
+    hidden: Count = 128
+    learning_rate: Positive = 1e-3
+    weight_decay: NonNegative = 0.1
+    steps: Natural = 10
+    minibatch: Count = 128
 
 
 def optimistic_loss(chosen: Tensor, rejected: Tensor, rewards: Tensor, weights: Tensor, optimism: float) -> Tensor:

@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 from duelbench.agents.alignment.base import LearningAgent, Setup, first_column
 from duelbench.learning.response_losses import ResponseLoss, nash_md
 from duelbench.protocols import MixturePolicy
+from duelbench.ranges import Checked, NonNegative, Share
 from duelbench.types import Metrics, Observation, Pair, Responses
 
 
 @dataclass(frozen=True)
-class NashMDConfig:
+class NashMDConfig(Checked):
     """Hyper-parameters of Nash-MD.
 
     Attributes:
@@ -35,8 +36,8 @@ class NashMDConfig:
             against the reference.
     """
 
-    tau: float = 0.005
-    share: float = 0.125
+    tau: NonNegative = 0.005
+    share: Share = 0.125
 
 
 class NashMD(LearningAgent):

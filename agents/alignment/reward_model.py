@@ -9,9 +9,10 @@ an agent of its own (``duelbench.agents.alignment.table``), so that their runs d
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
+from annotated_types import Ge
 from numpy.typing import NDArray
 from scipy.special import expit
 
@@ -20,11 +21,12 @@ from duelbench.acquisition.prompts import Proposal, choose_prompts, make_prompt_
 from duelbench.agents.alignment.base import LearningAgent, Setup
 from duelbench.plugins import Choice
 from duelbench.posteriors.registry import choose_posterior
+from duelbench.ranges import Checked, Count
 from duelbench.types import Metrics, Observation, Pair, Responses
 
 
 @dataclass(frozen=True)
-class RewardModelConfig:
+class RewardModelConfig(Checked):
     """Hyper-parameters of every agent with a reward model.
 
     Attributes:
@@ -41,11 +43,11 @@ class RewardModelConfig:
     """
 
     selection: Choice = field(default_factory=choose_rule)
-    candidates: int = 16
+    candidates: Annotated[int, Ge(2)] = 16
     prompt_selection: Choice = field(default_factory=choose_prompts)
-    oversample: float = 4.0
+    oversample: Annotated[float, Ge(1)] = 4.0
     posterior: Choice = field(default_factory=choose_posterior)
-    best_of: int = 1
+    best_of: Count = 1
     train_policy: bool = True
 
 

@@ -42,13 +42,16 @@ The code's synthetic pairs were labelled by the oracle and not counted. That is 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from annotated_types import Interval
 from numpy.typing import NDArray
 
 from duelbench.acquisition.prompts import Proposal
 from duelbench.agents.alignment.reward_model import RewardModelAgent, RewardModelConfig
+from duelbench.ranges import Share
+from duelbench.shares import at_least
 from duelbench.types import Metrics, Observation, Pair
 
 
@@ -63,8 +66,8 @@ class SEAConfig(RewardModelConfig):
         mixing: each duel is real with probability γ (``bernoulli``) or an exact ``count`` is.
     """
 
-    real_share: float = 0.7
-    burn_in: float = 0.02
+    real_share: Annotated[float, Interval(gt=0, le=1)] = 0.7
+    burn_in: Share = 0.02
     synthetic_pair: Literal["thompson", "max_gap"] = "thompson"
     mixing: Literal["bernoulli", "count"] = "bernoulli"
 
@@ -93,11 +96,12 @@ class SEA(RewardModelAgent):
 
     def _real(self, n: int) -> NDArray[np.bool_]:
         """Which duels the oracle labels."""
-        if self.labels_seen < self.config.burn_in * self.setup.labels or self.config.real_share == 1.0:
+        burnt_in = self.labels_seen >= at_least(self.config.burn_in, self.setup.labels)
+        if not burnt_in or self.config.real_share == 1.0:
             return np.ones(n, bool)
         if self.config.mixing == "bernoulli":
             return self.rng.random(n) < self.config.real_share
-        return self.rng.permutation(n) >= round((1.0 - self.config.real_share) * n)
+        return self.rng.permutation(n) >= n - at_least(self.config.real_share, n)
 
     def _label_synthetic(
         self, duel: Proposal, ask: NDArray[np.bool_]

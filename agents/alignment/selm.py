@@ -22,11 +22,12 @@ from numpy.typing import NDArray
 
 from duelbench.agents.alignment.base import LearningAgent, Setup, first_column, two_samples
 from duelbench.learning.response_losses import ResponseLoss, selm_bonus
+from duelbench.ranges import Checked, Natural, NonNegative
 from duelbench.types import Metrics, Observation, Pair, Responses, concatenate
 
 
 @dataclass(frozen=True)
-class SELMConfig:
+class SELMConfig(Checked):
     """Hyper-parameters of SELM.
 
     Attributes:
@@ -35,8 +36,8 @@ class SELMConfig:
         iteration_labels: labels after which the policy becomes the reference; 0 keeps the first reference.
     """
 
-    alpha: float = 0.1
-    iteration_labels: int = 512
+    alpha: NonNegative = 0.1
+    iteration_labels: Natural = 512
 
 
 class SELM(LearningAgent):

@@ -14,11 +14,12 @@ from typing import Literal
 
 from duelbench.agents.alignment.base import LearningAgent, first_column, two_samples
 from duelbench.learning.response_losses import ResponseLoss, vpo_bonus
+from duelbench.ranges import Checked, NonNegative
 from duelbench.types import Observation, Pair, Responses
 
 
 @dataclass(frozen=True)
-class VPOConfig:
+class VPOConfig(Checked):
     """Hyper-parameters of VPO.
 
     Attributes:
@@ -28,7 +29,7 @@ class VPOConfig:
             reference and is pessimistic.
     """
 
-    alpha: float = 0.1
+    alpha: NonNegative = 0.1
     mode: Literal["online", "offline"] = "online"
 
 

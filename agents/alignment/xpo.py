@@ -12,18 +12,19 @@ from functools import partial
 
 from duelbench.agents.alignment.base import LearningAgent, first_column
 from duelbench.learning.response_losses import ResponseLoss, xpo_bonus
+from duelbench.ranges import Checked, NonNegative
 from duelbench.types import Observation, Pair, Responses
 
 
 @dataclass(frozen=True)
-class XPOConfig:
+class XPOConfig(Checked):
     """Hyper-parameters of XPO.
 
     Attributes:
         alpha: weight of the bonus (the authors of SEA use 5e-6).
     """
 
-    alpha: float = 5e-6
+    alpha: NonNegative = 5e-6
 
 
 class XPO(LearningAgent):

@@ -27,11 +27,12 @@ from duelbench.agents.arms.base import ArmSetup, Duels, Floats, Ids, draw
 from duelbench.agents.arms.duel_text import NAMES, History, Told, answer, demonstrate, question, read, tell
 from duelbench.agents.arms.matrix.base import MatrixAgent
 from duelbench.chat.chat import Chat, is_endpoint, make_chat
+from duelbench.ranges import Checked, Count, Natural, NonNegative
 from duelbench.types import Observation
 
 
 @dataclass(frozen=True)
-class InContextConfig:
+class InContextConfig(Checked):
     """Hyper-parameters.
 
     Attributes:
@@ -47,20 +48,16 @@ class InContextConfig:
 
     model: str = "smollm2-135m"
     history: History = "summary"
-    window: int = 20
+    window: Count = 20
     choice: Literal["reply", "likelihood"] = "reply"
-    temperature: float = 0.0
-    max_new_tokens: int = 16
-    demonstrations: int = 0
+    temperature: NonNegative = 0.0
+    max_new_tokens: Count = 16
+    demonstrations: Natural = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if is_endpoint(self.model) and self.choice == "likelihood":
             raise ValueError("an endpoint gives no likelihoods: take choice='reply', or a model without an endpoint")
-        if self.window < 1 or self.max_new_tokens < 1 or self.demonstrations < 0 or not self.temperature >= 0:
-            raise ValueError(
-                "expected window and max_new_tokens of at least 1, demonstrations and temperature of at least 0, got "
-                f"{self.window}, {self.max_new_tokens}, {self.demonstrations}, {self.temperature}"
-            )
 
 
 class InContext(MatrixAgent):

@@ -27,11 +27,12 @@ from typing import Any
 import numpy as np
 
 from duelbench.agents.arms.base import ArmAgent, ArmSetup, Duels, Floats, Ids, argmax
+from duelbench.ranges import Checked, NonNegative, Positive
 from duelbench.types import Observation
 
 
 @dataclass(frozen=True)
-class LolaUCBConfig:
+class LolaUCBConfig(Checked):
     """Hyper-parameters.
 
     Attributes:
@@ -39,12 +40,12 @@ class LolaUCBConfig:
         a: width of the bounds.
     """
 
-    n_aux: float = 1000.0
-    a: float = 0.08
+    n_aux: NonNegative = 1000.0
+    a: NonNegative = 0.08
 
 
 @dataclass(frozen=True)
-class LolaTSConfig:
+class LolaTSConfig(Checked):
     """Hyper-parameters.
 
     Attributes:
@@ -53,9 +54,9 @@ class LolaTSConfig:
         beta: β₀, prior impressions without a click.
     """
 
-    n_aux: float = 1000.0
-    alpha: float = 1.38
-    beta: float = 96.11
+    n_aux: NonNegative = 1000.0
+    alpha: Positive = 1.38
+    beta: Positive = 96.11
 
 
 class Lola(ArmAgent):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from duelbench.acquisition.posterior import Columns, Rewards, best_pair, centred, copies, win_probabilities
+from duelbench.ranges import NonNegative
 
 
-def delta_ucb(rewards: Rewards, rng: np.random.Generator, *, width: float = 1.0) -> tuple[Columns, Columns]:
+def delta_ucb(rewards: Rewards, rng: np.random.Generator, *, width: NonNegative = 1.0) -> tuple[Columns, Columns]:
     """The pair with the largest gap that is still plausible: argmax_{i, j} upper bound of i − lower bound of j.
 
     Source: ActiveUltraFeedback (arXiv 2603.09692); pair and β = 1 checked against the authors' code. Here bounds are of
@@ -19,7 +20,7 @@ def delta_ucb(rewards: Rewards, rng: np.random.Generator, *, width: float = 1.0)
     return best_pair(gaps, ~copies(rewards))
 
 
-def maxminlcb(rewards: Rewards, rng: np.random.Generator, *, width: float = 1.0) -> tuple[Columns, Columns]:
+def maxminlcb(rewards: Rewards, rng: np.random.Generator, *, width: NonNegative = 1.0) -> tuple[Columns, Columns]:
     """The candidate that is safest against its worst rival, and that rival: argmax_i min_j LCB(P(i beats j)).
 
     The pair of the arm agent ``maxminlcb`` (Pásztor et al. 2024, arXiv 2406.16745) with posterior samples
@@ -35,7 +36,7 @@ def maxminlcb(rewards: Rewards, rng: np.random.Generator, *, width: float = 1.0)
     return first, np.where(rivals, lower, np.inf)[rows, first].argmin(-1)
 
 
-def rucb(rewards: Rewards, rng: np.random.Generator, *, width: float = 1.0) -> tuple[Columns, Columns]:
+def rucb(rewards: Rewards, rng: np.random.Generator, *, width: NonNegative = 1.0) -> tuple[Columns, Columns]:
     """A random candidate that may be the best, against the rival with the best chance to beat it (after RUCB).
 
     With U_ij the upper bound of P(i beats j): first c uniformly among {i: U_ij ≥ ½ for all j}, or among all if there is

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from duelbench.acquisition.posterior import Columns, Rewards, centred
+from duelbench.ranges import Positive
 
 
 def uniform(rewards: Rewards, rng: np.random.Generator) -> tuple[Columns, Columns]:
@@ -15,7 +16,7 @@ def uniform(rewards: Rewards, rng: np.random.Generator) -> tuple[Columns, Column
     return first, second
 
 
-def boltzmann(rewards: Rewards, rng: np.random.Generator, *, temperature: float = 1.0) -> tuple[Columns, Columns]:
+def boltzmann(rewards: Rewards, rng: np.random.Generator, *, temperature: Positive = 1.0) -> tuple[Columns, Columns]:
     """Two candidates drawn with probability ∝ exp(mean reward / τ), the second from those left.
 
     The two largest of log-probabilities with independent Gumbel noise are such a draw. Source: Dwaracherla et al. 2024

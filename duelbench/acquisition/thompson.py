@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from duelbench.acquisition.posterior import TRIES, Columns, Rewards, another, one_of, spread
+from duelbench.ranges import Count
 
 
 def thompson_member(
@@ -87,7 +88,7 @@ def max_gap(rewards: Rewards, rng: np.random.Generator) -> tuple[Columns, Column
     return drawn.argmax(-1), drawn.argmin(-1)
 
 
-def double_thompson(rewards: Rewards, rng: np.random.Generator, *, tries: int = TRIES) -> tuple[Columns, Columns]:
+def double_thompson(rewards: Rewards, rng: np.random.Generator, *, tries: Count = TRIES) -> tuple[Columns, Columns]:
     """Best of one posterior sample against the best of another, redrawn until it differs (Dwaracherla et al. 2024).
 
     After ``tries`` redraws the second response is any other one. ``ee_thompson`` redraws for ever where that can end:
@@ -99,7 +100,7 @@ def double_thompson(rewards: Rewards, rng: np.random.Generator, *, tries: int = 
 
 
 def double_reverse_thompson(
-    rewards: Rewards, rng: np.random.Generator, *, tries: int = TRIES
+    rewards: Rewards, rng: np.random.Generator, *, tries: Count = TRIES
 ) -> tuple[Columns, Columns]:
     """Best of one posterior sample against the worst of another: DRTS (ActiveUltraFeedback, arXiv 2603.09692).
 

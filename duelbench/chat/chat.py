@@ -9,6 +9,7 @@ import numpy as np
 
 from duelbench.assets.model_source import resolve_model
 from duelbench.assets.wheel_source import Say
+from duelbench.ranges import Count, NonNegative, check_values
 
 
 class Chat(Protocol):
@@ -25,7 +26,7 @@ class Chat(Protocol):
         ...
 
 
-def make_chat(name: str, *, max_new_tokens: int, temperature: float, say: Say = lambda text: None) -> Chat:
+def make_chat(name: str, *, max_new_tokens: Count, temperature: NonNegative, say: Say = lambda text: None) -> Chat:
     """The model of a name.
 
     Args:
@@ -39,6 +40,7 @@ def make_chat(name: str, *, max_new_tokens: int, temperature: float, say: Say = 
         ValueError: an endpoint without a model.
         ModelUnavailableError: there is no such model.
     """
+    check_values(make_chat, {"max_new_tokens": max_new_tokens, "temperature": temperature})
     if is_endpoint(name):
         from duelbench.chat.endpoint import ChatEndpoint
 

@@ -6,10 +6,11 @@ import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+from annotated_types import Interval
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -19,7 +20,11 @@ from duelbench.learning.pair_losses import LOSSES
 from duelbench.learning.response_losses import ResponseLoss
 from duelbench.plugins import find
 from duelbench.protocols import Policy
+from duelbench.ranges import Checked, Natural, NonNegative, Positive
 from duelbench.types import Metrics, Responses, concatenate
+
+Momentum = Annotated[float, Interval(ge=0, lt=1)]
+"""Decay of a running moment."""
 
 
 class NonFiniteLossError(RuntimeError):
@@ -27,7 +32,7 @@ class NonFiniteLossError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class LearnerConfig:
+class LearnerConfig(Checked):
     """How the policy learns from pairs.
 
     Attributes:
@@ -47,17 +52,17 @@ class LearnerConfig:
     """
 
     loss: str = "dpo"
-    beta: float | None = None
-    label_smoothing: float | None = None
+    beta: Positive | None = None
+    label_smoothing: Annotated[float, Interval(ge=0, lt=0.5)] | None = None
     length_average: bool | None = None
-    margin_ratio: float | None = None
-    learning_rate: float = 1e-4
-    adam_betas: tuple[float, float] = (0.9, 0.95)
-    weight_decay: float = 0.0
-    clip: float = 1.0
-    warmup_steps: int = 0
-    decay_steps: int = 0
-    micro_batch: int = 0
+    margin_ratio: NonNegative | None = None
+    learning_rate: NonNegative = 1e-4
+    adam_betas: tuple[Momentum, Momentum] = (0.9, 0.95)
+    weight_decay: NonNegative = 0.0
+    clip: Positive = 1.0
+    warmup_steps: Natural = 0
+    decay_steps: Natural = 0
+    micro_batch: Natural = 0
 
     def rate(self, step: int) -> float:
         """Learning rate of a step, counted from 0."""

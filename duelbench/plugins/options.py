@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from duelbench.plugins.loader import did_you_mean, find, name_of
+from duelbench.ranges import check_values
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class Choice:
             )
         hints = get_type_hints(self.plugin) if options else {}
         changes = {name: _like(self.options[name], value, name, hints.get(name)) for name, value in options.items()}
+        check_values(self.plugin, changes)
         return dataclasses.replace(self, options={**self.options, **changes})
 
     def make(self, *arguments: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +17,7 @@ from duelbench.policies.loading import load
 from duelbench.policies.networks.network import TokenBatch
 from duelbench.policies.samplers.own import OwnSampler, Sampler
 from duelbench.policies.tokens import Tokens
+from duelbench.ranges import Count, Natural, NonNegative, check_values
 from duelbench.types import Observation, Responses
 
 
@@ -37,14 +38,14 @@ class CausalLMPolicy:
         self,
         model: str | Path,
         *,
-        max_new_tokens: int = 32,
-        temperature: float = 1.0,
+        max_new_tokens: Count = 32,
+        temperature: NonNegative = 1.0,
         dtype: str = "auto",
         device: str = "auto",
         prompt_template: str | None = None,
         features: bool = True,
-        lora_rank: int = 0,
-        lora_alpha: int | None = None,
+        lora_rank: Natural = 0,
+        lora_alpha: Count | None = None,
         checkpointing: bool = False,
         sampler: Literal["own", "vllm", "ray"] = "own",
         sampler_options: dict[str, Any] | None = None,
@@ -54,7 +55,7 @@ class CausalLMPolicy:
         Args:
             model: a local folder or a hub name.
             max_new_tokens: the most tokens of a response.
-            temperature: of sampling; 1 samples the model itself.
+            temperature: of sampling; 1 samples the model itself, 0 takes the likeliest token.
             dtype: of matrix products: "float32", "bfloat16" (trained weights stay float32), or "auto": bfloat16 where
                 the GPU has it, or where the CPU has AMX and the model is of Llama type.
             device: "cpu", "cuda", or "auto": a GPU where there is one.
@@ -75,15 +76,6 @@ class CausalLMPolicy:
             ModelUnavailableError: there is no such model.
             ValueError: an option that does not exist or does not fit the model.
         """
-        loaded = load(
-            model, dtype=dtype, device=device, lora_rank=lora_rank, lora_alpha=lora_alpha, checkpointing=checkpointing
-        )
-        self.tokenizer = loaded.tokenizer
-        self.max_new_tokens, self.temperature = max_new_tokens, temperature
-        self._features = features
-        self._model, self._adapter = loaded.model, loaded.adapter
-        self._network, self._reference = loaded.network, loaded.reference
-        self._tokens = Tokens(loaded.tokenizer, loaded.model, prompt_template, max_new_tokens)
         settings = {
             "model": str(model),
             "max_new_tokens": max_new_tokens,
@@ -94,6 +86,16 @@ class CausalLMPolicy:
             "lora_rank": lora_rank,
             "lora_alpha": lora_alpha,
         }
+        check_options(settings | {"features": features, "checkpointing": checkpointing, "sampler": sampler})
+        loaded = load(
+            model, dtype=dtype, device=device, lora_rank=lora_rank, lora_alpha=lora_alpha, checkpointing=checkpointing
+        )
+        self.tokenizer = loaded.tokenizer
+        self.max_new_tokens, self.temperature = max_new_tokens, temperature
+        self._features = features
+        self._model, self._adapter = loaded.model, loaded.adapter
+        self._network, self._reference = loaded.network, loaded.reference
+        self._tokens = Tokens(loaded.tokenizer, loaded.model, prompt_template, max_new_tokens)
         self.sampler = self._make_sampler(sampler, settings, sampler_options or {})
         self.feature_dim = 4 * self._network.hidden_size if features else 0
         self.generated_tokens = 0
@@ -228,6 +230,18 @@ class CausalLMPolicy:
             context={"prompt_tokens": batch.prompts.numpy(), "prompt_lengths": batch.prompt_lengths.numpy()},
             payload={"tokens": batch.tokens.numpy().reshape(*shape, -1)},
         )
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """Check arguments of ``CausalLMPolicy`` before anything is loaded.
+
+    Raises:
+        ValueError: naming the first that is of a wrong type or out of its range.
+    """
+    check_values(CausalLMPolicy, options)
+    template = options.get("prompt_template")
+    if template is not None and "{prompt}" not in template:
+        raise ValueError(f"prompt_template must hold {{prompt}}, where the prompt goes, got {template!r}")
 
 
 def _mean_embedding(table: Tensor, tokens: Tensor, lengths: Tensor) -> Tensor:

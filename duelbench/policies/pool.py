@@ -16,6 +16,7 @@ from scipy.special import log_softmax
 from torch import nn
 
 from duelbench.policies.finite import check_log_probs
+from duelbench.ranges import Natural, check_values
 from duelbench.types import Observation, Responses
 
 
@@ -28,7 +29,8 @@ class PoolPolicy:
         hidden: width of the hidden layer; 0 makes f linear.
     """
 
-    def __init__(self, feature_dim: int, rng: np.random.Generator, hidden: int = 64) -> None:
+    def __init__(self, feature_dim: int, rng: np.random.Generator, hidden: Natural = 64) -> None:
+        check_values(PoolPolicy, {"hidden": hidden})
         self.feature_dim = feature_dim
         self.generated_tokens = 0  # a pool generates nothing; kept so that every policy reports its compute
         if hidden:

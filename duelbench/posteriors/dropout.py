@@ -9,10 +9,11 @@ that they are kept. Dropout is on both hidden layers.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+from annotated_types import Interval
 from numpy.typing import NDArray
 
 from duelbench.posteriors.ensemble import EnsembleConfig, EnsemblePosterior
@@ -27,7 +28,7 @@ class DropoutConfig(EnsembleConfig):
         drop: probability that a hidden unit is dropped.
     """
 
-    drop: float = 0.1
+    drop: Annotated[float, Interval(ge=0, lt=1)] = 0.1
 
 
 class DropoutPosterior(EnsemblePosterior):

@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 
 from duelbench.learning.optimizer_state import load_moments, moments
 from duelbench.posteriors.pairs import PairBuffer, accuracy
+from duelbench.ranges import Checked, Count, Natural, NonNegative, Positive
 from duelbench.types import Metrics
 
 
 @dataclass(frozen=True)
-class EnsembleConfig:
+class EnsembleConfig(Checked):
     """Hyper-parameters of the ensemble; the defaults are the paper's (appendix D) or the authors' code's.
 
     Attributes:
@@ -42,17 +43,17 @@ class EnsembleConfig:
         init_scale: standard deviation of initial weights is init_scale / √fan_in.
     """
 
-    members: int = 20
-    hidden: int = 128
-    learning_rate: float = 1e-3
-    weight_decay: float = 5e-5
-    anchor: float = 0.5
+    members: Count = 20
+    hidden: Count = 128
+    learning_rate: Positive = 1e-3
+    weight_decay: NonNegative = 5e-5
+    anchor: NonNegative = 0.5
     anchor_decay: bool = True
-    steps: int = 5
-    minibatch: int = 128
-    min_pairs: int = 32
-    buffer: int = 50_000
-    init_scale: float = 0.5
+    steps: Natural = 5
+    minibatch: Count = 128
+    min_pairs: Count = 32
+    buffer: Count = 50_000
+    init_scale: NonNegative = 0.5
 
 
 class EnsemblePosterior:

@@ -13,6 +13,7 @@ import numpy as np
 
 from duelbench.posteriors.linear import Floats, LinearConfig, LinearPosterior, gaussian
 from duelbench.posteriors.polya_gamma import polya_gamma
+from duelbench.ranges import Count
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class GibbsConfig(LinearConfig):
         sweeps: of each chain in an update.
     """
 
-    sweeps: int = 3
+    sweeps: Count = 3
 
 
 class GibbsPosterior(LinearPosterior):

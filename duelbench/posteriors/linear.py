@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duelbench.posteriors.pairs import PairBuffer, accuracy
+from duelbench.ranges import Checked, Count, Positive
 from duelbench.types import Metrics
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class LinearConfig:
+class LinearConfig(Checked):
     """Hyper-parameters of every posterior that is linear in features.
 
     Attributes:
@@ -27,9 +28,9 @@ class LinearConfig:
         buffer: most pairs kept; the oldest are dropped.
     """
 
-    samples: int = 20
-    prior_std: float = 1.0
-    buffer: int = 50_000
+    samples: Count = 20
+    prior_std: Positive = 1.0
+    buffer: Count = 50_000
 
 
 class LinearPosterior:

@@ -11,14 +11,16 @@ that a prior's rewards of standardised features have a spread of the order of β
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from annotated_types import Interval
 from numpy.typing import NDArray
 
 from duelbench.posteriors.ensemble import EnsembleConfig, EnsemblePosterior, forward, initial_weights
+from duelbench.ranges import NonNegative
 from duelbench.types import Metrics
 
 
@@ -31,8 +33,8 @@ class PriorEnsembleConfig(EnsembleConfig):
         seen: ρ, probability that a member sees a pair; 1 turns the bootstrap off.
     """
 
-    prior_scale: float = 1.0
-    seen: float = 0.5
+    prior_scale: NonNegative = 1.0
+    seen: Annotated[float, Interval(gt=0, le=1)] = 0.5
 
 
 class PriorEnsemblePosterior(EnsemblePosterior):

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from duelbench.ranges import Checked, Count, Natural
+
 SPEC_VERSION = 2
 RUN_SETS = ("horizon",)
 """Arguments of the environment that follow from the run itself: its budget."""
@@ -17,7 +19,7 @@ _AS_ASKED = ("env_kwargs", "agent_options", "learner", "policy")
 
 
 @dataclass(frozen=True)
-class Judging:
+class Judging(Checked):
     """How the deployed policy is judged on held-out prompts, by whom and how often.
 
     Attributes:
@@ -30,18 +32,12 @@ class Judging:
         oracle_kwargs: of that oracle.
     """
 
-    every: int = 64
-    repeats: int = 2
-    prompts: int | None = None
-    references: int | None = None
+    every: Natural = 64
+    repeats: Count = 2
+    prompts: Natural | None = None
+    references: Count | None = None
     oracle: str | None = None
     oracle_kwargs: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for name, least in (("every", 0), ("repeats", 1), ("prompts", 0), ("references", 1)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise ValueError(f"judging.{name} must be at least {least}, got {value}")
 
 
 @dataclass(frozen=True)

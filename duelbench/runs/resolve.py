@@ -24,6 +24,7 @@ from duelbench.assets.model_source import FETCHED, resolve_model
 from duelbench.envs.duel.problem import AsksOracle, HasContent
 from duelbench.envs.registration import env_classes, resolve_env
 from duelbench.plugins import resolved_config
+from duelbench.ranges import check_values
 from duelbench.records.content import code_digest, digest, object_digest
 from duelbench.records.spec import RUN_SETS, RunSpec
 
@@ -128,11 +129,13 @@ def _policy(spec: RunSpec, space: tuple[str, ...]) -> dict[str, Any]:
     if "features" in space:
         from duelbench.policies.pool import PoolPolicy
 
+        check_values(PoolPolicy, spec.policy)
         return _defaults(PoolPolicy) | spec.policy
-    from duelbench.policies.causal_lm import CausalLMPolicy
+    from duelbench.policies.causal_lm import CausalLMPolicy, check_options
     from duelbench.policies.loading import computes_with
 
     options = _defaults(CausalLMPolicy) | spec.policy
+    check_options(options)
     model = options.pop("model", "tiny")
     folder = None if model in FETCHED else resolve_model(str(model))
     return options | computes_with(folder, dtype=options["dtype"], device=options["device"])

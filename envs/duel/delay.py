@@ -29,8 +29,8 @@ class Delay:
     """
 
     def __init__(self, mean: float, spread: float = 0.0) -> None:
-        if mean < 0 or spread < 0:
-            raise ValueError(f"a delay needs mean and spread of at least 0 duels, got {mean} and {spread}")
+        if not (0 <= mean < np.inf and 0 <= spread < np.inf):
+            raise ValueError(f"a delay needs finite mean and spread of at least 0 duels, got {mean} and {spread}")
         self.mean, self.spread = mean, spread
         self.window = int(np.ceil(mean + 5 * spread)) + 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -108,12 +109,14 @@ def _description(problem: Callable[..., Problem]) -> str:
 
 
 def _check(name: str, arguments: dict[str, Any], signature: inspect.Signature) -> None:
-    """Complain of an argument that there is not, or one that is missing."""
-    for key in arguments:
+    """Complain of an argument that there is not, one that is missing, or a number that is none."""
+    for key, value in arguments.items():
         if key not in signature.parameters:
             raise TypeError(
                 f"{name} got an unexpected keyword argument {key!r}{did_you_mean(key, signature.parameters)}"
             )
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{name}: {key} must be a finite number, got {value}")
     for key, parameter in signature.parameters.items():
         if parameter.default is inspect.Parameter.empty and key not in arguments:
             raise TypeError(f"{name} needs the argument {key!r}")

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from duelbench.records.spec import Judging, RunSpec
+from duelbench.shares import at_least
 
 DATA = "hub:trl-lib/tldr"
 COLUMNS: dict[str, Any] = {
@@ -123,7 +125,8 @@ def run_spec(scale: str, agent: str, seed: int, optimizer: str = "dpo", setting:
     """
     s, size = setting or Setting(), SCALES[scale]
     # One gradient step a round. Of SEA's rounds the oracle labels a part only, so it has more of them.
-    rounds = math.ceil(s.labels / (s.batch * (_REAL_SHARE if agent in _WARM_UP else 1.0)))
+    share = Fraction(str(_REAL_SHARE)) if agent in _WARM_UP else 1
+    rounds = math.ceil(s.labels / (s.batch * share))
     options = {"limit": s.labels, "heldout": s.heldout}
     return RunSpec(
         env="LLMDuel-v0",
@@ -147,7 +150,7 @@ def run_spec(scale: str, agent: str, seed: int, optimizer: str = "dpo", setting:
             "clip": 1.0,
             "micro_batch": size.micro_batch,
             "decay_steps": rounds,
-            "warmup_steps": math.ceil(_WARM_UP.get(agent, _OTHER_WARM_UP) * rounds),
+            "warmup_steps": at_least(_WARM_UP.get(agent, _OTHER_WARM_UP), rounds),
         },
         policy={
             "model": s.model or size.model,

@@ -9,18 +9,19 @@ import numpy as np
 
 from duelbench.agents.arms.base import ArmAgent, ArmSetup, Duels, Floats, Ids
 from duelbench.agents.arms.contextual.logistic import LogisticRegression
+from duelbench.ranges import Checked, NonNegative, Positive
 from duelbench.types import Observation
 
 
 @dataclass(frozen=True)
-class UtilityConfig:
+class UtilityConfig(Checked):
     """Hyper-parameters of every agent with a linear utility.
 
     Attributes:
         ridge: λ, of the regression and of V.
     """
 
-    ridge: float = 1.0
+    ridge: Positive = 1.0
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class WidthConfig(UtilityConfig):
         width: c of the confidence width c √(d ln T).
     """
 
-    width: float = 2.0
+    width: NonNegative = 2.0
 
 
 def confidence_radius(setup: ArmSetup, width: float) -> float:

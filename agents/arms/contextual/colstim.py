@@ -15,6 +15,7 @@ import numpy as np
 
 from duelbench.agents.arms.base import ArmSetup, Duels, Floats
 from duelbench.agents.arms.contextual.base import UtilityAgent, UtilityConfig, norms
+from duelbench.ranges import NonNegative
 from duelbench.types import Observation
 
 
@@ -27,8 +28,8 @@ class CoLSTIMConfig(UtilityConfig):
         clip: the same of the largest perturbation.
     """
 
-    width: float = 2.0
-    clip: float = 1.0
+    width: NonNegative = 2.0
+    clip: NonNegative = 1.0
 
 
 class CoLSTIM(UtilityAgent):

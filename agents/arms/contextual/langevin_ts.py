@@ -22,12 +22,14 @@ exact again).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import Interval
 
 from duelbench.agents.arms.base import ArmSetup, Duels, Floats, Ids
 from duelbench.agents.arms.contextual.base import UtilityAgent, UtilityConfig
+from duelbench.ranges import Count, NonNegative, Positive
 from duelbench.types import Observation
 
 
@@ -42,10 +44,10 @@ class LangevinTSConfig(UtilityConfig):
         minibatch: duels of a stochastic gradient; only where arms are fresh.
     """
 
-    eta: float = 1.0
-    steps: int = 10
-    step_size: float = 0.2
-    minibatch: int = 64
+    eta: Positive = 1.0
+    steps: Count = 10
+    step_size: Annotated[float, Interval(gt=0, le=1)] = 0.2
+    minibatch: Count = 64
 
 
 class LangevinTS(UtilityAgent):
@@ -99,9 +101,9 @@ class FGTSCDBConfig(LangevinTSConfig):
         context_batch: contexts of these that a round uses.
     """
 
-    mu: float = 0.005
-    contexts: int = 256
-    context_batch: int = 16
+    mu: NonNegative = 0.005
+    contexts: Count = 256
+    context_batch: Count = 16
 
 
 class FGTSCDB(LangevinTS):

@@ -14,6 +14,7 @@ import numpy as np
 
 from duelbench.agents.arms.base import Duels
 from duelbench.agents.arms.contextual.base import UtilityAgent, UtilityConfig
+from duelbench.ranges import NonNegative
 from duelbench.types import Observation
 
 
@@ -25,7 +26,7 @@ class LaplaceTSConfig(UtilityConfig):
         spread: v, by which the standard deviations of the posterior are multiplied.
     """
 
-    spread: float = 1.0
+    spread: NonNegative = 1.0
 
 
 class LaplaceTS(UtilityAgent):

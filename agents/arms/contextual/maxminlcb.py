@@ -27,11 +27,12 @@ from scipy.special import expit
 from duelbench.agents.arms.base import ArmAgent, ArmSetup, Duels, Floats, Ids, argmax
 from duelbench.agents.arms.contextual.base import pair_widths, rank_one, utilities
 from duelbench.agents.arms.contextual.logistic import LogisticRegression
+from duelbench.ranges import Checked, Count, NonNegative, Positive
 from duelbench.types import Observation
 
 
 @dataclass(frozen=True)
-class MaxMinLCBConfig:
+class MaxMinLCBConfig(Checked):
     """Hyper-parameters of MaxMinLCB.
 
     Attributes:
@@ -43,11 +44,11 @@ class MaxMinLCBConfig:
         features: most dimensions of φ: eigenfeatures beyond are dropped; twice the number of random frequencies.
     """
 
-    width: float = 1.0
-    ridge: float = 0.25
+    width: NonNegative = 1.0
+    ridge: Positive = 0.25
     kernel: Literal["rbf", "linear"] = "rbf"
-    length: float | None = None
-    features: int = 100
+    length: Positive | None = None
+    features: Count = 100
 
 
 class MaxMinLCB(ArmAgent):

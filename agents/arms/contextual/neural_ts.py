@@ -18,6 +18,7 @@ import numpy as np
 
 from duelbench.agents.arms.base import ArmAgent, ArmSetup, Duels, Floats, Ids
 from duelbench.posteriors.ensemble import EnsembleConfig, LockstepEnsembles
+from duelbench.ranges import Checked, Count
 from duelbench.types import Observation
 
 
@@ -28,7 +29,7 @@ def _small() -> EnsembleConfig:
 
 
 @dataclass(frozen=True)
-class NeuralTSConfig:
+class NeuralTSConfig(Checked):
     """Hyper-parameters of neural double TS.
 
     Attributes:
@@ -36,7 +37,7 @@ class NeuralTSConfig:
         ensemble: the reward models of each row.
     """
 
-    every: int = 1
+    every: Count = 1
     ensemble: EnsembleConfig = field(default_factory=_small)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from duelbench.agents.arms.base import Floats
 from duelbench.agents.arms.contextual.base import WidthConfig, norms
 from duelbench.agents.arms.contextual.max_pair_ucb import MaxPairUCB
+from duelbench.ranges import Positive
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class RCDBConfig(WidthConfig):
         alpha: width ‖z‖_{V⁻¹} from which on duels lose weight.
     """
 
-    alpha: float = 1.0
+    alpha: Positive = 1.0
 
 
 class RCDB(MaxPairUCB):

@@ -18,6 +18,7 @@ import numpy as np
 from duelbench.agents.arms.base import ArmSetup, Floats, Ids
 from duelbench.agents.arms.contextual.base import UtilityConfig, confidence_radius
 from duelbench.agents.arms.contextual.layered import LayeredAgent
+from duelbench.ranges import NonNegative
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class StaDConfig(UtilityConfig):
         width: c of the confidence width η = c √(d ln T).
     """
 
-    width: float = 0.25
+    width: NonNegative = 0.25
 
 
 class StaD(LayeredAgent):

@@ -16,6 +16,7 @@ import numpy as np
 from duelbench.agents.arms.base import ArmSetup, Floats, Ids
 from duelbench.agents.arms.contextual.base import UtilityConfig, best_pair, confidence_radius, either_way
 from duelbench.agents.arms.contextual.layered import LayeredAgent
+from duelbench.ranges import Count, NonNegative, Positive
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,9 @@ class VACDBConfig(UtilityConfig):
         layer_ridge: λ of layer l's regression is this times 4^−l.
     """
 
-    layers: int = 5
-    width: float = 0.25
-    layer_ridge: float = 0.02
+    layers: Count = 5
+    width: NonNegative = 0.25
+    layer_ridge: Positive = 0.02
 
 
 class VACDB(LayeredAgent):

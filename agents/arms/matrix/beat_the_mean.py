@@ -11,16 +11,18 @@ as in their code, it does not here.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import Ge
 
 from duelbench.agents.arms.base import ArmAgent, ArmSetup, Duels, Floats, Ids, argmax, choose
+from duelbench.ranges import Checked, NonNegative
 from duelbench.types import Observation
 
 
 @dataclass(frozen=True)
-class BeatTheMeanConfig:
+class BeatTheMeanConfig(Checked):
     """Hyper-parameters of beat the mean.
 
     Attributes:
@@ -28,8 +30,8 @@ class BeatTheMeanConfig:
         width: confidence width, of width · γ² · √(ln(2TK) / n*); the theory has 3.
     """
 
-    gamma: float = 1.2
-    width: float = 1.0
+    gamma: Annotated[float, Ge(1)] = 1.2
+    width: NonNegative = 1.0
 
 
 class BeatTheMean(ArmAgent):

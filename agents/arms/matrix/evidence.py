@@ -17,17 +17,18 @@ from scipy.special import xlogy
 
 from duelbench.agents.arms.base import ArmSetup, Floats, Ids
 from duelbench.agents.arms.matrix.base import MatrixAgent
+from duelbench.ranges import Checked, NonNegative, Positive
 
 
 @dataclass(frozen=True)
-class ConfidenceConfig:
+class ConfidenceConfig(Checked):
     """Hyper-parameters of every agent whose only one is its confidence width.
 
     Attributes:
         alpha: confidence width, of √(α ln t / N); the theory of RUCB and CCB needs α > ½.
     """
 
-    alpha: float = 0.51
+    alpha: NonNegative = 0.51
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class UpperBoundConfig(ConfidenceConfig):
             has 1, with which they wait until the bounds of the known ones have come down to 1.
     """
 
-    unseen: float = 2.0
+    unseen: Positive = 2.0
 
 
 def squared_gap(wins: Floats, losses: Floats) -> Floats:

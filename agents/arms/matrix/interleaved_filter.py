@@ -16,11 +16,12 @@ import numpy as np
 
 from duelbench.agents.arms.base import ArmSetup, Duels, Floats, Ids, choose
 from duelbench.agents.arms.matrix.base import MatrixAgent
+from duelbench.ranges import Checked, NonNegative
 from duelbench.types import Observation
 
 
 @dataclass(frozen=True)
-class InterleavedFilterConfig:
+class InterleavedFilterConfig(Checked):
     """Hyper-parameters of the interleaved filter.
 
     Attributes:
@@ -28,7 +29,7 @@ class InterleavedFilterConfig:
         prune: whether a beaten incumbent takes along the arms that seem worse than it (IF2).
     """
 
-    width: float = 4.0
+    width: NonNegative = 4.0
     prune: bool = True
 
 

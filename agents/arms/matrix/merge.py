@@ -19,21 +19,23 @@ batches of one arm; here both agents join them, as MergeDTS does.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import Ge
 from numpy.typing import NDArray
 
 from duelbench.agents.arms.base import ArmSetup, Duels, Floats, Ids, argmax, choose
 from duelbench.agents.arms.matrix.base import MatrixAgent
 from duelbench.agents.arms.matrix.savage import sure_loser
+from duelbench.ranges import Checked, NonNegative
 from duelbench.types import Observation
 
 Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class MergeConfig:
+class MergeConfig(Checked):
     """Hyper-parameters of MergeRUCB.
 
     Attributes:
@@ -43,9 +45,9 @@ class MergeConfig:
         batch: M, arms in a batch. The theory takes 4; the authors found 8 best for MergeRUCB, with 136 arms.
     """
 
-    alpha: float = 0.8**6
-    offset: float = 4e5
-    batch: int = 8
+    alpha: NonNegative = 0.8**6
+    offset: NonNegative = 4e5
+    batch: Annotated[int, Ge(2)] = 8
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class MergeDTSConfig(MergeConfig):
         batch: M, arms in a batch; the authors found 16 best for MergeDTS.
     """
 
-    batch: int = 16
+    batch: Annotated[int, Ge(2)] = 16
 
 
 class MergeAgent(MatrixAgent):

@@ -15,18 +15,19 @@ from typing import Any
 import numpy as np
 
 from duelbench.agents.arms.base import ArmAgent, ArmSetup, Duels, Floats, Ids, draw
+from duelbench.ranges import Checked, Count
 from duelbench.types import Observation
 
 
 @dataclass(frozen=True)
-class REX3Config:
+class REX3Config(Checked):
     """Hyper-parameters of REX3.
 
     Attributes:
         horizon: h, the number of duels up to which γ is constant.
     """
 
-    horizon: int = 10_000
+    horizon: Count = 10_000
 
 
 class REX3(ArmAgent):

@@ -24,20 +24,21 @@ from numpy.typing import NDArray
 
 from duelbench.agents.arms.base import ArmSetup, Duels, Floats, Ids, argmax
 from duelbench.agents.arms.matrix.evidence import EvidenceAgent, divergence
+from duelbench.ranges import Checked, NonNegative, Positive
 from duelbench.types import Observation
 
 _LEAST_COST = 0.01
 
 
 @dataclass(frozen=True)
-class RMEDConfig:
+class RMEDConfig(Checked):
     """Hyper-parameters of RMED1.
 
     Attributes:
         slack: of f(K) = slack · K^1.01.
     """
 
-    slack: float = 0.3
+    slack: NonNegative = 0.3
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class RMED2Config(RMEDConfig):
         alpha: pairs are explored α ln ln t, or T, times.
     """
 
-    alpha: float = 3.0
+    alpha: Positive = 3.0
 
 
 class RMED1(EvidenceAgent):

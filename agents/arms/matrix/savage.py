@@ -15,18 +15,19 @@ import numpy as np
 
 from duelbench.agents.arms.base import ArmSetup, Duels, Floats, Ids, argmax
 from duelbench.agents.arms.matrix.base import MatrixAgent
+from duelbench.ranges import Checked, Positive
 from duelbench.types import Observation
 
 
 @dataclass(frozen=True)
-class SAVAGEConfig:
+class SAVAGEConfig(Checked):
     """Hyper-parameters of SAVAGE.
 
     Attributes:
         width: confidence width, of √(width · ln(K(K − 1)T²) / n); the theory has ½.
     """
 
-    width: float = 0.5
+    width: Positive = 0.5
 
 
 class SAVAGE(MatrixAgent):

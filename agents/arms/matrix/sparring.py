@@ -14,18 +14,19 @@ from typing import Any
 import numpy as np
 
 from duelbench.agents.arms.base import ArmAgent, ArmSetup, Duels, Floats, Ids, argmax
+from duelbench.ranges import Checked, NonNegative
 from duelbench.types import Observation
 
 
 @dataclass(frozen=True)
-class UCBConfig:
+class UCBConfig(Checked):
     """Hyper-parameters of an agent that reduces duels to UCB.
 
     Attributes:
         alpha: confidence width, of √(α ln n / N).
     """
 
-    alpha: float = 2.5
+    alpha: NonNegative = 2.5
 
 
 def optimistic_means(reward: Floats, plays: Floats, alpha: float) -> Floats:

@@ -30,6 +30,7 @@ from duelbench.agents.arms.base import ArmAgent, ArmSetup, Duels, Floats, Ids
 from duelbench.agents.arms.matrix.double_ts import DoubleTS
 from duelbench.agents.arms.matrix.evidence import EvidenceAgent
 from duelbench.agents.arms.matrix.rucb import RUCB
+from duelbench.ranges import Checked, Natural, Positive
 from duelbench.types import Observation
 
 BASES: dict[str, type[EvidenceAgent]] = {"double_ts": DoubleTS, "rucb": RUCB}
@@ -37,7 +38,7 @@ BASES: dict[str, type[EvidenceAgent]] = {"double_ts": DoubleTS, "rucb": RUCB}
 
 
 @dataclass(frozen=True)
-class StellaConfig:
+class StellaConfig(Checked):
     """Hyper-parameters.
 
     Attributes:
@@ -48,15 +49,9 @@ class StellaConfig:
     """
 
     base: Literal["double_ts", "rucb"] = "double_ts"
-    probes: int = 5
-    prior: float = 1.0
+    probes: Natural = 5
+    prior: Positive = 1.0
     calibrate: bool = True
-
-    def __post_init__(self) -> None:
-        if self.probes < 0 or not self.prior > 0:
-            raise ValueError(
-                f"expected probes of at least 0 and a positive prior, got probes={self.probes}, prior={self.prior}"
-            )
 
 
 class Stella(ArmAgent):

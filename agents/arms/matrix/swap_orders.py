@@ -15,11 +15,12 @@ import numpy as np
 
 from duelbench.agents.arms.base import ArmAgent, ArmSetup, Duels, Floats, Ids
 from duelbench.agents.arms.matrix.stella import BASES
+from duelbench.ranges import Checked
 from duelbench.types import Observation
 
 
 @dataclass(frozen=True)
-class SwapOrdersConfig:
+class SwapOrdersConfig(Checked):
     """Hyper-parameters.
 
     Attributes:

@@ -16,20 +16,21 @@ from typing import Any
 import numpy as np
 
 from duelbench.agents.arms.base import ArmAgent, ArmSetup, Duels, Floats, Ids, draw
+from duelbench.ranges import Checked, Positive
 from duelbench.types import Observation
 
 _NEWTON_STEPS = 5  # leave less than 1e-14 for up to 1000 arms
 
 
 @dataclass(frozen=True)
-class VersatileDBConfig:
+class VersatileDBConfig(Checked):
     """Hyper-parameters of Versatile-DB.
 
     Attributes:
         rate: learning rate, η = rate/√t.
     """
 
-    rate: float = 2.0
+    rate: Positive = 2.0
 
 
 def tsallis_weights(losses: Floats, eta: Floats) -> Floats:

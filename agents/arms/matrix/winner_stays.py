@@ -12,23 +12,25 @@ again, and WS-S goes on exploiting until ⌊βʳ⌋ self-duels have been answere
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import Gt
 
 from duelbench.agents.arms.base import ArmAgent, ArmSetup, Duels, Floats, Ids
+from duelbench.ranges import Checked
 from duelbench.types import Observation
 
 
 @dataclass(frozen=True)
-class WSSConfig:
+class WSSConfig(Checked):
     """Hyper-parameters of WS-S.
 
     Attributes:
         beta: growth of the exploitation phases, larger than 1.
     """
 
-    beta: float = 2.0
+    beta: Annotated[float, Gt(1)] = 2.0
 
 
 class WSW(ArmAgent):

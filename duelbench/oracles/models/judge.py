@@ -16,6 +16,7 @@ from duelbench.assets.pretrained import pretrained, pretrained_tokenizer
 from duelbench.conversation import transcript
 from duelbench.oracles.checks import OracleError, check_texts
 from duelbench.oracles.models.networks import longest_input, pad, pick_device, score_in_batches
+from duelbench.ranges import Count, Share, check_values
 
 TEMPLATE = """You compare two answers to a request and choose the better one.
 
@@ -59,9 +60,9 @@ class JudgeOracle:
         *,
         hard: bool = False,
         template: str = TEMPLATE,
-        min_mass: float = 0.05,
-        batch_size: int = 8,
-        max_length: int = 2048,
+        min_mass: Share = 0.05,
+        batch_size: Count = 8,
+        max_length: Count = 2048,
         device: str | None = None,
     ) -> None:
         """Load a judge; code from the model's repository is never run.
@@ -79,6 +80,7 @@ class JudgeOracle:
             ModelUnavailableError: it cannot be loaded whole (``duelbench.assets.pretrained``).
             OracleError: a field is missing in the template, or the tokenizer has no single token for A and B.
         """
+        check_values(JudgeOracle, {"min_mass": min_mass, "batch_size": batch_size, "max_length": max_length})
         self.name = f"judge:{model}"
         _check_template(self.name, template)
         self.hard, self.template, self.min_mass = hard, template, min_mass

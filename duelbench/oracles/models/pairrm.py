@@ -22,6 +22,7 @@ from duelbench.assets.pretrained import pretrained, pretrained_tokenizer
 from duelbench.conversation import transcript
 from duelbench.oracles.checks import OracleError, check_texts
 from duelbench.oracles.models.networks import pad, pick_device, score_in_batches
+from duelbench.ranges import Count, check_values
 
 MARKERS = ("<|source|>", "<|candidate1|>", "<|candidate2|>")
 """What stands before the request, the first and the second answer; each is one token."""
@@ -67,7 +68,7 @@ class PairRMOracle:
     LLM-Blender cuts what is too long; here a text is never cut, for a cut text is another text: the answer is NaN.
     """
 
-    def __init__(self, model: str, *, batch_size: int = 16, device: str | None = None) -> None:
+    def __init__(self, model: str, *, batch_size: Count = 16, device: str | None = None) -> None:
         """Load a ranker; code from the model's repository is never run.
 
         Args:
@@ -79,6 +80,7 @@ class PairRMOracle:
             ModelUnavailableError: it is no PairRM ranker, or cannot be loaded whole (``duelbench.assets.pretrained``).
             OracleError: its tokenizer does not know the markers.
         """
+        check_values(PairRMOracle, {"batch_size": batch_size})
         self.name = f"pairrm:{model}"
         self.batch_size, self.device = batch_size, pick_device(device)
         self.tokenizer: Any = pretrained_tokenizer(model, kind="a PairRM ranker")

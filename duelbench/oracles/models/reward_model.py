@@ -13,6 +13,7 @@ from duelbench.assets.pretrained import pretrained, pretrained_tokenizer
 from duelbench.conversation import transcript, turns
 from duelbench.oracles.checks import OracleError, bradley_terry, check_texts
 from duelbench.oracles.models.networks import longest_input, pad, pick_device, score_in_batches
+from duelbench.ranges import Count, check_values
 
 
 class RewardModelOracle:
@@ -27,7 +28,9 @@ class RewardModelOracle:
 
     prefers_by_utility = True
 
-    def __init__(self, model: str, *, batch_size: int = 16, max_length: int = 2048, device: str | None = None) -> None:
+    def __init__(
+        self, model: str, *, batch_size: Count = 16, max_length: Count = 2048, device: str | None = None
+    ) -> None:
         """Load a reward model; code from the model's repository is never run.
 
         Args:
@@ -40,6 +43,7 @@ class RewardModelOracle:
             ModelUnavailableError: it cannot be loaded whole (``duelbench.assets.pretrained``).
             OracleError: the model has more than one label.
         """
+        check_values(RewardModelOracle, {"batch_size": batch_size, "max_length": max_length})
         self.name = f"reward-model:{model}"
         self.device = pick_device(device)
         self.tokenizer = pretrained_tokenizer(model, kind="a reward model")

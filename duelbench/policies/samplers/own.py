@@ -15,6 +15,7 @@ from torch import Tensor
 from duelbench.policies.networks.mixture import MixtureDecoder, mix
 from duelbench.policies.networks.network import Network
 from duelbench.policies.samplers.drawing import Drawn, generate
+from duelbench.ranges import Count, NonNegative, check_values
 
 
 class Sampler(Protocol):
@@ -52,8 +53,9 @@ class OwnSampler:
     """
 
     def __init__(
-        self, policy: Network, reference: Network, end: Tensor, *, max_new_tokens: int, temperature: float
+        self, policy: Network, reference: Network, end: Tensor, *, max_new_tokens: Count, temperature: NonNegative
     ) -> None:
+        check_values(OwnSampler, {"max_new_tokens": max_new_tokens, "temperature": temperature})
         self._policy, self._reference, self._end = policy, reference, end
         self._steps, self._temperature = max_new_tokens, temperature
 

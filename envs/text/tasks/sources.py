@@ -26,10 +26,11 @@ from duelbench.envs.text.tasks.layouts import Row, layout_of, read_row
 from duelbench.envs.text.tasks.table_files import HUB, READERS, Table, data_set
 from duelbench.envs.text.tasks.task import Task
 from duelbench.plugins import did_you_mean
+from duelbench.ranges import Checked, Count, Natural
 
 
 @dataclass(frozen=True)
-class TaskOptions:
+class TaskOptions(Checked):
     """Which part of a table is a task. JSON data: it enters the run id.
 
     Attributes:
@@ -50,14 +51,14 @@ class TaskOptions:
 
     prompt: str = "prompt"
     reference: str | None = None
-    longest: int | None = None
-    limit: int | None = None
-    heldout: int | None = None
+    longest: Count | None = None
+    limit: Count | None = None
+    heldout: Natural | None = None
     split: str = "train"
     heldout_split: str | None = None
     subset: str | None = None
     revision: str | None = None
-    seed: int = 0
+    seed: Natural = 0
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> TaskOptions:

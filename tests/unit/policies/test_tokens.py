@@ -132,15 +132,15 @@ def test_what_no_model_could_read_is_refused_with_its_row(any_model: Path, tmp_p
 def test_a_given_text_ends_as_the_models_own_turns_do(llama: Path) -> None:
     """Not with the end of a document, which a chat model never says after a turn."""
     ours = CausalLMPolicy(llama)
-    turn_end = 210  # one of the model's declared ends
-    word = ours.tokenizer.convert_ids_to_tokens(turn_end)
+    turn_end, word = 4, "<reply>"
+    ours._model.generation_config.eos_token_id = [EOS, turn_end]
     ours.tokenizer.chat_template = (
         "{% for m in messages %}<user>{{ m['content'] }}{% if m['role'] == 'assistant' %}" + word + "{% endif %}"
         "{% endfor %}"
     )
     given = Tokens(ours.tokenizer, ours._model, None, 8)
     tokens, lengths = given.responses(["the fox"])
-    assert tokens[0, lengths[0] - 1] == turn_end and sorted(given.end.tolist()) == [EOS, *range(200, 225)]
+    assert tokens[0, lengths[0] - 1] == turn_end and given.end.tolist() == [turn_end, EOS]
     ours.tokenizer.chat_template = "{{ raise_exception('a system turn first') }}"
     assert Tokens(ours.tokenizer, ours._model, None, 8).end[0] == EOS
 

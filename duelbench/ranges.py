@@ -1,0 +1,141 @@
+"""Ranges of options, declared where the options are: a value out of its range is refused as soon as it is given.
+
+>>> from dataclasses import dataclass
+>>> @dataclass(frozen=True)
+... class Config(Checked):
+...     rate: Positive = 1e-3
+...     share: Share = 0.5
+...     longest: Count | None = None
+>>> Config(rate=0.0)
+Traceback (most recent call last):
+ValueError: Config: rate must be a finite number > 0, got 0.0
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import numbers
+import types
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
+from annotated_types import Ge, Gt, Interval, Le, Lt
+
+Positive = Annotated[float, Gt(0)]
+"""A number above 0."""
+NonNegative = Annotated[float, Ge(0)]
+"""A number of at least 0."""
+Share = Annotated[float, Interval(ge=0, le=1)]
+"""A share or probability, 0 and 1 included."""
+Count = Annotated[int, Ge(1)]
+"""A whole number of at least 1."""
+Natural = Annotated[int, Ge(0)]
+"""A whole number of at least 0."""
+
+
+class Checked:
+    """A dataclass of options each of which is of its type and in its range. No number is NaN or infinite."""
+
+    def __post_init__(self) -> None:
+        """Check every field.
+
+        Raises:
+            ValueError: naming the first that is wrong, and what was expected.
+        """
+        check_values(type(self), vars(self))
+
+
+def check_values(place: Callable[..., Any], values: Mapping[str, Any]) -> None:
+    """Check values against the types and ranges that a dataclass's fields, or a function's arguments, declare.
+
+    Args:
+        place: the dataclass or the function; of any other class, the constructor.
+        values: by name; names that it does not have are left to others.
+
+    Raises:
+        ValueError: naming the first that is wrong, and what was expected.
+    """
+    hints = _hints(place)
+    for name, value in values.items():
+        if name in hints and (expected := _expected(hints[name], value)) is not None:
+            raise ValueError(f"{place.__name__}: {name} must be {expected}, got {value!r}")
+
+
+@functools.cache
+def _hints(place: Callable[..., Any]) -> dict[str, Any]:
+    of_class = isinstance(place, type) and not hasattr(place, "__dataclass_fields__")
+    return get_type_hints(place.__init__ if of_class else place, include_extras=True)  # type: ignore[misc]
+
+
+def _expected(hint: Any, value: Any) -> str | None:
+    """What was expected of a value; None if it is as expected, or of a type that is not looked at."""
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        bounds = [bound for given in args[1:] for bound in _bounds(given)]
+        if _expected(args[0], value) is None and all(_holds(sign, value, limit) for sign, limit in bounds):
+            return None
+        return f"{_named(args[0])} {' and '.join(f'{sign} {limit}' for sign, limit in bounds)}".strip()
+    if origin in (Union, types.UnionType):
+        found = [_expected(arg, value) for arg in args]
+        return None if None in found else " or ".join(dict.fromkeys(text for text in found if text))
+    if origin is Literal:
+        return None if value in args else f"one of {list(args)}"
+    if origin is tuple:
+        return _expected_tuple(args, value)
+    return None if _is(hint, value) else _named(hint)
+
+
+def _expected_tuple(args: tuple[Any, ...], value: Any) -> str | None:
+    if not isinstance(value, tuple | list):
+        return "a list"
+    if args[1:] == (...,):
+        args = args[:1] * len(value)
+    if len(args) != len(value):
+        return f"a list of {len(args)}"
+    found = [_expected(arg, inner) for arg, inner in zip(args, value, strict=True)]
+    return next((f"a list, each {text}" for text in found if text), None)
+
+
+def _is(hint: Any, value: Any) -> bool:
+    truth = isinstance(value, bool | np.bool_)
+    if hint is bool:
+        return truth
+    if hint is int:
+        return isinstance(value, numbers.Integral) and not truth
+    if hint is float:
+        return isinstance(value, numbers.Real) and not truth and math.isfinite(value)
+    if hint is str:
+        return isinstance(value, str)
+    return value is None if hint in (None, type(None)) else True
+
+
+def _named(hint: Any) -> str:
+    names = {
+        int: "a whole number",
+        float: "a finite number",
+        bool: "true or false",
+        str: "a text",
+        type(None): "nothing",
+    }
+    return names.get(hint, str(hint))
+
+
+def _bounds(given: Any) -> list[tuple[str, Any]]:
+    match given:
+        case Gt(gt=limit):
+            return [(">", limit)]
+        case Ge(ge=limit):
+            return [("≥", limit)]
+        case Lt(lt=limit):
+            return [("<", limit)]
+        case Le(le=limit):
+            return [("≤", limit)]
+        case Interval():
+            return [bound for inner in given for bound in _bounds(inner)]
+    return []
+
+
+def _holds(sign: str, value: Any, limit: Any) -> bool:
+    return bool({">": value > limit, "≥": value >= limit, "<": value < limit, "≤": value <= limit}[sign])
