@@ -110,6 +110,11 @@ class Responses:
         return replace(self, **arrays, payload={name: pick(array) for name, array in self.payload.items()})
 
     @property
+    def unfinished(self) -> NDArray[np.bool_]:
+        """Which responses were cut off at the length limit before they ended, S; none where a policy does not say."""
+        return np.asarray(self.payload.get("unfinished", np.zeros(self.actions.shape)), dtype=bool)
+
+    @property
     def canonical(self) -> NDArray[np.int64]:
         """For candidates (B, M): the column of the first candidate with the same action, (B, M)."""
         return np.stack([_first_occurrence(row) for row in self.actions])

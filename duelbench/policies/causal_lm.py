@@ -228,7 +228,10 @@ class CausalLMPolicy:
             lengths=batch.lengths.numpy().reshape(shape),
             features=seen.numpy().reshape(*shape, self.feature_dim),
             context={"prompt_tokens": batch.prompts.numpy(), "prompt_lengths": batch.prompt_lengths.numpy()},
-            payload={"tokens": batch.tokens.numpy().reshape(*shape, -1)},
+            payload={
+                "tokens": batch.tokens.numpy().reshape(*shape, -1),
+                "unfinished": self._tokens.unfinished(batch.tokens, batch.lengths).numpy().reshape(shape),
+            },
         )
 
 

@@ -16,6 +16,8 @@ from duelbench.assets.pretrained import pretrained, pretrained_config, pretraine
 from duelbench.policies.networks.generic import GenericNetwork
 from duelbench.policies.networks.llama import LlamaNetwork
 from duelbench.policies.networks.network import Network
+from duelbench.policies.networks.probe import check_causal, has_cache
+from duelbench.policies.networks.recomputing import RecomputingNetwork
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -52,11 +54,14 @@ def load(
     device = _device(device)
     fast = device == "cpu" and LlamaNetwork.supports(model.config)
     precision = _precision(dtype, device, fast)
+    if not fast:
+        check_causal(model)
+    kind = GenericNetwork if fast or has_cache(model) else RecomputingNetwork
     adapter = _with_adapter(model, lora_rank, lora_alpha) if lora_rank else None
     if fast:
         llama = LlamaNetwork(model, precision, checkpointing=checkpointing)
         return Loaded(tokenizer, model, adapter, llama, llama.frozen())
-    generic = GenericNetwork(model.to(device), precision, adapter=adapter)
+    generic = kind(model.to(device), precision, adapter=adapter)
     reference = generic.frozen()
     if checkpointing:
         generic.recompute_activations()

@@ -32,6 +32,12 @@ CREATE TABLE IF NOT EXISTS questions (
     PRIMARY KEY (run, role, number)
 ) WITHOUT ROWID
 """
+_UNFINISHED = """
+CREATE TABLE IF NOT EXISTS unfinished (
+    run TEXT NOT NULL, prompt TEXT NOT NULL, response TEXT NOT NULL,
+    PRIMARY KEY (run, prompt, response)
+) WITHOUT ROWID
+"""
 SCHEMA_VERSION = 2
 """1 had answers to duels alone."""
 RESERVE_BYTES = 32 * 2**20
@@ -92,6 +98,7 @@ class Journal:
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.execute(_SCHEMA)
         self._db.execute(_QUESTIONS)
+        self._db.execute(_UNFINISHED)
         self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
     def __len__(self) -> int:
@@ -130,6 +137,18 @@ class Journal:
             return
         with self._whole():
             self._keep(answers)
+
+    def keep_unfinished(self, responses: Iterable[tuple[str, str]]) -> None:
+        """Mark responses, each with its prompt, that were cut off at the length limit before they ended."""
+        rows = [(self.run, prompt, response) for prompt, response in responses]
+        if rows:
+            with self._whole():
+                self._db.executemany("INSERT OR IGNORE INTO unfinished VALUES (?, ?, ?)", rows)
+
+    def unfinished(self) -> set[tuple[str, str]]:
+        """The prompts and responses that were marked so."""
+        rows = self._db.execute("SELECT prompt, response FROM unfinished WHERE run = ?", (self.run,))
+        return {(prompt, response) for prompt, response in rows}
 
     def questions(self, role: str) -> list[Question]:
         """All questions about texts that an oracle in this role has answered, in their order."""

@@ -134,6 +134,7 @@ class Game:
         """Use up the round's labels and move on to the next prompts; returns the answers that there are."""
         env, at, pair = self.parts.env, self.at, proposed.pair
         env.abstain(~pair.ask)
+        self._mark_unfinished(proposed)
         self._observation, _, _, _, info = env.step(_action(pair))
         self.proposed = None
         asked = info["verdict"] != "skipped"
@@ -196,11 +197,23 @@ class Game:
         if parts.learner.steps and parts.policy.generated_tokens:  # a language model: other weights are of no use alone
             save_checkpoint(self.folder.path / POLICY, parts.policy.state_dict())
         after = problem.texts(shown, deployed.actions[: len(shown)])
-        before = zip(problem.prompt_texts(shown), self.at.before, after, strict=True)
-        samples = [{"prompt": prompt, "before": old, "after": new} for prompt, old, new in before]
+        samples = [
+            {"prompt": prompt, "before": old, "after": new}
+            for prompt, old, new in zip(problem.prompt_texts(shown), self.at.before, after, strict=True)
+        ]
+        for name, cut in (("before", self.at.before_unfinished), ("after", deployed.unfinished.tolist())):
+            for sample, unfinished in zip(samples, cut, strict=False):
+                sample |= {f"{name}_unfinished": True} if unfinished else {}
         predicted = calibration(self.spec, parts) if self.judge.knows_the_truth(deployed.actions) else None
         short = not self._unlabelled and self.at.labels < self.spec.labels
         self.folder.finish(samples, predicted, "rounds" if short else "labels")
+
+    def _mark_unfinished(self, proposed: Proposed) -> None:
+        """Put down which of the texts that will be asked about were cut off, before they are."""
+        prompts = self.parts.env.problem.prompt_texts(proposed.ids)
+        for side in (proposed.pair.first, proposed.pair.second):
+            cut = np.flatnonzero(side.unfinished & proposed.pair.ask)
+            self.journal.keep_unfinished((prompts[row], str(side.actions[row])) for row in cut)
 
     def _count(self, ids: NDArray[np.int64], asked: Pair) -> None:
         if not len(ids):
@@ -219,6 +232,7 @@ class Game:
         if not at.before:
             shown = len(self.judge.shown)
             at.before = problem.texts(ids[:shown], responses.actions[:shown])
+            at.before_unfinished = responses.unfinished[:shown].tolist()
         if not recorded:
             return responses
         row = self.judge.judge(responses.actions)

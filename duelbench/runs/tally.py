@@ -37,6 +37,7 @@ class Tally:
         window: online wins since the last evaluation, and of how many ``duels``.
         metrics: what the agent reported last.
         before: held-out responses before the first label.
+        before_unfinished: which of them were cut off at the length limit.
         calls: questions to the oracle under their purpose.
     """
 
@@ -55,6 +56,7 @@ class Tally:
     window: dict[str, float] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     before: list[str] = field(default_factory=list)
+    before_unfinished: list[bool] = field(default_factory=list)
     calls: dict[Purpose, int] = field(default_factory=lambda: {"duel": 0, "judging": 0})
 
     def counts(self) -> dict[str, float]:

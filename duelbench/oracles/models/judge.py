@@ -16,6 +16,7 @@ from duelbench.assets.pretrained import pretrained, pretrained_tokenizer
 from duelbench.conversation import transcript
 from duelbench.oracles.checks import OracleError, check_texts
 from duelbench.oracles.models.networks import longest_input, pad, pick_device, score_in_batches
+from duelbench.policies.networks.probe import check_causal, has_cache
 from duelbench.ranges import Count, Share, check_values
 
 TEMPLATE = """You compare two answers to a request and choose the better one.
@@ -87,8 +88,11 @@ class JudgeOracle:
         self.batch_size, self.device = batch_size, pick_device(device)
         self.tokenizer = pretrained_tokenizer(model, kind="a judge")
         network: Any = pretrained(AutoModelForCausalLM, model, kind="a judge", dtype="auto")
+        check_causal(network)
         self.model = network.to(self.device)
         self.max_length = longest_input(network, self.tokenizer, max_length)
+        if not has_cache(network):  # padding would move the state of a recurrent model
+            self.batch_size = 1
         self._wants_positions = "position_ids" in inspect.signature(network.forward).parameters
         self._letters = {letter: self._letter_ids(letter) for letter in "AB"}
         self.report = JudgeReport()

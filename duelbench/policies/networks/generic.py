@@ -14,10 +14,10 @@ from torch.utils.checkpoint import checkpoint
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
-from duelbench.policies.networks.network import TokenBatch
+from duelbench.policies.networks.network import Decoder, TokenBatch
 
 #: What transformers calls the key-value cache: renamed in 5.24.
-_CACHE = "cache" if "cache" in CausalLMOutputWithPast.__dataclass_fields__ else "past_key_values"
+CACHE = "cache" if "cache" in CausalLMOutputWithPast.__dataclass_fields__ else "past_key_values"
 #: Responses scored together where no gradient is wanted: the logits of all would not fit.
 _SCORED_ROWS = 64
 
@@ -97,7 +97,7 @@ class GenericNetwork:
         mean = (hidden * counted[:, :, None]).sum(1) / batch.lengths[:, None]
         return log_probs, torch.cat([last, mean], -1)
 
-    def decoder(self, prompts: Tensor, lengths: Tensor, n: int, steps: int) -> tuple[GenericDecoder, Tensor]:
+    def decoder(self, prompts: Tensor, lengths: Tensor, n: int, steps: int) -> tuple[Decoder, Tensor]:
         """Read each prompt once, then stand ready to decode n responses to it; see ``Network.decoder``."""
         prompts, valid = _pad_left(prompts, lengths)
         mask = valid.long().to(self.model.device)
@@ -109,7 +109,7 @@ class GenericNetwork:
                 logits_to_keep=1,
                 use_cache=True,
             )
-        cache = output[_CACHE]
+        cache = output[CACHE]
         cache.batch_repeat_interleave(n)
         decoder = GenericDecoder(self.model, self._ready, cache, mask.repeat_interleave(n, 0))
         return decoder, output.logits[:, -1].float().repeat_interleave(n, 0)
@@ -131,7 +131,7 @@ class GenericDecoder:
                 attention_mask=self.mask,
                 position_ids=self.mask.sum(1, keepdim=True) - 1,
                 use_cache=True,
-                **{_CACHE: self.cache},
+                **{CACHE: self.cache},
             )
         return output.logits[:, -1].float()
 

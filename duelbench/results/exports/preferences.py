@@ -7,7 +7,7 @@ did. For a model without one there is the plain form, three texts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,8 @@ class Preferences:
     Attributes:
         rows: of the dataset, by run and duel: ``prompt``, ``chosen``, ``rejected``; the ``run``, its ``env``,
             ``agent`` and ``seed``; the ``duel`` in it; and the oracle's ``probability`` that the chosen response is
-            preferred, empty where the oracle gave none.
+            preferred, empty where the oracle gave none; and ``chosen_unfinished`` and ``rejected_unfinished``, whether
+            a response was cut off at the length limit: a trainer that ends it teaches the model to stop there.
         runs: runs that had answers.
         ties: duels that ended in a tie.
         invalid: duels that the oracle failed on.
@@ -72,23 +73,36 @@ def collect(folder: Path, runs: Sequence[Run], *, plain: bool = False) -> Prefer
             continue
         found.runs += 1
         about = {"run": run.run_id, **{name: run.spec[name] for name in ("env", "agent", "seed")}}
-        found.rows += [row | about for row in decided(_answers(journal, run.run_id), found, plain)]
+        answers, unfinished = _answers(journal, run.run_id)
+        found.rows += [row | about for row in decided(answers, found, plain, unfinished)]
     if not found.rows:
         why = "its runs duel arms, which have no texts" if found.no_texts else "no duel of its runs was decided"
         raise ValueError(f"{folder} holds no preferences: {why}; expected runs of LLMDuel-v0 or LLMDuelPool-v0")
     return found
 
 
-def _answers(path: Path, run: str) -> list[Answer]:
+def _answers(path: Path, run: str) -> tuple[list[Answer], set[tuple[str, str]]]:
     journal = Journal(path, run)
     try:
-        return journal.answers()
+        return journal.answers(), journal.unfinished()
     finally:
         journal.close()
 
 
-def decided(answers: Sequence[Answer], counts: Preferences, plain: bool = False) -> Iterator[dict[str, Any]]:
-    """The rows of the answers that name a better response; ``counts`` gets the others added."""
+def decided(
+    answers: Sequence[Answer],
+    counts: Preferences,
+    plain: bool = False,
+    unfinished: Collection[tuple[str, str]] = frozenset(),
+) -> Iterator[dict[str, Any]]:
+    """The rows of the answers that name a better response; ``counts`` gets the others added.
+
+    Args:
+        answers: of a run.
+        counts: of what is left out.
+        plain: texts instead of messages.
+        unfinished: prompts and responses that were cut off.
+    """
     for answer in answers:
         if answer.verdict == Verdict.TIE:
             counts.ties += 1
@@ -97,13 +111,14 @@ def decided(answers: Sequence[Answer], counts: Preferences, plain: bool = False)
         elif answer.first == answer.second:
             counts.identical += 1
         else:
-            yield _row(answer, plain)
+            yield _row(answer, plain, unfinished)
 
 
-def _row(answer: Answer, plain: bool) -> dict[str, Any]:
+def _row(answer: Answer, plain: bool, unfinished: Collection[tuple[str, str]]) -> dict[str, Any]:
     first_won, p = answer.verdict == Verdict.FIRST, answer.probability
     chosen, rejected = (answer.first, answer.second) if first_won else (answer.second, answer.first)
     texts: dict[str, Any] = {"prompt": answer.prompt, "chosen": chosen, "rejected": rejected}
+    cut = {f"{name}_unfinished": (answer.prompt, texts[name]) in unfinished for name in ("chosen", "rejected")}
     if not plain:
         sides = {name: [{"role": "assistant", "content": texts[name]}] for name in ("chosen", "rejected")}
         texts = {"prompt": turns(answer.prompt)} | sides
@@ -112,7 +127,7 @@ def _row(answer: Answer, plain: bool) -> dict[str, Any]:
             f"the prompt of duel {answer.duel} is a conversation, {answer.prompt!r:.80}: it has no plain form, so "
             "leave out --plain"
         )
-    return {**texts, "duel": answer.duel, "probability": p if p is None or first_won else 1.0 - p}
+    return {**texts, **cut, "duel": answer.duel, "probability": p if p is None or first_won else 1.0 - p}
 
 
 def write(preferences: Preferences, out: Path) -> Path:
