@@ -23,7 +23,7 @@ _EXPECTED = (
     "Expected a packaged name, `smollm2-135m`, a folder that transformers' save_pretrained wrote whole, or a hub id "
     "that this machine can reach"
 )
-_LOADING = (OSError, ValueError, KeyError, RuntimeError, AttributeError, TypeError, SafetensorError)
+_LOADING = (OSError, ValueError, KeyError, RuntimeError, AttributeError, TypeError, AssertionError, SafetensorError)
 
 
 def pretrained(cls: Any, name: str | Path, *, kind: str, headless: bool = False, **options: Any) -> Any:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from duelbench.errors import OracleRaisedError
 from duelbench.protocols import Oracle, UtilityOracle
+from duelbench.types import is_text
 
 
 class OracleError(ValueError):
@@ -29,6 +30,8 @@ def check_texts(oracle: str, prompts: Sequence[str], *responses: Sequence[str]) 
         for i, text in enumerate(column):
             if not isinstance(text, str):
                 raise OracleError(f"{oracle}: {name}[{i}] must be a string, {type(text).__name__} came")
+            if not is_text(text):
+                raise OracleError(f"{oracle}: {name}[{i}], {text!r:.80}, holds half of a character (a lone surrogate)")
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
         came = ", ".join(f"{n} {name}" for name, n in lengths.items())

@@ -28,7 +28,7 @@ class Tokens:
         self._tokenizer, self._template = tokenizer, template
         self.max_new_tokens = max_new_tokens
         self.end = _end_tokens(model, tokenizer)
-        self._front = _front(tokenizer)
+        self._front = front_tokens(tokenizer)
         self._vocabulary = int(model.get_input_embeddings().weight.shape[0])
         self._longest = getattr(model.config, "max_position_embeddings", None) or 1 << 30
 
@@ -129,7 +129,7 @@ class Tokens:
             raise ValueError(f"the model's chat template refuses {prompt!r:.80}: {error}") from error
 
 
-def _front(tokenizer: Any) -> list[int]:
+def front_tokens(tokenizer: Any) -> list[int]:
     """The special tokens that a tokenizer puts in front of a text by itself."""
     whole, bare = (tokenizer("a", add_special_tokens=special)["input_ids"] for special in (True, False))
     starts = (at for at in range(len(whole)) if whole[at : at + len(bare)] == bare)

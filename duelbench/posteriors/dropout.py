@@ -28,7 +28,7 @@ class DropoutConfig(EnsembleConfig):
         drop: probability that a hidden unit is dropped.
     """
 
-    drop: Annotated[float, Interval(ge=0, lt=1)] = 0.1
+    drop: Annotated[float, Interval(gt=0, lt=1)] = 0.1
 
 
 class DropoutPosterior(EnsemblePosterior):
@@ -39,8 +39,6 @@ class DropoutPosterior(EnsemblePosterior):
 
     def __init__(self, dim: int, rng: np.random.Generator, config: DropoutConfig | None = None) -> None:
         config = config or DropoutConfig()
-        if not 0.0 < config.drop < 1.0:
-            raise ValueError(f"drop is a probability above 0 and below 1, got {config.drop}")
         super().__init__(dim, rng, config)
         self._masks = self._draw(config.members, 1)
 

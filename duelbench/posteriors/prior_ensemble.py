@@ -45,8 +45,6 @@ class PriorEnsemblePosterior(EnsemblePosterior):
 
     def __init__(self, dim: int, rng: np.random.Generator, config: PriorEnsembleConfig | None = None) -> None:
         config = config or PriorEnsembleConfig()
-        if not 0.0 < config.seen <= 1.0:
-            raise ValueError(f"seen is a probability above 0, got {config.seen}")
         super().__init__(dim, rng, config)
         self._priors = initial_weights(dim, config.members, replace(config, init_scale=float(np.sqrt(2.0))), rng)
         self._masks = np.empty((0, config.members), bool)  # of the pairs in the buffer

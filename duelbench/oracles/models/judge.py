@@ -15,8 +15,16 @@ from transformers import AutoModelForCausalLM
 from duelbench.assets.pretrained import pretrained, pretrained_tokenizer
 from duelbench.conversation import transcript
 from duelbench.oracles.checks import OracleError, check_texts
-from duelbench.oracles.models.networks import longest_input, pad, pick_device, score_in_batches
+from duelbench.oracles.models.networks import (
+    check_vocabulary,
+    longest_input,
+    pad,
+    pick_device,
+    score_in_batches,
+    vocabulary,
+)
 from duelbench.policies.networks.probe import check_causal, has_cache
+from duelbench.policies.tokens import front_tokens
 from duelbench.ranges import Count, Share, check_values
 
 TEMPLATE = """You compare two answers to a request and choose the better one.
@@ -39,7 +47,8 @@ class JudgeReport:
         asked: duels put to the judge.
         inconsistent: the verdict turned round with the order of the answers (position bias).
         too_long: left unanswered because the question exceeds `max_length`.
-        unclear: left unanswered because neither "A" nor "B" was a likely reply.
+        unclear: left unanswered because neither "A" nor "B" was a likely reply, or because the model does not embed a
+            token of the question.
     """
 
     asked: int = 0
@@ -95,6 +104,8 @@ class JudgeOracle:
             self.batch_size = 1
         self._wants_positions = "position_ids" in inspect.signature(network.forward).parameters
         self._letters = {letter: self._letter_ids(letter) for letter in "AB"}
+        self._vocabulary, self._front = vocabulary(network), front_tokens(self.tokenizer)
+        check_vocabulary(self.name, self._question("a", "a", "b"), network)
         self.report = JudgeReport()
 
     def preference(self, prompts: Sequence[str], firsts: Sequence[str], seconds: Sequence[str]) -> NDArray[np.float64]:
@@ -108,7 +119,8 @@ class JudgeOracle:
         questions = [self._question(*duel) for duel in zip(prompts, firsts, seconds, strict=True)]
         questions += [self._question(*duel) for duel in zip(prompts, seconds, firsts, strict=True)]
         too_long = np.array([len(ids) > self.max_length for ids in questions], dtype=bool)
-        chose_a = score_in_batches(questions, [*map(len, questions)], ~too_long, self.batch_size, self._ask)
+        known = np.array([max(ids, default=0) < self._vocabulary for ids in questions], dtype=bool)
+        chose_a = score_in_batches(questions, [*map(len, questions)], known & ~too_long, self.batch_size, self._ask)
         return self._verdicts(chose_a[:n], 1.0 - chose_a[n:], too_long[:n] | too_long[n:])
 
     def _verdicts(
@@ -133,7 +145,8 @@ class JudgeOracle:
             return list(self.tokenizer(text + _CUE)["input_ids"])
         turns = [{"role": "user", "content": text}]
         chat = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-        return list(self.tokenizer(chat, add_special_tokens=False)["input_ids"])
+        ids = list(self.tokenizer(chat, add_special_tokens=False)["input_ids"])
+        return ids if ids[: len(self._front)] == self._front else self._front + ids
 
     def _letter_ids(self, letter: str) -> list[int]:
         forms = [self.tokenizer(form, add_special_tokens=False)["input_ids"] for form in (letter, " " + letter)]

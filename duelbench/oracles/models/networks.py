@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from duelbench.oracles.checks import OracleError
+
 
 def pick_device(device: str | None) -> str:
     """The device asked for; else the GPU when there is one, else the CPU."""
@@ -18,7 +20,28 @@ def pick_device(device: str | None) -> str:
 def longest_input(model: Any, tokenizer: Any, max_length: int) -> int:
     """The most tokens that the caller, the tokenizer and the model's positions all allow."""
     positions = getattr(model.config, "max_position_embeddings", None) or max_length
+    for name, module in model.named_modules():  # RoBERTa counts positions from its padding index on
+        if name.endswith("position_embeddings") and (padding := getattr(module, "padding_idx", None)) is not None:
+            positions -= padding + 1
     return int(min(max_length, positions, tokenizer.model_max_length))
+
+
+def vocabulary(model: Any) -> int:
+    """How many tokens a model embeds; a tokenizer may have more, if tokens were added to it alone."""
+    return int(model.get_input_embeddings().weight.shape[0])
+
+
+def check_vocabulary(oracle: str, ids: Sequence[int], model: Any) -> None:
+    """Check that a model embeds what every text will hold, of which ``ids`` is an example.
+
+    Raises:
+        OracleError: with both sizes.
+    """
+    if max(ids, default=0) >= (size := vocabulary(model)):
+        raise OracleError(
+            f"{oracle}: its tokenizer writes token {max(ids)}, but the model embeds {size} tokens: the tokenizer "
+            "belongs to another model, or the embedding was not resized"
+        )
 
 
 def pad(rows: list[list[int]], fill: int, *, left: bool) -> torch.Tensor:

@@ -12,7 +12,14 @@ from transformers import AutoModelForSequenceClassification
 from duelbench.assets.pretrained import pretrained, pretrained_tokenizer
 from duelbench.conversation import transcript, turns
 from duelbench.oracles.checks import OracleError, bradley_terry, check_texts
-from duelbench.oracles.models.networks import longest_input, pad, pick_device, score_in_batches
+from duelbench.oracles.models.networks import (
+    check_vocabulary,
+    longest_input,
+    pad,
+    pick_device,
+    score_in_batches,
+    vocabulary,
+)
 from duelbench.ranges import Count, check_values
 
 
@@ -58,9 +65,13 @@ class RewardModelOracle:
         self.max_length = longest_input(network, self.tokenizer, max_length)
         # A decoder finds its last token by skipping padding; where none is declared it takes one text only.
         self.batch_size = 1 if network.config.pad_token_id is None else batch_size
+        self._vocabulary = vocabulary(network)
+        check_vocabulary(self.name, self._encode("a", "b")["input_ids"], network)
 
     def utilities(self, prompts: Sequence[str], responses: Sequence[str]) -> NDArray[np.float64]:
-        """Reward of n (prompt, response) texts, (n,); NaN for texts longer than `max_length` tokens.
+        """Reward of n (prompt, response) texts, (n,).
+
+        NaN for texts longer than `max_length` tokens, or with a token that the model does not embed.
 
         Raises:
             OracleError: unequal lengths or entries that are no strings.
@@ -68,7 +79,8 @@ class RewardModelOracle:
         check_texts(self.name, prompts, responses)
         encoded = [self._encode(x, y) for x, y in zip(prompts, responses, strict=True)]
         lengths = np.array([len(text["input_ids"]) for text in encoded], dtype=np.int64)
-        usable = (lengths > 0) & (lengths <= self.max_length)
+        known = [max(text["input_ids"], default=0) < self._vocabulary for text in encoded]
+        usable = (lengths > 0) & (lengths <= self.max_length) & np.array(known, dtype=bool)
         rewards = score_in_batches(encoded, lengths, usable, self.batch_size, self._score)
         rewards[~np.isfinite(rewards)] = np.nan
         return rewards

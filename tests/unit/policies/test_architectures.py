@@ -91,10 +91,12 @@ def test_sampling_scoring_and_learning_agree_with_single_forward_passes(
 
 @pytest.mark.parametrize("name", ["Rwkv", "Mamba"])
 def test_a_recurrent_judge_answers_in_a_batch_as_alone(name: str, llama: Path, tmp_path: Path) -> None:
-    judge = make_oracle(f"judge:{make(name, llama, tmp_path / name)}", min_mass=0.0, device="cpu")
+    options = {"min_mass": 0.0, "device": "cpu", "template": "{prompt} {a} {b}"}
+    judge = make_oracle(f"judge:{make(name, llama, tmp_path / name)}", **options)
     duels = [("x", "y", "z"), ("a much longer prompt than that", "the fox", "a line in the rain")]
     together = judge.preference(*(list(column) for column in zip(*duels, strict=True)))
     alone = [judge.preference([x], [y], [z])[0] for x, y, z in duels]
+    assert np.isfinite(together).all() and together[0] != together[1]
     np.testing.assert_allclose(together, alone, atol=1e-6)
 
 

@@ -310,7 +310,7 @@ def test_without_features(llama: Path) -> None:
 def test_what_cannot_be_is_refused(llama: Path, gpt2: Path) -> None:
     with pytest.raises(ModelUnavailableError, match=r"nowhere.*cannot be loaded"):
         policy(gpt2.parent / "nowhere")
-    with pytest.raises(ValueError, match=r"sampler 'magic'.*own, vllm or ray"):
+    with pytest.raises(ValueError, match=r"sampler must be one of .*'own', 'vllm', 'ray'.*'magic'"):
         policy(gpt2, sampler="magic")
     with pytest.raises(ValueError, match="float16"):
         policy(llama, dtype="float16")

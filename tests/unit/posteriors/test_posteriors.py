@@ -268,8 +268,8 @@ def test_while_learning_both_responses_of_a_pair_lose_the_same_units() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: DropoutPosterior(3, np.random.default_rng(0), DropoutConfig(drop=1.0)), "drop is a probability"),
-        (lambda: PriorEnsemblePosterior(3, np.random.default_rng(0), PriorEnsembleConfig(seen=0.0)), "seen is a prob"),
+        (lambda: DropoutPosterior(3, np.random.default_rng(0), DropoutConfig(drop=1.0)), "drop must be"),
+        (lambda: PriorEnsemblePosterior(3, np.random.default_rng(0), PriorEnsembleConfig(seen=0.0)), "seen must be"),
         (lambda: find_posterior("laplas"), "did you mean 'laplace'"),
     ],
 )
