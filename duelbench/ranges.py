@@ -18,6 +18,7 @@ import math
 import numbers
 import types
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -33,6 +34,17 @@ Count = Annotated[int, Ge(1)]
 """A whole number of at least 1."""
 Natural = Annotated[int, Ge(0)]
 """A whole number of at least 0."""
+
+
+def at_least(share: float, of: int) -> int:
+    """The least whole number that is no less than a share of another one, the share as it is written in decimals.
+
+    >>> at_least(0.07, 100), math.ceil(0.07 * 100)
+    (7, 8)
+    >>> 10 - at_least(0.9, 10), int((1 - 0.9) * 10)
+    (1, 0)
+    """
+    return math.ceil(Fraction(str(float(share))) * of)
 
 
 class Checked:

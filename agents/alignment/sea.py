@@ -50,8 +50,7 @@ from numpy.typing import NDArray
 
 from duelbench.acquisition.prompts import Proposal
 from duelbench.agents.alignment.reward_model import RewardModelAgent, RewardModelConfig
-from duelbench.ranges import Share
-from duelbench.shares import at_least
+from duelbench.ranges import Share, at_least
 from duelbench.types import Metrics, Observation, Pair
 
 

@@ -197,7 +197,7 @@ class Game:
         if parts.learner.steps and parts.policy.generated_tokens:  # a language model: other weights are of no use alone
             save_checkpoint(self.folder.path / POLICY, parts.policy.state_dict())
         after = problem.texts(shown, deployed.actions[: len(shown)])
-        samples = [
+        samples: list[dict[str, Any]] = [
             {"prompt": prompt, "before": old, "after": new}
             for prompt, old, new in zip(problem.prompt_texts(shown), self.at.before, after, strict=True)
         ]

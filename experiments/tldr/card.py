@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from duelbench.ranges import at_least
 from duelbench.records.spec import Judging, RunSpec
-from duelbench.shares import at_least
 
 DATA = "hub:trl-lib/tldr"
 COLUMNS: dict[str, Any] = {

@@ -4,6 +4,7 @@ import dataclasses
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -16,7 +17,7 @@ from duelbench.plugins import Choice
 from duelbench.policies.causal_lm import check_options
 from duelbench.policies.pool import PoolPolicy
 from duelbench.posteriors.registry import POSTERIORS, choose_posterior
-from duelbench.ranges import Checked, Count, Natural, NonNegative, Positive, Share, check_values
+from duelbench.ranges import Checked, Count, Natural, NonNegative, Positive, Share, at_least, check_values
 from duelbench.records.spec import Judging
 
 
@@ -149,3 +150,15 @@ def test_a_policy_out_of_range_is_refused_before_anything_is_loaded(options: dic
     with pytest.raises(ValueError, match=next(iter(options))):
         check_options(options)
     check_options({"temperature": 0.0, "prompt_template": "Q: {prompt}", "lora_alpha": None})
+
+
+def test_a_share_counts_as_it_is_written() -> None:
+    """Against decimal arithmetic, which is exact here; binary floating point is one off in many places."""
+    off = 0
+    for hundredths in range(101):
+        share = hundredths / 100
+        for of in range(300):
+            want = int((Decimal(hundredths) * of / 100).to_integral_value(ROUND_CEILING))
+            assert at_least(share, of) == want, (share, of)
+            off += of - want != int((1.0 - share) * of)
+    assert off > 100

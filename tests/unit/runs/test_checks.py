@@ -34,8 +34,8 @@ def spec_of(where: str, **policy: object) -> RunSpec:
             [*GOOD, "a long road " * 200],
             r"prompt 7, 'a long road.* tokens, which with max_new_tokens=32 exceed the 128",
         ),
-        ([*GOOD, "half \ud83d of a smile"], r"row 7: .*lone surrogate"),
-        ([*GOOD, "Write about snow."], r"held-out prompt of row 8, 'Write about snow.', is the duel prompt of row 7"),
+        ([*GOOD, "half \ud83d of a smile"], r"7: expected .* in Unicode text"),
+        ([*GOOD, "Write about snow."], r"8: the prompt .Write about snow.. is that of .*:7 too"),
     ],
 )
 def test_a_prompt_that_some_round_would_stumble_over_costs_no_label(
