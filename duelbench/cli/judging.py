@@ -1,9 +1,17 @@
-"""``--judge-…`` options, shared by the commands that play runs."""
+"""Options shared by the commands that play runs: ``--judge-…``, and ``--yes`` to what they cost."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.prompt import Confirm
+
+if TYPE_CHECKING:
+    from duelbench.records.spec import RunSpec
 
 
 @dataclass(kw_only=True)
@@ -20,6 +28,29 @@ class JudgingOptions:
     """Stored references that each response is compared with. Default: all, or one where the oracle costs something."""
     judge_oracle: str | None = None
     """Who judges: an oracle as for `--set env.oracle`. Default: the oracle that answers the duels."""
+
+    yes: bool = False
+    """Do not ask whether many questions to an oracle that costs something are meant."""
+
+    def agreed(self, specs: Sequence[RunSpec], console: Console, times: int = 1) -> bool:
+        """Say what the runs will ask of oracles that cost something; if it is much, have somebody at a terminal agree.
+
+        Args:
+            specs: runs that are to be played.
+            console: where it is said.
+            times: how often as many are played.
+        """
+        from duelbench.runs.forecast import MANY, forecast_all, forecast_text
+
+        calls = forecast_all(specs)
+        for purpose in calls:
+            calls[purpose] *= times
+        if not (text := forecast_text(calls)):
+            return True
+        console.print(f"{text}.", highlight=False, soft_wrap=True)
+        if self.yes or sum(calls.values()) <= MANY or not (sys.stdin.isatty() and console.is_terminal):
+            return True
+        return Confirm.ask("Go on?", console=console, default=False)
 
     def judging(self) -> dict[str, Any]:
         """What was asked for, as fields of ``duelbench.records.spec.Judging``."""

@@ -67,10 +67,14 @@ def play_run(command: RunCommand, line: str) -> int:
     """Play what is missing, write the report, and return the exit status."""
     from duelbench.records.record import load_runs
     from duelbench.runs.execute import say_failures
+    from duelbench.runs.writer import RunFolder
     from duelbench.study.library import default_folder, play
 
     specs = run_specs(command)
     out = command.out or default_folder(command.env)
+    missing = [spec for spec in specs if command.fresh or not RunFolder.at(out, spec).finished]
+    if not command.agreed(missing, console):
+        return 1
     outcomes = play(specs, out, workers=command.workers, command=line, fresh=command.fresh, console=console)
     failed = say_failures(outcomes, console)
     try:

@@ -68,21 +68,28 @@ def play_sweep(command: SweepCommand, line: str) -> int:
         UsageError: for an unknown sweep or tag, or a sweep that does not fit together.
     """
     from duelbench.records.record import load_runs
+    from duelbench.runs.forecast import forecast_all, forecast_text
     from duelbench.study.library import clear
 
     name, sweep = load_sweep(command.sweep)
     plan = dataclasses.replace(sweep, judging={**sweep.judging, **command.judging()}).plan(name)
     out = command.out or Path("results") / name
     chosen = _tagged(plan, command.only)
-    if command.fresh and not command.dry_run:
-        clear([run.spec for run in chosen], out, console)
     runs = _Runs(chosen, out)
     missing = runs.missing + (runs.failed if command.retry_failed else [])
+    if command.fresh:
+        missing = [run.spec for run in chosen]
     if command.dry_run:
         lines = forecast([run.spec for run in chosen], missing, Costs([run.spec for run in plan.runs], out))
         Console().print(table(plan.title, lines, command.workers or os.cpu_count() or 1))
+        if text := forecast_text(forecast_all(missing)):
+            Console().print(f"{text}.", highlight=False, soft_wrap=True)
         return 0
     engine = _engine(command)
+    if not command.agreed(missing, console):
+        return 1
+    if command.fresh:
+        clear(missing, out, console)
     if plan != Plan.load(out):
         plan.write(out)
         changed = True

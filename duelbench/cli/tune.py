@@ -30,8 +30,17 @@ if TYPE_CHECKING:
 
 console = Console(stderr=True)
 
-_FREE = ("trials", "workers", "out", "json")  # what may change while a study goes on
-_NOT_RUN = ("fresh", "seeds", "first_seed", "out", "workers", "json", "set")  # of the line that runs the best setting
+_FREE = ("trials", "workers", "out", "json", "yes")  # what may change while a study goes on
+_NOT_RUN = (
+    "fresh",
+    "seeds",
+    "first_seed",
+    "out",
+    "workers",
+    "json",
+    "set",
+    "yes",
+)  # of the line that runs the best setting
 
 
 @dataclass
@@ -88,6 +97,8 @@ def tune(command: TuneCommand, line: str) -> int:
 
     tuning = _tuning(command)
     out = _folder(command)
+    if not command.agreed(_specs_of(command, {}), console, times=tuning.trials):
+        return 1
     study = tuning.go(out, _say_trial)
     best = record.best_trial(study)
     run_line = _run_line(command, best.params) if best else ""

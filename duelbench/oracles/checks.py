@@ -97,6 +97,21 @@ def _numbers(oracle: str, what: str, n: int, ask: Callable[[], Any]) -> NDArray[
         raise
     except Exception as error:  # a user's code may raise anything
         raise OracleError(f"oracle {oracle!r} failed: {type(error).__name__}: {error}") from error
+    return check_answers(oracle, what, n, answers)
+
+
+def check_answers(oracle: str, what: str, n: int, answers: Any) -> NDArray[np.float64]:
+    """What an oracle answered to n questions, (n,) float64.
+
+    Args:
+        oracle: its name.
+        what: the answers are, in the plural.
+        n: number of questions.
+        answers: what came.
+
+    Raises:
+        OracleError: anything but n numbers.
+    """
     expected = f"oracle {oracle!r}: expected {n} {what}, an array of shape ({n},)"
     try:
         array = np.asarray(answers)

@@ -32,10 +32,13 @@ class FunctionOracle:
 
         Args:
             function: utility of a response to a prompt. If it raises, or gives anything but a
-                number, that response has no utility (NaN).
+                number, that response has no utility (NaN). Attributes ``free`` and ``portion`` of the
+                function are the oracle's.
             name: what records call the oracle; the function's own name by default.
         """
-        self.function = function
+        self.__wrapped__ = self.function = function
+        self.free = bool(getattr(function, "free", False))
+        self.portion: int | None = getattr(function, "portion", None)
         self.name = name or str(getattr(function, "__name__", type(function).__name__))
 
     def utilities(self, prompts: Sequence[str], responses: Sequence[str]) -> NDArray[np.float64]:

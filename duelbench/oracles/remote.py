@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,14 +17,33 @@ from duelbench.protocols import UtilityOracle
 _RESTARTS = 4  # an oracle that dies more often than this is broken, not unlucky
 
 
+@dataclass(frozen=True)
+class Likeness:
+    """What an oracle in another process says of itself.
+
+    Attributes:
+        name: for records.
+        utilities: whether it knows utilities.
+        derived: whether its preference follows from them.
+        free: whether asking costs nothing.
+        portion: how many questions it wants at once; None for any number.
+    """
+
+    name: str
+    utilities: bool
+    derived: bool
+    free: bool
+    portion: int | None
+
+
 class RemoteOracle:
     """An oracle that answers from an actor: one batch, one call, as in one process, so that the answers are the same.
 
     If the actor dies, it is started again and asked for what it still owes; what has come is never asked for twice.
     """
 
-    def __init__(self, name: str, actor: Any) -> None:
-        self.name, self._actor = name, actor
+    def __init__(self, name: str, actor: Any, free: bool, portion: int | None) -> None:
+        self.name, self._actor, self.free, self.portion = name, actor, free, portion
 
     def preference(self, prompts: Sequence[str], firsts: Sequence[str], seconds: Sequence[str]) -> NDArray[np.float64]:
         """Probability that the first response is preferred, (n,); NaN where the oracle failed to answer."""
@@ -33,8 +53,8 @@ class RemoteOracle:
 class RemoteUtilityOracle(RemoteOracle):
     """The same for an oracle with a known utility."""
 
-    def __init__(self, name: str, actor: Any, prefers_by_utility: bool) -> None:
-        super().__init__(name, actor)
+    def __init__(self, name: str, actor: Any, free: bool, portion: int | None, prefers_by_utility: bool) -> None:
+        super().__init__(name, actor, free, portion)
         self.prefers_by_utility = prefers_by_utility
 
     def utilities(self, prompts: Sequence[str], responses: Sequence[str]) -> NDArray[np.float64]:
@@ -47,8 +67,9 @@ def remote_oracle(make: Callable[..., Any], spec: str, **options: Any) -> Remote
     connect()
     cluster = ray.get_runtime_context().get_node_id()
     actor = _oracle_actor(make, spec, json.dumps(options, sort_keys=True), cluster)
-    name, knows_utilities, derived = answer(actor.describe.remote())
-    return RemoteUtilityOracle(name, actor, derived) if knows_utilities else RemoteOracle(name, actor)
+    like = answer(actor.describe.remote())
+    shared = (like.name, actor, like.free, like.portion)
+    return RemoteUtilityOracle(*shared, like.derived) if like.utilities else RemoteOracle(*shared)
 
 
 @functools.cache  # an environment that is made twice must not wait for a second bundle
@@ -64,10 +85,16 @@ class Oracle:
     def __init__(self, make: Callable[..., Any], spec: str, options: dict[str, Any]) -> None:
         self._oracle: Any = functools.cache(functools.partial(make, spec, **options))
 
-    def describe(self) -> tuple[str, bool, bool]:
-        """Its name, whether it knows utilities, and whether its preference follows from them."""
+    def describe(self) -> Likeness:
+        """What it is like."""
         oracle = self._oracle()
-        return oracle.name, isinstance(oracle, UtilityOracle), bool(getattr(oracle, "prefers_by_utility", False))
+        return Likeness(
+            oracle.name,
+            isinstance(oracle, UtilityOracle),
+            bool(getattr(oracle, "prefers_by_utility", False)),
+            bool(getattr(oracle, "free", False)),
+            getattr(oracle, "portion", None),
+        )
 
     def preference(self, *texts: Sequence[str]) -> NDArray[np.float64]:
         """See ``duelbench.protocols.Oracle``."""

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from duelbench.envs.duel.problem import AsksOracle
 from duelbench.oracles.reader.taste import TASTES
 from duelbench.plugins import load
 from duelbench.records.journal import Purpose
 from duelbench.records.journaled_oracle import is_free
 from duelbench.records.spec import RunSpec
 from duelbench.runs.budget import allowance, questions_per_duel
+from duelbench.runs.resolve import problem_of
 from duelbench.runs.schedule import evaluation_points
 
 MANY = 10_000
@@ -28,23 +29,47 @@ class _Kind:
 
 
 def forecast_calls(spec: RunSpec) -> dict[Purpose, int]:
-    """Questions of a run at most, under their purpose; 0 for oracles that are free. No oracle is made.
+    """Questions of a run at most, under their purpose; 0 for oracles that are free. None is asked.
 
     >>> forecast_calls(RunSpec("LLMDuel-v0", "online", 0, 64))
     {'duel': 0, 'judging': 0}
     >>> forecast_calls(RunSpec("LLMDuel-v0", "online", 0, 64, env_kwargs={"oracle": "judge:some/model"}))
     {'duel': 64, 'judging': 128}
     """
-    answers = _paid(spec.env_kwargs.get("oracle", "reader"))
+    if spec.lockstep:  # the arms' probabilities are known
+        return {"duel": 0, "judging": 0}
+    answers = _answering(spec)
     judge = _paid(spec.judging.oracle) if spec.judging.oracle else answers
     duel = 0 if answers is None else spec.labels * questions_per_duel(answers.derived)
     return {"duel": duel, "judging": 0 if judge is None else _judging(spec, judge)}
+
+
+def forecast_text(calls: Mapping[Purpose, int]) -> str:
+    """The forecast as a sentence; empty where nothing costs anything.
+
+    >>> forecast_text({"duel": 64, "judging": 1128})
+    'Oracles that cost something get at most 64 questions for duels and 1,128 for judging'
+    """
+    if not sum(calls.values()):
+        return ""
+    return (
+        f"Oracles that cost something get at most {calls['duel']:,} questions for duels and "
+        f"{calls['judging']:,} for judging"
+    )
 
 
 def forecast_all(specs: Iterable[RunSpec]) -> dict[Purpose, int]:
     """The same of several runs together."""
     found = [forecast_calls(spec) for spec in specs]
     return {purpose: sum(calls[purpose] for calls in found) for purpose in ("duel", "judging")}  # type: ignore[misc]
+
+
+def _answering(spec: RunSpec) -> _Kind | None:
+    """What the oracle of the duels is like: the one that the arguments name, or that of the environment itself."""
+    if isinstance(name := spec.env_kwargs.get("oracle"), str):
+        return _paid(name)
+    problem = problem_of(spec)
+    return _kind(problem.oracle) if isinstance(problem, AsksOracle) else None
 
 
 def _judging(spec: RunSpec, judge: _Kind) -> int:
@@ -79,7 +104,7 @@ def _paid(oracle: Any) -> _Kind | None:
 def _kind(oracle: Any) -> _Kind | None:
     if is_free(oracle):
         return None
-    if inspect.isfunction(oracle):
+    if callable(oracle) and not hasattr(oracle, "preference"):  # a function of prompt and response
         return _Kind(utilities=True, derived=True)
     utilities = hasattr(oracle, "utilities")
     return _Kind(utilities, utilities and bool(getattr(oracle, "prefers_by_utility", False)))

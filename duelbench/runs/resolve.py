@@ -21,7 +21,7 @@ import gymnasium as gym
 from duelbench import plugins
 from duelbench.agents import registry
 from duelbench.assets.model_source import FETCHED, resolve_model
-from duelbench.envs.duel.problem import AsksOracle, HasContent
+from duelbench.envs.duel.problem import AsksOracle, HasContent, Problem
 from duelbench.envs.registration import env_classes, resolve_env
 from duelbench.plugins import resolved_config
 from duelbench.ranges import check_values
@@ -66,14 +66,14 @@ def resolve(spec: RunSpec) -> RunSpec:
         ChangedError: it was resolved before, to something else.
         ValueError: an option or a file that does not exist.
     """
-    made = _problem(spec.env, json.dumps(spec.env_kwargs, sort_keys=True), repr(_identified(spec.env_kwargs)))
+    made = _made(spec)
     agent, config = _agent(spec)
     resolved: dict[str, Any] = {"agent": config, "env": _env(spec)}
     content = {"agent": object_digest(agent), "env": object_digest(type(made.problem))}
     if isinstance(made.problem, HasContent):
         content |= made.problem.content()
     if isinstance(made.problem, AsksOracle):
-        content["oracle"] = object_digest(type(made.problem.oracle))
+        content["oracle"] = _code_of(made.problem.oracle)
     if not spec.lockstep:
         resolved |= {"learner": _learner(spec.learner), "policy": _policy(spec, made.space)}
         if model := spec.policy.get("model", "tiny" if "features" not in made.space else None):
@@ -86,6 +86,16 @@ def resolve(spec: RunSpec) -> RunSpec:
     return result
 
 
+def _code_of(oracle: Any) -> str:
+    """Hash of the code of an oracle's class, and of the oracle or the function that it wraps."""
+    found = []
+    while oracle is not None:
+        code = inspect.isclass(oracle) or inspect.isroutine(oracle)
+        found.append(object_digest(oracle if code else type(oracle)))
+        oracle = getattr(oracle, "__wrapped__", None)
+    return found[0] if len(found) == 1 else digest_text(" ".join(found))
+
+
 def _changes(before: RunSpec, after: RunSpec) -> str:
     names = [name for name, value in after.content.items() if before.content.get(name) != value]
     parts = [name for name, value in after.resolved.items() if before.resolved.get(name) != value]
@@ -96,6 +106,16 @@ def _changes(before: RunSpec, after: RunSpec) -> str:
 class _Made:
     problem: Any
     space: tuple[str, ...]  # names in the observation space
+
+
+def problem_of(spec: RunSpec) -> Problem:
+    """What a run plays, made once as long as its arguments and their files stay what they are; not to be played."""
+    problem: Problem = _made(spec).problem
+    return problem
+
+
+def _made(spec: RunSpec) -> _Made:
+    return _problem(spec.env, json.dumps(spec.env_kwargs, sort_keys=True), repr(_identified(spec.env_kwargs)))
 
 
 @functools.lru_cache(maxsize=16)

@@ -17,6 +17,7 @@ from duelbench.results.results import Results
 from duelbench.runs.engines import Engine, make_engine
 from duelbench.runs.engines.outcome import Outcome
 from duelbench.runs.execute import execute, fetch_models, say_failures
+from duelbench.runs.forecast import forecast_all, forecast_text
 from duelbench.runs.remove import remove
 from duelbench.runs.writer import RunBusyError, RunFolder
 from duelbench.study.settings import settings_of
@@ -203,6 +204,8 @@ def clear(specs: Sequence[RunSpec], out: Path, console: Console) -> None:
 
 def _played(specs: Sequence[RunSpec], out: Path, workers: int | None, fresh: bool) -> Results:
     console = Console(stderr=True)
+    if text := forecast_text(forecast_all(spec for spec in specs if fresh or not RunFolder.at(out, spec).finished)):
+        console.print(f"{text}.", highlight=False, soft_wrap=True)
     say_failures(play(specs, out, workers=workers, command="duelbench (Python)", fresh=fresh, console=console), console)
     return results_of(specs, out)
 

@@ -21,6 +21,7 @@ from duelbench.oracles.checks import OracleError  # noqa: E402
 from duelbench.policies.causal_lm import CausalLMPolicy  # noqa: E402
 from duelbench.protocols import Oracle, UtilityOracle  # noqa: E402
 from duelbench.records.journal import Journal  # noqa: E402
+from duelbench.records.journaled_oracle import is_free  # noqa: E402
 from duelbench.records.spec import Judging, RunSpec  # noqa: E402
 from duelbench.runs.engines.ray_actors import place, run_on_ray  # noqa: E402
 from duelbench.runs.policy_loop import run  # noqa: E402
@@ -119,6 +120,7 @@ def test_a_remote_oracle_is_what_the_inner_one_is(oracles: str) -> None:
     for name, knows in (("Worth", True), ("Picky", False)):
         inner, outer = make_oracle(f"{oracles}:{name}"), make_oracle(f"ray:{oracles}:{name}")
         assert outer.name == inner.name
+        assert is_free(outer) is is_free(inner) is (name == "Worth")
         assert isinstance(outer, Oracle)
         assert isinstance(outer, UtilityOracle) is isinstance(inner, UtilityOracle) is knows
         np.testing.assert_array_equal(outer.preference(*texts), inner.preference(*texts))  # NaN where it failed
