@@ -14,7 +14,7 @@ CONSTRAINTS := $(shell command -v nvidia-smi >/dev/null 2>&1 || echo "-c constra
 export OMP_NUM_THREADS := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: demo test lint bench test-vllm test-peers test-ray clean
+.PHONY: demo test lint bench test-browser test-vllm test-peers test-ray clean
 
 $(VENV)/.installed: pyproject.toml constraints-cpu.txt
 	$(PYTHON) -m venv $(VENV)
@@ -42,6 +42,17 @@ lint: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m pytest tests/benchmarks -o python_files="bench_*.py" -o addopts=--import-mode=importlib -o log_cli=true
+
+# The page of `duelbench label` in Debian's chromium, by keyboard, under load and through axe-core.
+test-browser: $(VENV)/.installed build/axe/package/axe.min.js
+	command -v chromedriver >/dev/null || { apt-get update && apt-get install -y chromium chromium-driver; }
+	$(BIN)/python -m pip install --quiet -e ".[browser]"
+	$(BIN)/python -m pytest tests/browser
+
+AXE := 4.14.1
+build/axe/package/axe.min.js:
+	mkdir -p build/axe
+	cd build/axe && npm pack --silent axe-core@$(AXE) && tar xzf axe-core-$(AXE).tgz
 
 # What needs packages that the others must not share an environment with gets one of its own: vLLM pins torch and
 # transformers, TRL brings its own requirements, Ray is large.

@@ -243,7 +243,7 @@ function whoAreYou() {
   turn += 1;
   duel = null;
   $("question").hidden = true;
-  for (const button of document.querySelectorAll("footer button")) button.disabled = true;
+  for (const button of document.querySelectorAll("#answers button")) button.disabled = true;
   say("");
   $("who").hidden = true;
   $("name").hidden = false;
