@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
 import time
@@ -31,7 +32,8 @@ def main(path: Path) -> None:
     flags = webdriver.ChromeOptions()
     for flag in ("--headless=new", "--no-sandbox", "--disable-gpu"):
         flags.add_argument(flag)
-    driver = webdriver.Chrome(options=flags)
+    flags.binary_location = shutil.which("chromium")
+    driver = webdriver.Chrome(options=flags, service=webdriver.ChromeService(shutil.which("chromedriver")))
     driver.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride", {"width": 1200, "height": 720, "deviceScaleFactor": 1, "mobile": False}
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from serving import Served
-from texts import write_task
+from texts import ROWS, write_task
 
 from duelbench.records.record import load_runs
 from duelbench.records.votes import Vote, Votes
@@ -122,13 +122,14 @@ def test_axe_finds_nothing_and_nothing_overflows(
     check(driver, "name")
     press(driver, "ann", "\ue007")
     wait(driver, "duel !== null && !busy")
-    seen = set()
-    for _ in range(8):
-        seen.add(driver.execute_script("return duel.prompt"))
-        check(driver, driver.execute_script("return duel.prompt"))
-        assert driver.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+    seen: set[str] = set()
+    while len(seen) < len(ROWS):
+        prompt = driver.execute_script("return duel.prompt")
+        if prompt not in seen:
+            check(driver, prompt)
+            assert driver.execute_script("return document.documentElement.scrollWidth <= innerWidth"), prompt
+        seen.add(prompt)
         answer(driver, "s")
-    assert len(seen) == 4
     press(driver, "g")
     check(driver, "guide")
     press(driver, "p")
@@ -147,8 +148,8 @@ def check(driver: Any, where: str) -> None:
 def test_texts_read_as_they_are_written_and_scroll_together(browser: Browser, served: Served) -> None:
     driver = browser()
     begin(driver, served)
-    seen = {}
-    for _ in range(8):
+    seen: dict[str, bool] = {}
+    while len(seen) < len(ROWS):
         prompt, rtl = driver.execute_script(
             "return [duel.prompt, getComputedStyle(document.querySelector('#first > *')).direction === 'rtl']"
         )
@@ -156,7 +157,7 @@ def test_texts_read_as_they_are_written_and_scroll_together(browser: Browser, se
         if prompt.startswith("How do I bake"):
             check_scrolling(driver)
         answer(driver, "s")
-    assert sorted(seen.values()) == [False, False, False, True]
+    assert [prompt for prompt, rtl in seen.items() if rtl] == [ROWS[1][0]]
 
 
 def check_scrolling(driver: Any) -> None:

@@ -30,9 +30,10 @@ def hydration(water: float, flour: float) -> float:
     f"Day {day}: " + "the crumb opens as the gluten relaxes and the yeast goes on with its slow work, " * 4
     for day in range(1, 7)
 )
-SHORT = (
-    "Mix flour, water, salt and starter. Wait a day. Bake it hot, in a closed pot, for forty-five minutes.\n\n"
-    "That is all. <script>document.title = 'attacked'</script><img src=x onerror=\"document.title = 'attacked'\">"
+SHORT = "Mix flour, water, salt and starter. Wait a day. Bake it hot, in a closed pot, for forty-five minutes."
+ATTACKS = (
+    "<script>document.title = 'attacked'</script><img src=x onerror=\"document.title = 'attacked'\">",
+    "[here](javascript:document.title='attacked') ![pixel](http://127.0.0.1:9/pixel.png) <iframe src='//a.b'></iframe>",
 )
 ARABIC = (
     "الخبز المخمّر يحتاج إلى الوقت والصبر قبل كل شيء.\n\n- اخلط **الطحين** بالماء واتركه ساعة.\n"
@@ -53,6 +54,7 @@ ROWS = [
     ("كيف أخبز خبزًا مخمّرًا في المنزل؟", ARABIC),
     ("家里怎么做酸面包?請給我一個簡單的食譜。", CJK),
     ("Say something that no line can break.", UNBROKEN),
+    ("How does one attack a page?", ATTACKS),
 ]
 
 
