@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -17,6 +18,8 @@ from duelbench.plugins import PluginError, did_you_mean
 
 _Class = TypeVar("_Class", DuelEnv, DuelVectorEnv)
 
+_UNNAMED = "problem"
+"""Namespace of the ids of problems that were never registered under one."""
 _registered: dict[tuple[str, str], EnvSpec] = {}
 """What ``register`` was told, by module and id: two files may use one id, and each keeps its own."""
 
@@ -56,8 +59,8 @@ def resolve_env(name: str) -> str:
 
     Args:
         name: a registered id (``LLMDuel-v0``); ``package.module:Mine-v0``, whose import registers the id;
-            ``path/to/file.py:Mine-v0``, likewise; or an entry point of the group ``duelbench.envs``, whose target is a
-            ``Problem`` class.
+            ``path/to/file.py:Mine-v0``, likewise; ``package.module:Mine`` or ``path/to/file.py:Mine``, a ``Problem``
+            class or a function that makes one; or an entry point of the group ``duelbench.envs`` with such a target.
 
     Raises:
         PluginError: nothing of that name, or it is no duel environment.
@@ -67,6 +70,8 @@ def resolve_env(name: str) -> str:
         announced = plugins.announcements("env")
         if name in announced:
             register(name, plugins.load(announced[name], kind="env"))
+        elif (mine := plugins.offered(name)) is not None:
+            name = _of_problem(mine, name)
         elif colon:
             name = _load(place, env_id)
         else:
@@ -84,12 +89,31 @@ def _load(place: str, env_id: str) -> str:
     module = plugins.load_module(place, kind="env").__name__
     if (module, env_id) in _registered:
         gym.registry[env_id] = _registered[module, env_id]
+    if env_id not in gym.registry and hasattr(sys.modules[module], env_id):
+        return _of_problem(getattr(sys.modules[module], env_id), f"{place}:{env_id}")
     if env_id not in gym.registry:
         own = [known for home, known in _registered if home == module]
         raise PluginError(
             f"env {place}:{env_id}: {place} registers no {env_id!r}, but {', '.join(own) or 'nothing'}: call "
-            f"duelbench.envs.register({env_id!r}, MyProblem) in it{did_you_mean(env_id, own)}"
+            f"duelbench.envs.register({env_id!r}, MyProblem) in it, or name a Problem class of it"
+            f"{did_you_mean(env_id, own)}"
         )
+    return env_id
+
+
+def _of_problem(problem: Any, name: str) -> str:
+    """The id of a ``Problem`` class, or of a function that makes one, which is registered under a name of its own.
+
+    Raises:
+        PluginError: it is neither.
+    """
+    if not (inspect.isfunction(problem) or (inspect.isclass(problem) and issubclass(problem, Problem))):
+        raise PluginError(
+            f"env {name}: expected a duelbench.envs.duel.problem.Problem class or a function that makes a Problem, got "
+            f"{problem!r}"
+        )
+    env_id = f"{_UNNAMED}/{problem.__name__.strip('<>')}-v0"
+    register(env_id, problem)
     return env_id
 
 

@@ -11,6 +11,7 @@ import difflib
 import hashlib
 import importlib
 import importlib.util
+import inspect
 import sys
 from collections.abc import Iterable, Mapping
 from importlib.metadata import entry_points
@@ -19,7 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from duelbench.errors import UsageError
-from duelbench.records.content import digest, sources
+from duelbench.records.content import digest, object_digest, sources, state_digest
 
 
 class PluginError(UsageError):
@@ -29,35 +30,50 @@ class PluginError(UsageError):
 _OF_FILE = "_duelbench_plugin_"
 """How the modules of users' files are called."""
 _HERE = "python"
-_offered: dict[str, Any] = {}
-"""Objects of this process by the names that stand for them."""
+_offered: dict[str, tuple[Any, str]] = {}
+"""Objects of this process by the names that stand for them, and what they held when they were named."""
 
 
 def name_of(thing: Any) -> str:
-    """The name that stands for a class or a function where a name is expected: its target, if others can import it.
+    """The name that stands for an object where a name is expected.
 
-    What only this process has, a class that was typed at a prompt or stands inside a function, goes by a name that
-    holds as long as the process lives; the same code under the same name later replaces it.
+    Of a class or a function that others can import, it is the target. What only this process has, a class that was
+    typed at a prompt or stands inside a function, goes by a name that holds as long as the process lives; the same code
+    under the same name later replaces it. So does any other object: a task, an oracle. It is known by its class and by
+    what it holds when it is first named.
 
     >>> name_of(PluginError)
     'duelbench.plugins:PluginError'
     """
     if isinstance(thing, str):
         return thing
+    if not inspect.isclass(thing) and not inspect.isroutine(thing):
+        known = next((name for name, (other, _) in _offered.items() if other is thing), None)
+        return known or _offer(type(thing).__name__, thing, state_digest(thing))
     module, name = str(thing.__module__), str(thing.__qualname__)
     home = sys.modules.get(module)
     if home is not None and getattr(home, name, None) is thing and module != "__main__":
         place = str(home.__file__) if module.startswith(_OF_FILE) else module
         if module.startswith(_OF_FILE) or importlib.util.find_spec(module) is not None:
             return f"{place}:{name}"
-    own = f"{_HERE}:{name.rpartition('.')[2]}"
-    _offered[own] = thing
+    return _offer(name.rpartition(".")[2], thing)
+
+
+def _offer(label: str, thing: Any, content: str = "") -> str:
+    own = f"{_HERE}:{label}{content and '-'}{content[:8]}"
+    _offered[own] = thing, content
     return own
 
 
 def offered(name: str) -> Any:
     """The object of this process that a name of ``name_of`` stands for; None for any other name."""
-    return _offered.get(name)
+    return _offered[name][0] if name in _offered else None
+
+
+def offered_content(name: str) -> str:
+    """Hash of what such an object is: of its code, and of what it held when it was named."""
+    thing, content = _offered[name]
+    return content or object_digest(thing)
 
 
 def find(name: str, known: Mapping[str, Any], *, kind: str) -> Any:
@@ -101,7 +117,7 @@ def load(target: str, *, kind: str) -> Any:
         PluginError: there is no such file, module or attribute, or its code fails when it is imported.
     """
     if target in _offered:
-        return _offered[target]
+        return _offered[target][0]
     place, colon, attribute = target.rpartition(":")
     if not colon or not place or not attribute:
         raise PluginError(f"{kind} {target!r}: expected package.module:Name or path/to/file.py:Name")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import importlib.util
 import inspect
@@ -10,9 +11,11 @@ import os
 import sys
 import sysconfig
 import types
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 _OURS = "duelbench"
 _INSTALLED = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")}
@@ -86,6 +89,45 @@ def object_digest(thing: Any) -> str:
     if known and getattr(sys.modules.get(thing.__module__), thing.__qualname__, None) is thing:
         return known
     return hashlib.sha256(repr((known, _parts(thing))).encode()).hexdigest()[:16]
+
+
+def state_digest(thing: Any) -> str:
+    """Hash of an object: of the code of its class and of all that it holds, as far as that can be told.
+
+    An object that says what it holds in a text attribute ``content``, as a task does, is known by that.
+
+    >>> from fractions import Fraction
+    >>> state_digest(Fraction(1, 2)) == state_digest(Fraction(2, 4)) != state_digest(Fraction(1, 3))
+    True
+    """
+    return hashlib.sha256(repr(_state(thing, ())).encode()).hexdigest()[:16]
+
+
+def _state(thing: Any, above: tuple[int, ...]) -> Any:
+    """What an object holds, as values whose text is the same in every process; ``above``: what holds it."""
+    if thing is None or isinstance(thing, str | bytes | int | float | complex | Path):
+        return repr(thing)
+    if id(thing) in above:
+        return "itself"
+    inner = functools.partial(_state, above=(*above, id(thing)))
+    if isinstance(thing, type) or inspect.isroutine(thing):
+        return object_digest(thing)
+    if isinstance(thing, Mapping):
+        return sorted((repr(inner(key)), inner(value)) for key, value in thing.items())
+    if isinstance(thing, list | tuple):
+        return [inner(item) for item in thing]
+    if isinstance(thing, set | frozenset):
+        return sorted(repr(inner(item)) for item in thing)
+    if isinstance(thing, functools.partial):
+        return inner((thing.func, thing.args, thing.keywords))
+    if isinstance(content := getattr(thing, "content", None), str):
+        return type(thing).__qualname__, content
+    if hasattr(thing, "__array__"):
+        array = np.ascontiguousarray(thing)
+        return array.shape, array.dtype.str, array.tolist() if array.dtype.hasobject else array.tobytes()
+    slots = [name for cls in type(thing).__mro__ for name in getattr(cls, "__slots__", ()) if hasattr(thing, name)]
+    held = {name: getattr(thing, name) for name in slots} | dict(getattr(thing, "__dict__", {}))
+    return object_digest(type(thing)), inner({name: value for name, value in held.items() if not name.startswith("__")})
 
 
 def _parts(thing: Any) -> Any:

@@ -25,7 +25,7 @@ from duelbench.envs.duel.problem import AsksOracle, HasContent, Problem
 from duelbench.envs.registration import env_classes, resolve_env
 from duelbench.plugins import resolved_config
 from duelbench.ranges import check_values
-from duelbench.records.content import code_digest, digest, object_digest
+from duelbench.records.content import code_digest, digest, object_digest, state_digest
 from duelbench.records.spec import RUN_SETS, RunSpec
 
 _PLACE = re.compile(r"(?P<place>.+\.py|[A-Za-z_][\w.]*):(?P<name>[A-Za-z_]\w*)")
@@ -69,7 +69,7 @@ def resolve(spec: RunSpec) -> RunSpec:
     made = _made(spec)
     agent, config = _agent(spec)
     resolved: dict[str, Any] = {"agent": config, "env": _env(spec)}
-    content = {"agent": object_digest(agent), "env": object_digest(type(made.problem))}
+    content = {"agent": object_digest(agent), "env": _code_of_env(spec, made.problem)}
     if isinstance(made.problem, HasContent):
         content |= made.problem.content()
     if isinstance(made.problem, AsksOracle):
@@ -84,6 +84,14 @@ def resolve(spec: RunSpec) -> RunSpec:
     if spec.resolved and result.run_id != spec.run_id:
         raise ChangedError(f"{_changes(spec, result)} changed since the run was planned: give the command again")
     return result
+
+
+def _code_of_env(spec: RunSpec, problem: Problem) -> str:
+    """Hash of the code of a problem, and of the function that made it if one did."""
+    single, _ = env_classes(resolve_env(spec.env))
+    if isinstance(single.make_problem, type):
+        return object_digest(type(problem))
+    return digest_text(f"{object_digest(type(problem))} {object_digest(single.make_problem)}")
 
 
 def _code_of(oracle: Any) -> str:
@@ -115,12 +123,13 @@ def problem_of(spec: RunSpec) -> Problem:
 
 
 def _made(spec: RunSpec) -> _Made:
-    return _problem(spec.env, json.dumps(spec.env_kwargs, sort_keys=True), repr(_identified(spec.env_kwargs)))
+    content = repr(_identified([spec.env, spec.env_kwargs]))
+    return _problem(spec.env, json.dumps(spec.env_kwargs, sort_keys=True), content)
 
 
 @functools.lru_cache(maxsize=16)
 def _problem(env: str, kwargs: str, content: str) -> _Made:
-    """What an environment plays; files and code that its arguments name may change, so ``content`` is theirs."""
+    """What an environment plays; files and code that it and its arguments name may change, so ``content`` is theirs."""
     made: Any = gym.make_vec(resolve_env(env), num_envs=1, **json.loads(kwargs)).unwrapped
     return _Made(made.problem, tuple(getattr(made.single_observation_space, "spaces", {})))
 
@@ -133,7 +142,8 @@ def _agent(spec: RunSpec) -> tuple[type, dict[str, Any]]:
 def _env(spec: RunSpec) -> dict[str, Any]:
     single, _ = env_classes(resolve_env(spec.env))
     own = {"identical": "ask"} if spec.lockstep else {}  # a bandit exploits by playing its best arm against itself
-    return _defaults(single, without=("render_mode", *RUN_SETS)) | own | spec.env_kwargs
+    preset = gym.spec(resolve_env(spec.env)).kwargs
+    return _defaults(single, without=("render_mode", *RUN_SETS)) | preset | own | spec.env_kwargs
 
 
 def _learner(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -180,14 +190,18 @@ def _identified(value: Any, data: frozenset[str] = _DATA) -> Any:
         return [_identified(inner, data) for inner in value]
     if isinstance(value, Path):
         value = str(value)
-    return _identified_text(value, data) if isinstance(value, str) else value
+    if isinstance(value, str):
+        return _identified_text(value, data)
+    if value is None or isinstance(value, int | float):
+        return value
+    return f"content:{state_digest(value)}"  # an object that was registered with the environment
 
 
 def _identified_text(text: str, data: frozenset[str]) -> str:
     if not text or len(text) > 1024 or "\n" in text or "\0" in text:
         return text
-    if (thing := plugins.offered(text)) is not None:
-        return f"code:{object_digest(thing)}:{thing.__name__}"
+    if plugins.offered(text) is not None:
+        return f"code:{plugins.offered_content(text)}:{text.partition(':')[2]}"
     path = Path(text).expanduser()
     if path.suffix in data and path.is_file():
         return f"content:{file_content(path)}"

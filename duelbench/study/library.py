@@ -10,7 +10,9 @@ from typing import Any
 from rich.console import Console
 
 from duelbench import plugins
+from duelbench.envs.duel.problem import Problem
 from duelbench.errors import UsageError
+from duelbench.plugins import name_of
 from duelbench.records.record import load_runs
 from duelbench.records.spec import RunSpec
 from duelbench.results.results import Results
@@ -26,7 +28,7 @@ from duelbench.study.sweep_files import load_sweep
 
 
 def run(
-    env: str = "LLMDuel-v0",
+    env: str | type[Problem] = "LLMDuel-v0",
     agents: Sequence[str | type | AgentSetting] = (),
     *,
     preset: str | None = None,
@@ -48,7 +50,7 @@ def run(
     no other; its record has an ``error``.
 
     Args:
-        env: environment id.
+        env: environment id, where it is (``mymod:Mine-v0``, ``path/to/file.py:Mine-v0``), or a ``Problem`` class.
         agents: names, ``package.module:Class``, ``path/to/file.py:Class``, or classes; none for those that usually play
             there.
         preset: a named setting of the environment.
@@ -57,8 +59,8 @@ def run(
         batch: labels per round.
         optimizer: direct optimizer of the policy.
         model: language model of ``LLMDuel-v0``.
-        options: by name, as for ``--set``: ``{"sea.candidates": 8, "env.oracle": "reader-hard"}``; a value can be a
-            function or a class where the command line takes its name: ``{"env.oracle": my_oracle}``.
+        options: by name, as for ``--set``: ``{"sea.candidates": 8, "env.oracle": "reader-hard"}``; a value can be the
+            object where the command line takes its name: ``{"env.oracle": my_function, "env.task": my_task}``.
         judging: fields of ``duelbench.records.spec.Judging``.
         threads: torch threads of a run.
         out: output folder; None for ``results/ENV``.
@@ -87,7 +89,7 @@ def run(
         judging=judging or {},
         threads=threads,
     )
-    out = default_folder(env) if out is None else Path(out)
+    out = default_folder(name_of(env)) if out is None else Path(out)
     return _played(asked.specs(), out, workers, fresh)
 
 
@@ -182,7 +184,8 @@ def play(
 
 def _only_here(spec: RunSpec) -> bool:
     """Whether a run needs an object that only this process has."""
-    return any(plugins.offered(text) is not None for text in _texts([spec.agent, spec.env_kwargs, spec.agent_options]))
+    named = [spec.env, spec.agent, spec.env_kwargs, spec.agent_options, spec.judging.oracle, spec.judging.oracle_kwargs]
+    return any(plugins.offered(text) is not None for text in _texts(named))
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -6,6 +6,7 @@ Learning rates were chosen for the passive ``online`` agent on tuning seeds (100
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ import gymnasium as gym
 import numpy as np
 
 from duelbench.envs.arms.problem import ArmProblem
+from duelbench.envs.duel.problem import Problem
 from duelbench.envs.duel.settings import DEMO_AGENTS, RunSettings
 from duelbench.envs.registration import env_classes, resolve_env
 
@@ -174,12 +176,20 @@ def settings_of(name: str) -> RunSettings:
         return own
     if env_id in _SETTINGS:
         return _SETTINGS[env_id]
-    bases = problem.__mro__ if isinstance(problem, type) else (problem,)
+    bases = (problem if isinstance(problem, type) else _made_by(problem)).__mro__
     for base in bases:  # what is played on the family that it was made from
         for known, settings in _SETTINGS.items():
             if known in gym.registry and env_classes(known)[0].make_problem is base:
                 return settings
     return _ARMS if ArmProblem in bases else _TEXTS
+
+
+def _made_by(problem: Callable[..., Problem]) -> type[Problem]:
+    """The class of what a function makes, as far as that can be told without arguments."""
+    try:
+        return type(problem())
+    except TypeError:  # it wants some
+        return Problem
 
 
 def known_settings() -> dict[str, RunSettings]:

@@ -24,7 +24,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from duelbench.agents import registry
+from duelbench.envs.duel.problem import Problem
 from duelbench.errors import UsageError
 from duelbench.plugins import name_of
 from duelbench.records.plan import Plan, Planned
@@ -54,7 +57,7 @@ class EnvSetting:
     """An environment of a sweep.
 
     Attributes:
-        env: environment id.
+        env: environment id, where it is (``path/to/file.py:Mine-v0``), or a ``Problem`` class.
         preset: a named setting of it.
         options: arguments of it.
         model: language model.
@@ -63,13 +66,16 @@ class EnvSetting:
         task: the name that a suite gives it.
     """
 
-    env: str
+    env: Any
     preset: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     model: str | None = None
     labels: int | None = None
     tags: tuple[str, ...] = ()
     task: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "env", name_of(self.env))
 
 
 @dataclass(frozen=True)
@@ -95,7 +101,7 @@ class Sweep:
 
     Attributes:
         title: heading of the report.
-        envs: ids or settings.
+        envs: ids, ``Problem`` classes or settings.
         agents: names, classes or settings; none for those that usually play the environment.
         optimizers: direct optimizers of the policy, names in ``duelbench.learning.pair_losses.LOSSES``.
         settings: values of an axis each: ``{"learner.learning_rate": [1e-3, 1e-2], "sea.candidates": [8, 16]}``. The
@@ -111,7 +117,7 @@ class Sweep:
     """
 
     title: str
-    envs: Sequence[str | EnvSetting]
+    envs: Sequence[str | type[Problem] | EnvSetting]
     agents: Sequence[str | type | AgentSetting] = ()
     optimizers: Sequence[str] = ("dpo",)
     settings: Mapping[str, Sequence[Any]] = field(default_factory=dict)
@@ -246,7 +252,7 @@ class _Cell:
             "env": on.env,
             "agent": name,
             "labels": self.place.labels(sweep.labels),
-            "judging": dataclasses.replace(usual, **sweep.judging),
+            "judging": dataclasses.replace(usual, **_by_name(sweep.judging)),
             "env_kwargs": env_kwargs,
             "agent_options": self.options[name],
             "threads": sweep.threads,
@@ -266,8 +272,18 @@ class _Cell:
 
 
 def _by_name(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options with names in place of classes and functions."""
-    return {option: name_of(value) if callable(value) else value for option, value in options.items()}
+    """Options as plain data, with names in place of objects."""
+    return {option: _plain(value) for option, value in options.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    return value if value is None or isinstance(value, str | int | float) else name_of(value)
 
 
 def _axis(setting: str, agents: Sequence[str]) -> tuple[str, str]:

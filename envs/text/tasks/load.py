@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -13,10 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from duelbench import plugins
 from duelbench.envs.text.tasks import prompt_sets, sources
 from duelbench.envs.text.tasks.table_files import READERS, json_lines
 from duelbench.envs.text.tasks.task import FEATURE_BOUND, SCHEMA_VERSION, Task
 from duelbench.plugins import did_you_mean
+
+_CODE = re.compile(r"(?!hub:)(.+\.py|[A-Za-z_][\w.]*):[A-Za-z_]\w*")
 
 
 def task_names() -> list[str]:
@@ -32,7 +36,8 @@ def load_task(name: str | Task, options: Mapping[str, Any] | None = None) -> Tas
         name: a packaged task (``short-writing``), a prompt set that is fetched once (``ifeval``, ``chitchat``), a task
             file (``.npz``), a table (``.jsonl``, ``.csv``, ``.tsv``, ``.parquet``), a folder in a hub data set's
             layout, or a data set on the hub (``hub:OWNER/NAME``). A ``Task`` is taken as it is, cut to ``limit`` and
-            ``heldout``.
+            ``heldout``; so is one of a user's code, or what a function without arguments makes
+            (``package.module:my_task``, ``path/to/file.py:my_task``, an entry point of the group ``duelbench.tasks``).
         options: fields of ``duelbench.envs.text.tasks.sources.TaskOptions``: columns, splits, how many prompts. A task
             file or a packaged task takes ``limit`` and ``heldout`` alone, and so does a ``.jsonl`` file of lines
             ``{"prompt": str, "references": [str, ...], "split": "train" | "heldout"}``.
@@ -41,11 +46,26 @@ def load_task(name: str | Task, options: Mapping[str, Any] | None = None) -> Tas
         ValueError: there is no such task, or what is there is not of this form.
         duelbench.assets.wheel_source.UnavailableError: it cannot be fetched.
     """
+    name = _of_code(name)
     if isinstance(name, Task):
         wanted = sources.TaskOptions.of(dict(options or {}))
         wanted.check_only(name.name, "limit", "heldout")
         return name.head(wanted.limit, wanted.heldout)
     return _load(name, json.dumps(dict(options or {}), sort_keys=True), _last_change(Path(name)))
+
+
+def _of_code(name: str | Task) -> str | Task:
+    """The task that a name of a user's code stands for; whatever is none is left as it is."""
+    if isinstance(name, Task) or Path(name).exists():
+        return name
+    target = plugins.announcements("task").get(name, name)
+    if target == name and not _CODE.fullmatch(name) and plugins.offered(name) is None:
+        return name
+    found = plugins.load(target, kind="task")
+    task = found() if callable(found) else found
+    if not isinstance(task, Task):
+        raise plugins.PluginError(f"task {name!r}: expected a Task or a function that makes one, got {task!r:.80}")
+    return task
 
 
 def _last_change(path: Path) -> int:

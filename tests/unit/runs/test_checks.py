@@ -47,6 +47,18 @@ def test_a_prompt_that_some_round_would_stumble_over_costs_no_label(
     assert not list((tmp_path / "out").glob("runs/*/journal.sqlite"))
 
 
+@pytest.mark.parametrize(
+    ("prompts", "message"),
+    [
+        (("one", "half \ud83d of a smile", "two"), r"row 2: .*lone surrogate"),
+        (("one", "two", "one"), r"held-out prompt of row 3, 'one', is the duel prompt of row 1"),
+    ],
+)
+def test_a_task_that_was_made_in_python_is_checked_too(prompts: tuple[str, ...], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        check_task(Task("mine", prompts, 2, np.array([["a", "b"]] * 3, dtype=object)))
+
+
 def test_an_empty_prompt_without_a_template_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="prompt 7 is '', which renders to no token"):
         assemble(spec_of(task(tmp_path, [*GOOD, ""]), prompt_template="{prompt}"))
