@@ -103,8 +103,9 @@ class _Patience:
         if inspect.isclass(asked) and hasattr(asked, "preference"):
             return _patient_class(asked, self)
         if not inspect.isclass(asked) and isinstance(asked, Oracle):
-            kind = ReliableUtilityOracle if isinstance(asked, UtilityOracle) else ReliableOracle
-            return kind(asked, self)
+            return (
+                ReliableUtilityOracle(asked, self) if isinstance(asked, UtilityOracle) else ReliableOracle(asked, self)
+            )
         if inspect.isclass(asked) or not callable(asked):
             raise TypeError(
                 f"expected a function f(prompt, response) -> float, or an oracle with name and preference(prompts, "
@@ -174,7 +175,7 @@ class _Questions:
         rows = np.flatnonzero(np.isnan(self.answers))
         if not len(rows):
             return False
-        future = self.begin(*([column[row] for row in rows] for column in self.columns))
+        future = self.begin(*([column[row] for row in rows.tolist()] for column in self.columns))
         self._late.append((rows, future))
         try:
             future.result(timeout)
