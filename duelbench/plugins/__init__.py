@@ -9,6 +9,7 @@ from duelbench.plugins.loader import (
     load_module,
     name_of,
     offered,
+    offered_content,
 )
 from duelbench.plugins.options import Choice, resolved_config, with_options
 
@@ -22,6 +23,7 @@ __all__ = [
     "load_module",
     "name_of",
     "offered",
+    "offered_content",
     "resolved_config",
     "with_options",
 ]

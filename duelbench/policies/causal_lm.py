@@ -15,7 +15,8 @@ from torch import Tensor
 from duelbench.policies.finite import check_log_probs
 from duelbench.policies.loading import load
 from duelbench.policies.networks.network import TokenBatch
-from duelbench.policies.samplers.own import OwnSampler, Sampler
+from duelbench.policies.samplers.base import MixtureSampler, Sampler
+from duelbench.policies.samplers.own import OwnSampler
 from duelbench.policies.tokens import Tokens
 from duelbench.ranges import Count, Natural, NonNegative, check_values
 from duelbench.types import Observation, Responses
@@ -145,7 +146,7 @@ class CausalLMPolicy:
         Raises:
             ValueError: the sampler cannot mix two models.
         """
-        if not isinstance(self.sampler, OwnSampler):
+        if not isinstance(self.sampler, MixtureSampler):
             raise ValueError("the geometric mixture of policy and reference needs the policy option sampler='own'")
         texts = tuple(observation["prompt"])
         prompts, lengths = self._tokens.prompts(texts)

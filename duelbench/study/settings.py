@@ -184,10 +184,10 @@ def settings_of(name: str) -> RunSettings:
     return _ARMS if ArmProblem in bases else _TEXTS
 
 
-def _made_by(problem: Callable[..., Problem]) -> type[Problem]:
+def _made_by(make: Callable[..., Problem] | None) -> type[Problem]:
     """The class of what a function makes, as far as that can be told without arguments."""
     try:
-        return type(problem())
+        return Problem if make is None else type(make())
     except TypeError:  # it wants some
         return Problem
 

@@ -280,7 +280,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(name): _plain(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
+        return type(value)(map(_plain, value))
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     return value if value is None or isinstance(value, str | int | float) else name_of(value)

@@ -15,8 +15,8 @@ from transformers import AutoModelForCausalLM
 from duelbench.assets.model_source import ModelUnavailableError
 from duelbench.policies.networks.llama import LlamaNetwork
 from duelbench.policies.networks.network import TokenBatch
-from duelbench.policies.samplers.drawing import Drawn
-from duelbench.policies.samplers.own import OwnSampler, Sampler
+from duelbench.policies.samplers.base import Drawn, Sampler
+from duelbench.policies.samplers.own import OwnSampler
 from duelbench.policies.samplers.vllm import VLLMSampler
 from duelbench.policies.samplers.vllm_weights import Adapter, FullWeights
 

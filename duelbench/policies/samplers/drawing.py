@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
 from duelbench.policies.finite import NonFiniteLogitsError
 from duelbench.policies.networks.network import Decoder
+from duelbench.policies.samplers.base import Drawn
 
 #: Rows are dropped from the batch once this share of them has finished: dropping copies the cache.
 _DROP_SHARE = 0.25
 #: Tokens whose probabilities are summed before any are looked at one by one.
 _BLOCK = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """N sampled responses.
-
-    Attributes:
-        tokens: padded on the right with 0, (N, max_new_tokens) int64.
-        lengths: tokens of each response, its end-of-sequence token included, (N,) int64.
-        log_probs: under the untempered model, (N,) float32.
-    """
-
-    tokens: Tensor
-    lengths: Tensor
-    log_probs: Tensor
 
 
 def generate(

@@ -1,12 +1,6 @@
-"""Who draws the responses of a causal language model: our own decoder here, vLLM in ``vllm_sampler``.
-
-A sampler only draws tokens. What they are worth (reference log-probabilities, features) is computed by the policy, the
-same for every sampler, so that samplers are interchangeable.
-"""
+"""Responses drawn by our own decoder, in this process."""
 
 from __future__ import annotations
-
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -14,35 +8,13 @@ from torch import Tensor
 
 from duelbench.policies.networks.mixture import MixtureDecoder, mix
 from duelbench.policies.networks.network import Network
-from duelbench.policies.samplers.drawing import Drawn, generate
+from duelbench.policies.samplers.base import Drawn
+from duelbench.policies.samplers.drawing import generate
 from duelbench.ranges import Count, NonNegative, check_values
 
 
-class Sampler(Protocol):
-    """Draws responses from the policy or from its frozen reference."""
-
-    def draw(
-        self, prompts: Tensor, lengths: Tensor, n: int, rng: np.random.Generator, *, reference: bool, greedy: bool
-    ) -> Drawn:
-        """n responses to each prompt; row b * n + i is response i to prompt b.
-
-        Args:
-            prompts: prompt tokens, padded on the right, (B, P) int64.
-            lengths: (B,) int64.
-            n: responses a prompt.
-            rng: settles everything random, together with the weights; greedy draws take nothing from it.
-            reference: from the frozen reference instead of the policy.
-            greedy: always the likeliest token.
-        """
-        ...
-
-    def changed(self) -> None:
-        """The policy's weights are no longer what they were: copies of them are stale."""
-        ...
-
-
 class OwnSampler:
-    """Decodes with the networks themselves: one pass over each prompt for its n responses.
+    """Decodes with the networks themselves: one pass over each prompt for its n responses; a ``MixtureSampler``.
 
     Args:
         policy: whose weights are read anew for every draw.

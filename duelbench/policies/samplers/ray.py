@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from duelbench.cluster import answer, bundle, connect, ray, start
-from duelbench.policies.samplers.drawing import Drawn
+from duelbench.policies.samplers.base import Drawn
 
 
 class RemoteSampler:

@@ -17,7 +17,7 @@ from torch import Tensor
 from duelbench.assets.model_source import ModelUnavailableError
 from duelbench.errors import out_of_memory
 from duelbench.policies.loading import multiplies_bfloat16
-from duelbench.policies.samplers.drawing import Drawn
+from duelbench.policies.samplers.base import Drawn
 from duelbench.policies.samplers.vllm_weights import Source
 
 #: The user's own settings go first. One process: an engine that another process runs cannot be handed tensors, and its

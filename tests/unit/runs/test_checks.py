@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from duelbench.envs.text.tasks import load_task, task_names
+from duelbench.envs.text.tasks import Task, load_task, task_names
 from duelbench.records.spec import RunSpec
 from duelbench.runs.assemble import assemble
 from duelbench.runs.checks import check_task
