@@ -170,7 +170,7 @@ def test_a_task_of_a_file_is_a_task(folder: Path) -> None:
     for name in ("mymod:task", "mymod.py:task"):
         assert load_task(name).name == "brief" and load_task(name, {"limit": 3}).n_duel == 3
     with pytest.raises(PluginError, match="expected a Task"):
-        load_task("mymod:AGENTS" if hasattr(sys.modules["mymod"], "AGENTS") else "mymod:np")
+        load_task("mymod:Gaps")
     options = {"env.task": "mymod.py:task", "env.oracle": "mymod.py:brevity"}
     played = duelbench.run("LLMDuelPool-v0", ["online"], seeds=2, labels=8, batch=4, options=options, workers=2)
     assert len(played.runs) == 2 and all(run.finished for run in played.runs)
