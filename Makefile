@@ -1,5 +1,5 @@
 # make demo   align a language model with seven agents and draw the curves (about ten minutes on two cores)
-# make test   the whole test suite
+# make test   the test suite but its slowest part (under ten minutes on two cores); make test-all runs all of it
 # Both make their own virtual environment first. PYTHON=python3.12 picks another interpreter.
 
 PYTHON ?= python3
@@ -14,7 +14,7 @@ CONSTRAINTS := $(shell command -v nvidia-smi >/dev/null 2>&1 || echo "-c constra
 export OMP_NUM_THREADS := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: demo test lint bench test-browser test-vllm test-peers test-ray clean
+.PHONY: demo test test-all lint bench test-browser test-vllm test-peers test-ray clean
 
 $(VENV)/.installed: pyproject.toml constraints-cpu.txt
 	$(PYTHON) -m venv $(VENV)
@@ -30,6 +30,9 @@ demo: $(VENV)/.installed
 	@echo "Open $(OUT)/report.html"
 
 test: $(VENV)/.installed
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(VENV)/.installed
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/.installed

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duelbench.duels import regret
-from duelbench.envs.duel.problem import Problem, Truth
+from duelbench.envs.duel.problem import AsksOracle, Problem, StoresReferences, Truth
 from duelbench.oracles import make_oracle
 from duelbench.protocols import Oracle, UtilityOracle
 from duelbench.records.journal import Journal, Purpose
@@ -43,10 +43,10 @@ class Judge:
 
     def __init__(self, spec: RunSpec, problem: Problem, journal: Journal) -> None:
         self.problem = problem
-        own: Oracle | None = getattr(problem, "oracle", None)
+        own = oracle_of(problem)
         self._paid = [] if own is None or is_free(own) else [journaled(own, journal)]
-        for oracle in self._paid:
-            problem.oracle = oracle  # type: ignore[attr-defined]
+        if self._paid and isinstance(problem, AsksOracle):
+            problem.oracle = self._paid[0]
         self._asks = next(iter(self._paid), own)
         other = make_oracle(spec.judging.oracle, **spec.judging.oracle_kwargs) if spec.judging.oracle else None
         if other is not None and not is_free(other):
@@ -54,7 +54,7 @@ class Judge:
             self._paid.append(other)
         self._judge: Oracle | None = other or self._asks
         heldout = problem.heldout_ids()
-        stored = _stored(problem)
+        self._stored = stored = problem.stored_references if isinstance(problem, StoresReferences) else None
         self._size = size_of(
             spec.judging,
             spec.labels,
@@ -146,9 +146,10 @@ class Judge:
         references = np.asarray(self._judge.utilities(many, stored.ravel().tolist()), np.float64).reshape(stored.shape)
         self._count_free(len(texts), once=stored[: self._prompts].size)
         best = np.full(len(texts), np.nan)  # the best of some references is not the best there is
-        if stored.shape[1] == _stored(self.problem).shape[1]:  # type: ignore[union-attr]
+        if self._stored is not None and stored.shape[1] == self._stored.shape[1]:
             best = np.fmax.reduce(references, axis=-1)
-        return Truth(utilities, best, references, getattr(self.problem, "temperature", 1.0))
+        temperature = self.problem.temperature if isinstance(self.problem, StoresReferences) else 1.0
+        return Truth(utilities, best, references, temperature)
 
     def _beats_references(self, responses: NDArray[Any]) -> NDArray[np.float64]:
         """P(response ≻ a reference), averaged over the references it meets."""
@@ -165,9 +166,8 @@ class Judge:
 
     def _references(self) -> NDArray[Any]:
         """Texts of the references that each response meets, (n, R)."""
-        stored = _stored(self.problem)
-        assert stored is not None and self._columns is not None
-        return stored[self.ids[:, None], self._columns]
+        assert self._stored is not None and self._columns is not None
+        return self._stored[self.ids[:, None], self._columns]
 
     @property
     def _free(self) -> bool:
@@ -199,12 +199,12 @@ class Judge:
             oracle.load_state_dict(its)
 
 
+def oracle_of(problem: Problem) -> Oracle | None:
+    """Who answers the duels of a problem; None where no one is asked, for the answers are known."""
+    return problem.oracle if isinstance(problem, AsksOracle) else None
+
+
 def judge_name(spec: RunSpec, problem: Problem) -> str:
     """Who judges, for people."""
-    return spec.judging.oracle or str(getattr(getattr(problem, "oracle", None), "name", type(problem).__name__))
-
-
-def _stored(problem: Problem) -> NDArray[Any] | None:
-    """Texts of the reference responses to every prompt, (n, N); None where there are none to choose from."""
-    references: NDArray[Any] | None = getattr(getattr(problem, "task", None), "references", None)
-    return None if references is None else references[:, : getattr(problem, "n_references", None)]
+    own = oracle_of(problem)
+    return spec.judging.oracle or (type(problem).__name__ if own is None else own.name)

@@ -12,7 +12,7 @@ from duelbench.records.journaled_oracle import JournaledDuels, portion
 from duelbench.records.spec import RunSpec
 from duelbench.runs.assemble import assemble
 from duelbench.runs.game import Game
-from duelbench.runs.judge import Judge, judge_name
+from duelbench.runs.judge import Judge, judge_name, oracle_of
 from duelbench.runs.resolve import resolve
 from duelbench.runs.writer import CHECKPOINT, RunFolder, described
 
@@ -58,7 +58,7 @@ def game_of(spec: RunSpec, folder: RunFolder, command: str = "") -> Iterator[Gam
     folder.write_manifest(command, described(problem, parts.agent, judge_name(spec, problem)))
     journal = Journal(folder.path / "journal.sqlite", spec.run_id)
     try:
-        parts.env.engine.store = JournaledDuels(journal, portion(getattr(problem, "oracle", None)))
+        parts.env.engine.store = JournaledDuels(journal, portion(oracle_of(problem)))
         game = Game(spec, folder, parts, journal, Judge(spec, problem, journal))
         game.begin(load_checkpoint(folder.path / CHECKPOINT) if hasattr(parts.agent, "load_state_dict") else None)
         yield game

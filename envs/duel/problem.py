@@ -104,8 +104,9 @@ class Problem(ABC):
 
     Beyond the methods below, a problem can do more, by having the methods of a protocol of this module:
     ``KnowsRegret`` (the regret of a duel, with or without utilities), ``Demonstrates`` (good responses to begin with),
-    ``AsksOracle`` (an oracle with a name, asked about texts), ``Arms`` (K arms, which agents of the numeric families
-    play), ``Guided`` (reference lines of a picture), ``KnowsParameter`` (the θ of its utilities).
+    ``AsksOracle`` (an oracle with a name, asked about texts), ``StoresReferences`` (texts that a judge compares with),
+    ``Arms`` (K arms, which agents of the numeric families play), ``Guided`` (reference lines of a picture),
+    ``KnowsParameter`` (the θ of its utilities).
 
     Attributes:
         observation_space: of one row.
@@ -208,6 +209,23 @@ class AsksOracle(Protocol):
     """A problem whose every question goes to one oracle: ``preference`` for duels, all other methods for judging."""
 
     oracle: Oracle
+
+
+@runtime_checkable
+class StoresReferences(Protocol):
+    """A problem with stored responses of the reference policy, which a judge compares with.
+
+    Attributes:
+        temperature: of the Bradley–Terry preference between a response and a reference.
+        stored_references: texts of N responses to every prompt, (n, N).
+    """
+
+    temperature: float
+
+    @property
+    def stored_references(self) -> NDArray[Any]:
+        """Texts of N responses to every prompt, (n, N)."""
+        ...
 
 
 @runtime_checkable

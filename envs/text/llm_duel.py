@@ -102,6 +102,11 @@ class OracleProblem(Problem):
         return self.references or self.task.references.shape[1]
 
     @property
+    def stored_references(self) -> NDArray[Any]:
+        """Texts of the stored responses that are used for judging, (P + H, N)."""
+        return self.task.references[:, : self.n_references]
+
+    @property
     def n_prompts(self) -> int:
         """Number of prompts that duels are drawn from."""
         return self.task.n_duel

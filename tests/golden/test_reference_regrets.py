@@ -9,6 +9,7 @@ import pytest
 from duelbench.experiments.reference_regrets.check import measure
 from duelbench.experiments.reference_regrets.references import REFERENCES, Reference
 
+pytestmark = pytest.mark.slow
 SEEDS = 60
 ALLOWED = 3.5
 """Standard errors: among the forty references one beyond 3.5 would be expected once in fifty tries."""

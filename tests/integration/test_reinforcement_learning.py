@@ -25,6 +25,7 @@ def test_stable_baselines_accepts_the_numeric_environments(env_id: str) -> None:
         checker.check_env(NegativeRegret(gym.make(env_id)))
 
 
+@pytest.mark.slow
 def test_ppo_ends_clearly_below_uniform_regret() -> None:
     sb3 = pytest.importorskip("stable_baselines3")
     env = NegativeRegret(gym.make("MatrixDuel-v0", matrix="bt10", horizon=512))

@@ -71,6 +71,7 @@ def wait_for_calls(process: BaseProcess, log: Path, calls: int) -> None:
         time.sleep(0.001)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("agent", ["sea", SCOUT], ids=["checkpointed", "replayed"])
 def test_a_run_killed_ten_times_is_the_run_never_killed(
     agent: str, task_file: str, oracles: str, tmp_path: Path

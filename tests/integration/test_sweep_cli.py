@@ -104,6 +104,7 @@ def test_a_failed_run_is_seen_stops_no_other_and_is_played_again_only_when_asked
     assert all(run.finished and run.error is None for run in load_runs(out))
 
 
+@pytest.mark.slow
 def test_engines_write_the_same_records_and_a_killed_worker_loses_nothing(tmp_path: Path, task_file: str) -> None:
     oracle, log = tmp_path / "mortal.py", tmp_path / "log"
     oracle.write_text(MORTAL)
@@ -125,6 +126,7 @@ def test_engines_write_the_same_records_and_a_killed_worker_loses_nothing(tmp_pa
     assert len(log.read_text().splitlines()) == asked  # it died before it answered: nothing was bought twice
 
 
+@pytest.mark.slow
 def test_a_run_that_takes_every_worker_with_it_is_given_up(tmp_path: Path, task_file: str) -> None:
     oracle = tmp_path / "deadly.py"
     oracle.write_text(DEADLY)
@@ -136,6 +138,7 @@ def test_a_run_that_takes_every_worker_with_it_is_given_up(tmp_path: Path, task_
     assert run.error == outcome.error
 
 
+@pytest.mark.slow
 def test_workers_end_when_their_parent_is_killed(tmp_path: Path, file: Path) -> None:
     """Otherwise they would eat both cores for nobody, and hold the locks of their runs."""
     from multiprocessing import get_context

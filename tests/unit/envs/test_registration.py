@@ -16,7 +16,15 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils.env_checker import check_env
 
 import duelbench
-from duelbench.envs.duel.problem import Arms, AsksOracle, Demonstrates, Guided, KnowsParameter, KnowsRegret
+from duelbench.envs.duel.problem import (
+    Arms,
+    AsksOracle,
+    Demonstrates,
+    Guided,
+    KnowsParameter,
+    KnowsRegret,
+    StoresReferences,
+)
 from duelbench.envs.duel.settings import RunSettings
 from duelbench.errors import UsageError
 from duelbench.plugins import PluginError
@@ -185,15 +193,15 @@ def test_every_family_plays_under_every_condition(env_id: str, conditions: dict[
 @pytest.mark.parametrize(
     ("env_id", "able"),
     [
-        ("LLMDuel-v0", {AsksOracle, Demonstrates}),
-        ("LLMDuelPool-v0", {AsksOracle, Demonstrates}),
+        ("LLMDuel-v0", {AsksOracle, Demonstrates, StoresReferences}),
+        ("LLMDuelPool-v0", {AsksOracle, Demonstrates, StoresReferences}),
         ("MatrixDuel-v0", {KnowsRegret, Arms, Guided, KnowsParameter}),
         ("LinearDuel-v0", {KnowsRegret, Arms, Guided, KnowsParameter}),
     ],
 )
 def test_what_a_family_can_do_is_a_protocol(env_id: str, able: set[type]) -> None:
     problem = gym.make(env_id).unwrapped.problem  # type: ignore[attr-defined]
-    every = (AsksOracle, Demonstrates, KnowsRegret, Arms, Guided, KnowsParameter)
+    every = (AsksOracle, Demonstrates, StoresReferences, KnowsRegret, Arms, Guided, KnowsParameter)
     assert {protocol for protocol in every if isinstance(problem, protocol)} == able
 
 
