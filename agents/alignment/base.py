@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -105,6 +107,17 @@ def two_samples(policy: Policy, observation: Observation, rng: np.random.Generat
     candidates = policy.sample(observation, 2, rng, reference=reference)
     first = first_column(observation)
     return Pair.of(candidates.pick(first), candidates.pick(first + 1))
+
+
+@contextmanager
+def weights_of(policy: Policy, state: dict[str, Any]) -> Iterator[None]:
+    """The policy with other weights, those of an earlier or averaged self, for as long as the block lasts."""
+    current = copy.deepcopy(policy.state_dict())
+    policy.load_state_dict(state)
+    try:
+        yield
+    finally:
+        policy.load_state_dict(current)
 
 
 def first_column(observation: Observation) -> NDArray[np.int64]:

@@ -76,9 +76,9 @@ class RewardModelAgent(LearningAgent):
         candidates = duel.candidates
         return Pair(candidates.pick(duel.first), candidates.pick(duel.second), self.keep(duel))
 
-    def consider(self, observation: Observation) -> Proposal:
-        """Candidates of the current policy, their rewards, and the pairs that the rule picks."""
-        candidates = self.policy.sample(observation, self.config.candidates, self.rng)
+    def consider(self, observation: Observation, *, reference: bool = False) -> Proposal:
+        """Candidates of the current policy or of its reference, their rewards, and the pairs that the rule picks."""
+        candidates = self.policy.sample(observation, self.config.candidates, self.rng, reference=reference)
         rewards = self.rewards(candidates)  # (E, B, M)
         return Proposal(candidates, rewards, *self.rule(rewards, self.rng))
 

@@ -11,8 +11,6 @@ duel, two samples of the current policy meet, so that α = 0 with a reference th
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -20,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from duelbench.agents.alignment.base import LearningAgent, Setup, first_column, two_samples
+from duelbench.agents.alignment.base import LearningAgent, Setup, first_column, two_samples, weights_of
 from duelbench.learning.response_losses import ResponseLoss, selm_bonus
 from duelbench.ranges import Checked, Natural, NonNegative
 from duelbench.types import Metrics, Observation, Pair, Responses, concatenate
@@ -78,7 +76,7 @@ class SELM(LearningAgent):
         column = first_column(observation)
         if not self._moved:
             return self.policy.sample(observation, 1, self.rng, reference=True).pick(column)
-        with self._as_reference():
+        with weights_of(self.policy, self._moved):
             sampled = self.policy.sample(observation, 1, self.rng).pick(column)
         return replace(sampled, reference_log_probs=sampled.log_probs)
 
@@ -86,7 +84,7 @@ class SELM(LearningAgent):
         """The pair with log-probabilities under the reference as it is now."""
         if not self._moved:
             return pair
-        with self._as_reference():
+        with weights_of(self.policy, self._moved):
             scores = self.policy.log_probs(concatenate([pair.first, pair.second])).detach().numpy()
         first, second = np.split(scores, 2)
         return replace(
@@ -94,16 +92,6 @@ class SELM(LearningAgent):
             first=replace(pair.first, reference_log_probs=first),
             second=replace(pair.second, reference_log_probs=second),
         )
-
-    @contextmanager
-    def _as_reference(self) -> Iterator[None]:
-        """The policy with the moved reference's weights."""
-        current = copy.deepcopy(self.policy.state_dict())
-        self.policy.load_state_dict(self._moved)
-        try:
-            yield
-        finally:
-            self.policy.load_state_dict(current)
 
     def state_dict(self) -> dict[str, Any]:
         """What every learning agent keeps, and the reference."""

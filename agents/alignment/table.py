@@ -113,6 +113,21 @@ POLICY_AGENTS: dict[str, AgentEntry] = {
         "SEA for exploring and exploiting: two Thompson samples that disagree (arXiv 2411.01493, Algorithm 2).",
         selection="ee",
     ),
+    "offline_rm": _policy(
+        "duelbench.agents.alignment.ladder:Ladder",
+        "Offline RM: a reward model of the reference's random duels teaches the policy (arXiv 2603.17378).",
+        selection="uniform",
+        offline=True,
+    ),
+    "online_rm": _policy(
+        "duelbench.agents.alignment.ladder:Ladder",
+        "Online RM: a reward model of the policy's own random duels teaches the policy (arXiv 2603.17378).",
+        selection="uniform",
+    ),
+    "ide": _policy(
+        "duelbench.agents.alignment.ladder:Ladder",
+        "IDE: information-directed exploration, infomax duels and a reward model that teaches (arXiv 2603.17378).",
+    ),
     **RULES_AS_AGENTS,
 }
 """Agents that align a policy."""

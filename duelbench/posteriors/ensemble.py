@@ -131,6 +131,10 @@ class EnsemblePosterior:
                 assert weight.grad is not None
                 weight.grad.add_(weight, alpha=scale).sub_(initial, alpha=scale)
 
+    def scores(self, x: torch.Tensor) -> torch.Tensor:
+        """Rewards (K, n) of standardised features (n, d)."""
+        return self._forward(x)
+
     def hidden(self, x: torch.Tensor) -> torch.Tensor:
         """Units of the last hidden layer (K, n, h) of standardised features (n, d)."""
         return hidden(self._weights, x)

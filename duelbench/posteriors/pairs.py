@@ -49,6 +49,12 @@ class PairBuffer:
         """Whether anything has been scored yet."""
         return self._centre is not None
 
+    @property
+    def scale(self) -> Features:
+        """Spread of each feature in the first batch, (d,)."""
+        assert self._scale is not None
+        return self._scale
+
     def fit_scale(self, features: Features) -> None:
         """Take mean and spread of the first batch (n, d); later batches change nothing."""
         if self._centre is None:

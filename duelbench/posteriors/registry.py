@@ -13,6 +13,8 @@ POSTERIORS: dict[str, str] = {
     "prior_ensemble": "duelbench.posteriors.prior_ensemble:PriorEnsemblePosterior",
     "dropout": "duelbench.posteriors.dropout:DropoutPosterior",
     "laplace": "duelbench.posteriors.laplace:LaplacePosterior",
+    "evidence": "duelbench.posteriors.evidence:EvidencePosterior",
+    "epinet": "duelbench.posteriors.epinet:EpinetPosterior",
     "gibbs": "duelbench.posteriors.gibbs:GibbsPosterior",
 }
 """Where the posteriors are, by name. Each is a class made of (d, generator) or (d, generator, its ``Config``)."""
