@@ -43,6 +43,7 @@ from duelbench.agents.alignment.reward_model import RewardModelAgent, RewardMode
 from duelbench.learning.response_losses import ResponseLoss, nash_md
 from duelbench.plugins import Choice
 from duelbench.posteriors.registry import choose_posterior
+from duelbench.ranges import NonNegative, Share
 from duelbench.types import Metrics, Observation, Pair, Responses, concatenate
 
 
@@ -64,10 +65,10 @@ class LadderConfig(RewardModelConfig):
     selection: Choice = field(default_factory=partial(choose_rule, "infomax"))
     posterior: Choice = field(default_factory=partial(choose_posterior, "evidence"))
     objective: Literal["reinforce", "direct"] = "reinforce"
-    epsilon: float = 0.05
-    beta: float = 0.05
-    anchor_decay: float = 0.9
-    unlabelled: float = 1.0
+    epsilon: NonNegative = 0.05
+    beta: NonNegative = 0.05
+    anchor_decay: Share = 0.9
+    unlabelled: NonNegative = 1.0
     asked_pairs: bool = True
     offline: bool = False
 

@@ -9,14 +9,16 @@ from the particles. Where there are no labels they go on differing by their prio
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+from annotated_types import Interval
 from numpy.typing import NDArray
 
 from duelbench.posteriors.ensemble import EnsemblePosterior
 from duelbench.posteriors.prior_ensemble import PriorEnsembleConfig, PriorEnsemblePosterior
+from duelbench.ranges import Count, NonNegative
 from duelbench.types import Metrics
 
 
@@ -32,11 +34,11 @@ class EpinetConfig(PriorEnsembleConfig):
         seen: probability that a particle sees a pair (paper: 1).
     """
 
-    members: int = 100
-    hidden: int = 32
-    point_hidden: int = 128
-    prior_scale: float = 1.0
-    seen: float = 1.0
+    members: Count = 100
+    hidden: Count = 32
+    point_hidden: Count = 128
+    prior_scale: NonNegative = 1.0
+    seen: Annotated[float, Interval(gt=0, le=1)] = 1.0
 
 
 class EpinetPosterior(PriorEnsemblePosterior):

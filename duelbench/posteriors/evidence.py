@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from duelbench.posteriors.laplace import posterior_mode
 from duelbench.posteriors.linear import Floats, LinearConfig, LinearPosterior, gaussian
+from duelbench.ranges import Count, NonNegative
 
 _ROUNDS = 6  # of mode and precision in turn, from where the last update left them
 
@@ -33,8 +34,8 @@ class EvidenceConfig(LinearConfig):
         trust: ν, how many parameters the guess ``prior_std`` is worth; 0 leaves the scale to the labels alone.
     """
 
-    samples: int = 100
-    trust: float = 4.0
+    samples: Count = 100
+    trust: NonNegative = 4.0
 
 
 class EvidencePosterior(LinearPosterior):
