@@ -67,17 +67,11 @@ class TaskOptions(Checked):
         Raises:
             ValueError: no such option, or a value that it does not take.
         """
-        known = {field.name: str(field.type) for field in dataclasses.fields(cls)}
-        for name, value in options.items():
+        known = [field.name for field in dataclasses.fields(cls)]
+        for name in options:
             if name not in known:
                 raise ValueError(f"task_options has no {name!r}: expected {sorted(known)}{did_you_mean(name, known)}")
-            wanted = (int,) if "int" in known[name] else (str,)
-            if not (isinstance(value, wanted) or (value is None and "None" in known[name])) or value is True:
-                raise ValueError(f"task_options: {name} must be of type {known[name]}, got {value!r}")
-        made = cls(**options)
-        if (made.limit is not None and made.limit < 1) or (made.heldout is not None and made.heldout < 0):
-            raise ValueError(f"task_options: expected limit >= 1, heldout >= 0, got {made.limit}, {made.heldout}")
-        return made
+        return cls(**options)
 
     @property
     def changed(self) -> set[str]:
