@@ -117,7 +117,7 @@ def test_a_missing_column_is_told_the_nearest(tmp_path: Path, kind: str) -> None
         ({"limit": "many"}, r"limit must be a whole number ≥ 1 or nothing, got .many."),
         ({"limit": True}, "limit must be"),
         ({"limit": 0}, "limit must be a whole number"),
-        ({"heldout": -1}, "heldout >= 0"),
+        ({"heldout": -1}, "heldout must be a whole number ≥ 0"),
         ({"heldout": 40, **COLUMNS}, "no prompt is left for duels beside 40 held-out ones"),
         ({"heldout_split": "test"}, "is one file, so it has no heldout_split"),
     ],
