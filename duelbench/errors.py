@@ -27,16 +27,34 @@ class UsageError(ValueError):
     """What is asked for does not exist or does not fit together."""
 
 
+class UnansweredError(RuntimeError):
+    """An oracle could not finish a call, but keeps what it has: asked for that again, it answers at once.
+
+    Args:
+        reason: why it stopped.
+        answered: prompt, first and second response of the duels of the call that it has an answer to.
+    """
+
+    def __init__(self, reason: str, answered: frozenset[tuple[str, str, str]] = frozenset()) -> None:
+        super().__init__(reason)
+        self.answered = answered
+
+
 class OracleRaisedError(RuntimeError):
     """The code of an oracle raised an exception.
 
     Args:
         name: of the oracle.
-        questions: how many it was asked; none of them has an answer.
+        questions: how many it was asked; they have no answer, but for those of an ``UnansweredError``.
         error: what it raised.
+
+    Attributes:
+        answered: prompt, first and second response of those that can be asked for at once.
     """
 
     def __init__(self, name: str, questions: int, error: BaseException) -> None:
+        self.answered = error.answered if isinstance(error, UnansweredError) else frozenset()
+        questions -= min(questions, len(self.answered))
         where = _in_code_of_the_user(error)
         said = f"{type(error).__name__}: {_one_line(error)}" + (f" ({where})" if where else "")
         super().__init__(

@@ -33,6 +33,7 @@ ORACLES: dict[str, str] = {
     "pairrm:MODEL": "a PairRM ranker: reads both responses at once, in both orders",
     "judge:MODEL": "a Hugging Face causal LM asked in both orders which answer is better",
     "people": "people, who answer on the page of `duelbench label` or through `duelbench.Session`",
+    "judge:URL#MODEL": "the same of a chat model behind an OpenAI-compatible endpoint, http://localhost:8000/v1#NAME",
     "ray:NAME": "any of these, held by a Ray actor",
 }
 
@@ -41,6 +42,7 @@ _TAKES_MODEL = {
     "pairrm": "duelbench.oracles.models.pairrm:PairRMOracle",
     "judge": "duelbench.oracles.models.judge:JudgeOracle",
 }
+_CHAT_JUDGE = "duelbench.oracles.chat_judge:ChatJudge"
 _PLAIN = {
     **dict.fromkeys(TASTES, "duelbench.oracles.reader.reader:Reader"),
     "ifeval": "duelbench.oracles.ifeval.ifeval:IFEvalOracle",
@@ -75,6 +77,8 @@ def make_oracle(oracle: str | Oracle | Callable[..., Any], **kwargs: Any) -> Ora
             remote = load("duelbench.oracles.remote:remote_oracle", kind="oracle")
             made: Oracle = remote(make_oracle, model, **kwargs)
             return made
+        if kind == "judge" and model.startswith(("http://", "https://")):
+            return _called(load(_CHAT_JUDGE, kind="oracle"), oracle, model, **kwargs)
         if kind in _TAKES_MODEL and model:
             return _called(load(_TAKES_MODEL[kind], kind="oracle"), oracle, model, **kwargs)
         found = find(oracle, {**dict.fromkeys(ORACLES, ""), **_PLAIN}, kind="oracle")

@@ -17,6 +17,8 @@ from duelbench.types import Verdict
 Text = tuple[str, str, str | None]
 """Prompt and response, and the rival where two are compared."""
 Answers = NDArray[np.float64]
+Ask = Callable[[list[int]], tuple[NDArray[np.float64], NDArray[np.int8]]]
+"""Asks for the duels at some places: probabilities and verdicts."""
 
 
 class JournaledOracle:
@@ -39,6 +41,7 @@ class JournaledOracle:
     def __init__(self, oracle: Oracle, journal: Journal, role: str = "oracle") -> None:
         self.name, self.oracle, self.role, self._journal = oracle.name, oracle, role, journal
         self.prefers_by_utility = bool(getattr(oracle, "prefers_by_utility", False))
+        self.gives_verdicts = bool(getattr(oracle, "gives_verdicts", False))
         self.purpose: Purpose = "duel"
         self.calls: dict[Purpose, int] = {"duel": 0, "judging": 0}
         self._number = 0  # of the last question at the checkpoint that the run goes on from
@@ -80,15 +83,23 @@ class JournaledOracle:
         for start in range(0, len(new), step or 1):
             some = new[start : start + step]
             self._journal.check_room()
-            columns = [list(column) for column in zip(*some, strict=True) if column[0] is not None]
-            values = self._call(ask, *columns)
-            answers = [None if np.isnan(value) else float(value) for value in values]
-            kept = self._journal.keep_questions(self.role, self.purpose, some, answers)
-            self._known.update(zip(some, kept, strict=True))
+            try:
+                self._ask_and_keep(ask, some)
+            except OracleRaisedError as error:  # what came before it stopped was paid for
+                self._ask_and_keep(ask, [text for text in some if text in error.answered])
+                raise
         for text in dict.fromkeys(texts):
             self._count(self._known[text])
         found = (self._known[text].value for text in texts)
         return np.array([np.nan if value is None else value for value in found], np.float64)
+
+    def _ask_and_keep(self, ask: Callable[..., Answers], texts: list[Text]) -> None:
+        if not texts:
+            return
+        columns = [list(column) for column in zip(*texts, strict=True) if column[0] is not None]
+        answers = [None if np.isnan(value) else float(value) for value in self._call(ask, *columns)]
+        kept = self._journal.keep_questions(self.role, self.purpose, texts, answers)
+        self._known.update(zip(texts, kept, strict=True))
 
     def _count(self, question: Question) -> None:
         if question.number > self._number and question.number not in self._counted:
@@ -149,7 +160,7 @@ class JournaledDuels:
         self,
         numbers: Sequence[int],
         duels: Sequence[tuple[str, str, str]],
-        ask: Callable[[list[int]], tuple[NDArray[np.float64], NDArray[np.int8]]],
+        ask: Ask,
     ) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
         """Probabilities, NaN where the oracle failed, and verdicts, (n,) each; new ones are journaled first.
 
@@ -171,12 +182,24 @@ class JournaledDuels:
         for start in range(0, len(new), step):
             some = new[start : start + step]
             self.journal.check_room()
-            bought = [
-                Answer(numbers[place], *duels[place], None if np.isnan(p) else float(p), Verdict(int(v)))
-                for place, p, v in zip(some, *ask(some), strict=True)
-            ]
-            self.journal.append(bought)
-            known |= {answer.duel: answer for answer in bought}
+            try:
+                known |= self._buy(numbers, duels, some, ask)
+            except OracleRaisedError as error:  # what came before it stopped was paid for
+                self._buy(numbers, duels, [place for place in some if duels[place] in error.answered], ask)
+                raise
         answers = [known[number] for number in numbers]
         probabilities = [np.nan if answer.probability is None else answer.probability for answer in answers]
         return np.array(probabilities), np.array([answer.verdict for answer in answers], np.int8)
+
+    def _buy(
+        self, numbers: Sequence[int], duels: Sequence[tuple[str, str, str]], places: list[int], ask: Ask
+    ) -> dict[int, Answer]:
+        """Ask for the duels at some places and keep the answers."""
+        if not places:
+            return {}
+        bought = [
+            Answer(numbers[place], *duels[place], None if np.isnan(p) else float(p), Verdict(int(v)))
+            for place, p, v in zip(places, *ask(places), strict=True)
+        ]
+        self.journal.append(bought)
+        return {answer.duel: answer for answer in bought}

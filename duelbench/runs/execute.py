@@ -16,6 +16,7 @@ from duelbench.errors import explain
 from duelbench.records.spec import RunSpec
 from duelbench.runs.engines import Engine, make_engine
 from duelbench.runs.engines.outcome import Outcome, Tell
+from duelbench.runs.forecast import requests_text
 from duelbench.runs.progress import progress
 from duelbench.runs.resolve import resolve
 from duelbench.runs.writer import RunFolder
@@ -45,7 +46,10 @@ def execute(
     known = [_resolved(spec) for spec in specs]
     distinct = list({spec.run_id: spec for spec in known if isinstance(spec, RunSpec)}.values())
     ended: dict[str, Outcome] = {}
-    with _counting(distinct, out, console or Console(stderr=True)) as tell:
+    console = console or Console(stderr=True)
+    if said := requests_text([spec for spec in distinct if not RunFolder.at(out, spec).finished]):
+        console.print(said, markup=False, highlight=False, soft_wrap=True)
+    with _counting(distinct, out, console) as tell:
         for outcome in engine.play(distinct, out, workers=workers, command=command, tell=tell):
             tell(outcome.spec.folder_name, outcome.spec.total_labels)
             ended[outcome.spec.run_id] = outcome

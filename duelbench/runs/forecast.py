@@ -1,14 +1,17 @@
-"""How many questions a run will put to oracles that cost something, said before the first is asked."""
+"""How many questions a run will put to oracles that cost something, and how long ones, before the first is asked."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from duelbench.envs.duel.problem import AsksOracle
+from duelbench.envs.text.llm_duel import DEFAULT_TASK
+from duelbench.envs.text.tasks.load import load_task
+from duelbench.oracles.question import TEMPLATE
 from duelbench.oracles.reader.taste import TASTES
-from duelbench.plugins import load
+from duelbench.plugins import find
 from duelbench.records.journal import Purpose
 from duelbench.records.journaled_oracle import is_free
 from duelbench.records.spec import RunSpec
@@ -18,6 +21,11 @@ from duelbench.runs.schedule import evaluation_points
 
 MANY = 10_000
 """Questions above which one is asked whether that is meant."""
+
+
+_ORDERS = 2  # a judge is asked in both
+_SAMPLE = 200  # prompts whose length is measured
+_CHARACTERS_PER_TOKEN = 4.0  # English, roughly
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,47 @@ def forecast_text(calls: Mapping[Purpose, int]) -> str:
     )
 
 
+def requests_text(specs: Sequence[RunSpec]) -> str:
+    """Requests to chat models behind endpoints and the tokens that these read, at most; empty where there are none.
+
+    >>> spec = RunSpec("LLMDuel-v0", "online", 0, 64, env_kwargs={"oracle": "judge:http://localhost:8000/v1#qwen"})
+    >>> requests_text([spec]).partition(", which")[0]
+    'Up to 384 requests to judge:http://localhost:8000/v1#qwen'
+    """
+    asked = [(spec, name, n) for spec in specs for name, n in _chat_questions(spec).items() if n]
+    if not asked:
+        return ""
+    requests, names = sum(_ORDERS * n for *_, n in asked), list(dict.fromkeys(name for _, name, _ in asked))
+    tokens = sum(_ORDERS * n * _tokens(spec) for spec, _, n in asked)
+    return f"Up to {requests:,} requests to {', '.join(names)}, which read about {round(tokens, -3):,.0f} tokens"
+
+
+def _chat_questions(spec: RunSpec) -> dict[str, int]:
+    """Questions to chat models behind endpoints, by their names."""
+    if not _chats(spec.env_kwargs.get("oracle")) and not _chats(spec.judging.oracle):
+        return {}
+    calls = forecast_calls(spec)
+    answers = spec.env_kwargs.get("oracle", "reader")
+    found: dict[str, int] = {}
+    for oracle, n in ((answers, calls["duel"]), (spec.judging.oracle or answers, calls["judging"])):
+        if _chats(oracle):
+            found[oracle] = found.get(oracle, 0) + n
+    return found
+
+
+def _chats(oracle: Any) -> bool:
+    return isinstance(oracle, str) and oracle.removeprefix("ray:").startswith(("judge:http://", "judge:https://"))
+
+
+def _tokens(spec: RunSpec) -> float:
+    """Tokens that a judge reads in one question, about: of its template, a prompt, and two responses."""
+    task = load_task(spec.env_kwargs.get("task", DEFAULT_TASK), spec.env_kwargs.get("task_options"))
+    stored = [text for row in task.references[:_SAMPLE] for text in row]
+    response = sum(map(len, stored)) / max(1, len(stored))
+    prompts = task.prompts[:_SAMPLE]
+    return (len(TEMPLATE) + sum(map(len, prompts)) / len(prompts) + 2 * response) / _CHARACTERS_PER_TOKEN
+
+
 def forecast_all(specs: Iterable[RunSpec]) -> dict[Purpose, int]:
     """The same of several runs together."""
     found = [forecast_calls(spec) for spec in specs]
@@ -95,10 +144,7 @@ def _paid(oracle: Any) -> _Kind | None:
         return _Kind(utilities=False, derived=False)
     if kind == "reward-model" and target:
         return _Kind(utilities=True, derived=True)
-    place, colon, attribute = name.rpartition(":")
-    if not colon:
-        place, _, attribute = name.rpartition(".")
-    return _kind(load(f"{place}:{attribute}", kind="oracle"))
+    return _kind(find(name, {}, kind="oracle"))
 
 
 def _kind(oracle: Any) -> _Kind | None:

@@ -52,6 +52,8 @@ _DATA = frozenset(
 )
 """Endings of files that an argument gives as data; a file of another ending may be one that an oracle writes to."""
 _WRITTEN = frozenset({".csv", ".json", ".jsonl", ".tsv", ".txt"})
+_REACHED_BY = "connection"
+"""Argument of an oracle that says how it is reached, and nothing of what it answers: patience makes no other run."""
 _PROSE = {".md", ".lock"}
 
 
@@ -185,7 +187,7 @@ def _identified(value: Any, data: frozenset[str] = _DATA) -> Any:
     """
     if isinstance(value, Mapping):
         kept = {name: data - _WRITTEN if name in ("oracle_kwargs", "judging") else data for name in value}
-        return {str(name): _identified(inner, kept[name]) for name, inner in value.items()}
+        return {str(name): _identified(_without_connection(name, inner), kept[name]) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_identified(inner, data) for inner in value]
     if isinstance(value, Path):
@@ -195,6 +197,13 @@ def _identified(value: Any, data: frozenset[str] = _DATA) -> Any:
     if value is None or isinstance(value, int | float):
         return value
     return f"content:{state_digest(value)}"  # an object that was registered with the environment
+
+
+def _without_connection(name: Any, value: Any) -> Any:
+    """Arguments of an oracle but those that say how it is reached."""
+    if name == "oracle_kwargs" and isinstance(value, Mapping):
+        return {option: inner for option, inner in value.items() if option != _REACHED_BY}
+    return value
 
 
 def _identified_text(text: str, data: frozenset[str]) -> str:

@@ -76,6 +76,7 @@ class OracleProblem(Problem):
             )
         self._utilities = self._computed_beforehand(oracle)
         self._scored: dict[tuple[str, str], float] = {}  # (prompt, response) -> u, since the latest duels
+        self._tied: set[tuple[str, str, str]] = set()  # the latest duels that a judge left undecided
         self.reference = f"{references or n_stored} stored reference responses to the same prompt"
 
     def _computed_beforehand(self, oracle: Any) -> Array:
@@ -161,12 +162,23 @@ class OracleProblem(Problem):
         """The oracle's P(first preferred), (n,)."""
         self._scored.clear()
         if not self._derived:
-            return ask_preference(
-                self.oracle, self.prompt_texts(ids), self.texts(ids, firsts), self.texts(ids, seconds)
-            )
+            duels = self.prompt_texts(ids), self.texts(ids, firsts), self.texts(ids, seconds)
+            answers = ask_preference(self.oracle, *duels)
+            self._tied = {duel for duel, answer in zip(zip(*duels, strict=True), answers, strict=True) if answer == 0.5}
+            return answers
         both = self.utilities(np.concatenate([ids, ids]), np.concatenate([firsts, seconds]))
         assert both is not None
         return preference_probability(both[: len(ids)], both[len(ids) :], temperature=self.temperature)
+
+    def ties(self, ids: Ids, firsts: NDArray[Any], seconds: NDArray[Any]) -> Array | None:
+        """Of the latest duels: 1 where an oracle that gives verdicts named neither response, so that no coin decides.
+
+        Such an oracle says so in an attribute ``gives_verdicts``; the ½ of any other is a probability.
+        """
+        if not getattr(self.oracle, "gives_verdicts", False):
+            return None
+        duels = zip(self.prompt_texts(ids), self.texts(ids, firsts), self.texts(ids, seconds), strict=True)
+        return np.array([duel in self._tied for duel in duels], np.float64)
 
     def utilities(self, ids: Ids, responses: NDArray[Any]) -> Array | None:
         """u of n responses, (n,); None if the oracle has no utilities.

@@ -1,0 +1,88 @@
+"""Whole runs whose oracle is a chat model over HTTP: forecast, ties, a server that dies, and going on."""
+
+import dataclasses
+import re
+
+import pytest
+from chat_server import chat_server, completion
+from oracles import worth
+from pool_runs import spec_of
+from rich.console import Console
+
+from duelbench.errors import OracleRaisedError
+from duelbench.records.journal import Journal
+from duelbench.records.record import load_runs
+from duelbench.runs.execute import execute
+from duelbench.runs.forecast import forecast_calls, requests_text
+from duelbench.runs.policy_loop import run
+from duelbench.runs.resolve import resolve
+
+QUICK = {"pause": 0.0, "attempts": 2}
+
+
+def better(number, body):
+    """Likes what is worth more; names the first answer where the two are worth about the same, whichever it is."""
+    found = re.search(r"Answer A: (.*)\n\nAnswer B: (.*)\n", body["messages"][0]["content"])
+    a, b = map(worth, found.groups()) if found else (1.0, 0.0)
+    return 200, completion("A" if a > b - 0.2 else "B")
+
+
+def spec(server, task, **changes):
+    kwargs = {"task": task, "oracle": f"judge:{server.url}#small", "oracle_kwargs": {"connection": QUICK}}
+    return spec_of("online", kwargs, **{"labels": 24, **changes})
+
+
+def curve(out):
+    (record,) = load_runs(out)
+    return record.rows
+
+
+def test_a_judge_answers_a_run_within_its_forecast_and_flips_are_ties(task_file, tmp_path, capsys):
+    with chat_server(better) as server:
+        asked = spec(server, task_file)
+        console = Console(stderr=True, width=300)
+        execute([asked], tmp_path / "out", console=console)
+        said = capsys.readouterr().err
+    calls, row = forecast_calls(asked), curve(tmp_path / "out")[-1]
+    assert f"Up to {2 * sum(calls.values())} requests to judge:{server.url}#small" in said
+    assert 0 < len(server.bodies) <= 2 * sum(calls.values())
+    assert row["oracle_calls_duel"] <= calls["duel"] and row["oracle_calls_judging"] <= calls["judging"]
+    (record,) = load_runs(tmp_path / "out")
+    journal = Journal(next((tmp_path / "out").rglob("journal.sqlite")), record.run_id)
+    answers = journal.answers()
+    journal.close()
+    flips = [a for a in answers if abs(worth(a.first) - worth(a.second)) < 0.2]
+    assert flips and all(a.probability == 0.5 and a.verdict == 2 for a in flips)
+    others = [a for a in answers if a not in flips]
+    assert all(a.verdict == (worth(a.first) > worth(a.second)) for a in others)
+
+
+def test_a_server_that_dies_stops_the_run_and_the_same_command_goes_on(task_file, tmp_path):
+    with chat_server(better) as server:
+        whole = spec(server, task_file)
+        run(whole, tmp_path / "whole")
+        total = len(server.bodies)
+        port = int(server.url.split(":")[2].split("/")[0])
+    asked = []
+    with chat_server(lambda k, body: better(k, body) if k < 21 else (503, b"dead"), port) as server:
+        with pytest.raises(OracleRaisedError, match="the same command goes on"):
+            run(spec(server, task_file), tmp_path / "broken")
+        asked += server.prompts[:21]
+    with chat_server(better, port) as server:
+        run(spec(server, task_file), tmp_path / "broken")
+        asked += server.prompts
+    assert curve(tmp_path / "broken") == curve(tmp_path / "whole")
+    assert total <= len(asked) <= total + 8  # of a duel that was half answered, the half is asked again
+
+
+def test_how_the_judge_is_reached_makes_no_other_run(task_file):
+    with chat_server(better) as server:
+        one = spec(server, task_file)
+    kwargs = one.env_kwargs | {"oracle_kwargs": {"connection": {"concurrency": 2, "timeout": 5}}}
+    patient = dataclasses.replace(one, env_kwargs=kwargs)
+    other = dataclasses.replace(one, env_kwargs=one.env_kwargs | {"oracle_kwargs": {"max_new_tokens": 4}})
+    assert resolve(one).run_id == resolve(patient).run_id != resolve(other).run_id
+
+
+def test_a_free_oracle_needs_no_forecast(task_file):
+    assert requests_text([spec_of("online", {"task": task_file, "oracle": "reader"})]) == ""
