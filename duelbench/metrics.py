@@ -79,6 +79,7 @@ _TABLE = (
     _count("oracle_calls_duel", "oracle calls for duels", "questions"),
     _count("oracle_calls_judging", "oracle calls for judging", "questions"),
     _count("invalid_answers", "invalid answers", "answers"),
+    _count("tied_answers", "tied answers", "answers"),
     _count("rounds", "rounds", "rounds"),
 )
 

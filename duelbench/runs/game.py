@@ -186,6 +186,7 @@ class Game:
                 "The same command asks them again."
             )
         at.invalid += answered.failed
+        at.tied += int(((answered.feedback == 0.5) & ~answered.pair.identical).sum())
         at.metrics = self.parts.agent.update(answered.observation, answered.pair, answered.feedback)
 
     def finish(self) -> None:

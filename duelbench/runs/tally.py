@@ -27,6 +27,7 @@ class Tally:
         proposed: duels the agent wanted an answer to.
         identical: those of them whose two responses were the same.
         invalid: answers that failed.
+        tied: answers that named neither response.
         failing: how many of the latest answers failed, one after the other.
         rows: evaluations recorded.
         judged: points of the schedule that were judged or passed.
@@ -46,6 +47,7 @@ class Tally:
     proposed: int = 0
     identical: int = 0
     invalid: int = 0
+    tied: int = 0
     failing: int = 0
     rows: int = 0
     judged: int = 0
@@ -63,7 +65,8 @@ class Tally:
         """The counts as they are recorded."""
         share = {"self_duel_share": self.identical / self.proposed} if self.proposed else {}
         calls = {f"oracle_calls_{purpose}": float(number) for purpose, number in self.calls.items()}
-        return {"rounds": self.round, "invalid_answers": self.invalid} | share | calls
+        tied = {"tied_answers": float(self.tied)} if self.tied else {}
+        return {"rounds": self.round, "invalid_answers": self.invalid} | tied | share | calls
 
     def count_proposed(self, pair: Pair) -> None:
         """Count what a round proposes to ask."""

@@ -23,19 +23,11 @@ from duelbench.oracles.models.networks import (
     score_in_batches,
     vocabulary,
 )
+from duelbench.oracles.question import TEMPLATE, check_template
 from duelbench.policies.networks.probe import check_causal, has_cache
 from duelbench.policies.tokens import front_tokens
 from duelbench.ranges import Count, Share, check_values
 
-TEMPLATE = """You compare two answers to a request and choose the better one.
-
-Request: {prompt}
-
-Answer A: {a}
-
-Answer B: {b}
-
-Which answer is better? Reply with the letter A or B only."""
 _CUE = "\n\nBetter answer:"  # what a model without a chat template completes
 
 
@@ -92,7 +84,7 @@ class JudgeOracle:
         """
         check_values(JudgeOracle, {"min_mass": min_mass, "batch_size": batch_size, "max_length": max_length})
         self.name = f"judge:{model}"
-        _check_template(self.name, template)
+        check_template(self.name, template)
         self.hard, self.template, self.min_mass = hard, template, min_mass
         self.batch_size, self.device = batch_size, pick_device(device)
         self.tokenizer = pretrained_tokenizer(model, kind="a judge")
@@ -169,14 +161,3 @@ class JudgeOracle:
         a, b = (p[:, self._letters[letter]].sum(dim=-1).numpy() for letter in "AB")
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.where(a + b >= self.min_mass, a / (a + b), np.nan)
-
-
-def _check_template(name: str, template: str) -> None:
-    fields = {"prompt": "\0p", "a": "\0a", "b": "\0b"}
-    try:
-        text = template.format(**fields)
-    except (KeyError, IndexError, ValueError) as error:
-        raise OracleError(f"{name}: a template field is none of {{prompt}}, {{a}}, {{b}}: {error!r}") from error
-    missing = [f"{{{field}}}" for field, value in fields.items() if value not in text]
-    if missing:
-        raise OracleError(f"{name}: the template lacks {', '.join(missing)}: put it where the text goes")

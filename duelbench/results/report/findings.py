@@ -13,6 +13,7 @@ import numpy as np
 
 from duelbench.duels.guides import UNIFORM_PAIRS
 from duelbench.metrics import HEADLINE, REGRETS
+from duelbench.records.record import Run
 from duelbench.results.report.comparison import Section, asks_no_more
 from duelbench.results.statistics.curves import Multiplier, area_under_curve, multipliers
 from duelbench.results.statistics.estimates import (
@@ -204,6 +205,25 @@ def notes(section: Section) -> list[str]:
                 f"{early[0].spec['labels']:,} labels, at their bound on rounds: the policy has collapsed, and proposed "
                 "two identical responses, which is no question. Their last values are kept up to the last label."
             )
+    return said + _chat_judges(section)
+
+
+def _chat_judges(section: Section) -> list[str]:
+    """How often a chat model that was asked in both orders contradicted itself, and how often it gave no verdict."""
+    said, runs_of = [], dict[str, list[Run]]()
+    for run in section.runs:
+        oracle = str(run.spec.get("env_kwargs", {}).get("oracle", ""))
+        if oracle.startswith(("judge:http://", "judge:https://")) and run.rows:
+            runs_of.setdefault(oracle, []).append(run)
+    for oracle, runs in runs_of.items():
+        asked = sum(run.rows[-1]["labels"] for run in runs)
+        shares = [
+            sum(run.rows[-1].get(name, 0.0) for run in runs) / asked for name in ("tied_answers", "invalid_answers")
+        ]
+        said.append(
+            f"{oracle} was asked about {asked:,.0f} duels in both orders: {shares[0]:.1%} of its verdicts turned round "
+            f"with the order and count as ties, {shares[1]:.1%} could not be read or had no reply and count as nothing."
+        )
     return said
 
 

@@ -12,6 +12,8 @@ from rich.console import Console
 from duelbench.errors import OracleRaisedError
 from duelbench.records.journal import Journal
 from duelbench.records.record import load_runs
+from duelbench.results.report.comparison import sections
+from duelbench.results.report.findings import notes
 from duelbench.runs.execute import execute
 from duelbench.runs.forecast import forecast_calls, requests_text
 from duelbench.runs.policy_loop import run
@@ -53,6 +55,9 @@ def test_a_judge_answers_a_run_within_its_forecast_and_flips_are_ties(task_file,
     journal.close()
     flips = [a for a in answers if abs(worth(a.first) - worth(a.second)) < 0.2]
     assert flips and all(a.probability == 0.5 and a.verdict == 2 for a in flips)
+    assert row["tied_answers"] == len(flips)
+    (said,) = notes(*sections(load_runs(tmp_path / "out")))
+    assert f"asked about 24 duels in both orders: {len(flips) / 24:.1%} of its verdicts turned round" in said
     others = [a for a in answers if a not in flips]
     assert all(a.verdict == (worth(a.first) > worth(a.second)) for a in others)
 
