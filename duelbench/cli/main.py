@@ -21,6 +21,7 @@ COMMANDS = {
     "suite": ("duelbench.cli.suite:SuiteCommand", "duelbench.cli.suite:play_suite"),
     "sweep": ("duelbench.cli.sweep:SweepCommand", "duelbench.cli.sweep:play_sweep"),
     "label": ("duelbench.cli.label:LabelCommand", "duelbench.cli.label:label"),
+    "rank": ("duelbench.cli.rank:RankCommand", "duelbench.cli.rank:rank"),
     "tune": ("duelbench.cli.tune:TuneCommand", "duelbench.cli.tune:tune"),
     "task": ("duelbench.cli.task:TaskCommand", "duelbench.cli.task:write_task"),
     "export": ("duelbench.cli.export:ExportCommand", "duelbench.cli.export:export"),

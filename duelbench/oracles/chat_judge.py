@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duelbench.chat.endpoint import ChatEndpoint, Connection, Reply
+from duelbench.conversation import transcript
 from duelbench.errors import UnansweredError
 from duelbench.oracles.checks import OracleError, check_texts
 from duelbench.oracles.question import TEMPLATE, check_template, read_verdict
@@ -131,7 +132,7 @@ class ChatJudge:
     def _ask(self, shown: Sequence[Shown]) -> str | None:
         """Keep what comes back to questions that have no reply yet; returns why some have none, if it is down."""
         new = [one for one in dict.fromkeys(shown) if one not in self._kept]
-        questions = [self.template.format(prompt=x, a=a, b=b) for x, a, b in new]
+        questions = [self.template.format(prompt=transcript(x), a=a, b=b) for x, a, b in new]
         before = self.chat.requests
         replies = dict(zip(new, self.chat.ask(questions, self._seeds(questions)), strict=True))
         failed = {one: reply for one, reply in replies.items() if reply.text is None}

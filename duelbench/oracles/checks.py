@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from duelbench.errors import OracleRaisedError
+from duelbench.errors import OracleRaisedError, UnansweredError
 from duelbench.protocols import Oracle, UtilityOracle
 from duelbench.types import is_text
 
@@ -93,7 +93,7 @@ def _numbers(oracle: str, what: str, n: int, ask: Callable[[], Any]) -> NDArray[
         answers = ask()
     except OracleError:
         raise
-    except OracleRaisedError:  # said where it was raised
+    except (OracleRaisedError, UnansweredError):  # said where it was raised
         raise
     except Exception as error:  # a user's code may raise anything
         raise OracleError(f"oracle {oracle!r} failed: {type(error).__name__}: {error}") from error

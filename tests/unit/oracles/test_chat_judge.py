@@ -226,3 +226,10 @@ def test_the_module_takes_no_torch():
     """A judge over HTTP is of use where no language model runs."""
     source = Path(__file__).parents[3] / "duelbench/oracles/chat_judge.py"
     assert "torch" not in source.read_text()
+
+
+def test_a_conversation_is_told_turn_by_turn():
+    turns = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"}]
+    with chat_server(longer) as server:
+        judge(server).preference([json.dumps(turns)], ["aa"], ["b"])
+    assert "Request: System: Be brief.\n\nUser: Why?" in server.prompts[0]

@@ -1,0 +1,1 @@
+"""How many votes a ranking takes, and how often it is wrong."""
