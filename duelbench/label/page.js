@@ -54,6 +54,9 @@ function fill(id, name) {
   if (plain) place.textContent = duel[name];
   else place.innerHTML = duel.html[name];
   for (const part of place.children) part.dir = "auto"; // each paragraph by its own first letter
+  for (const part of place.querySelectorAll("pre, table")) {
+    if (part.scrollWidth > part.clientWidth) part.tabIndex = 0; // so that a keyboard can scroll it
+  }
   place.scrollTop = 0;
 }
 

@@ -140,7 +140,7 @@ def _paid(oracle: Any) -> _Kind | None:
     kind, _, target = name.partition(":")
     if name in TASTES or name == "ifeval":
         return None
-    if kind in ("judge", "pairrm") and target:
+    if name == "people" or (kind in ("judge", "pairrm") and target):
         return _Kind(utilities=False, derived=False)
     if kind == "reward-model" and target:
         return _Kind(utilities=True, derived=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from duelbench.errors import UsageError
 from duelbench.records.checkpoint import load_checkpoint
 from duelbench.records.journal import Journal
 from duelbench.records.journaled_oracle import JournaledDuels, portion
@@ -32,8 +33,13 @@ def run(spec: RunSpec, out: Path, *, command: str = "", progress: Progress | Non
 
     Raises:
         RunBusyError: if another process is playing this run.
+        UsageError: people are its oracle.
         Exception: whatever stopped the run; its traceback is in the folder's ``error.txt``, and its state is saved.
     """
+    if spec.env_kwargs.get("oracle") == "people":
+        raise UsageError(
+            "people answer late, so no run loop can wait for them: use duelbench label or duelbench.Session"
+        )
     folder = RunFolder.at(out, spec)
     spec = resolve(folder.spec)
 

@@ -17,6 +17,7 @@ from duelbench.label.desk import AnsweredError, UnknownDuelError
 from duelbench.label.session import Session
 from duelbench.records.record import load_runs
 from duelbench.records.spec import Judging, RunSpec
+from duelbench.runs.forecast import forecast_calls
 from duelbench.runs.policy_loop import run
 from duelbench.runs.resolve import resolve
 from duelbench.runs.writer import RunBusyError
@@ -298,6 +299,13 @@ def test_the_majority_of_several_people_is_the_answer(task: dict[str, Any], tmp_
     found = labels(session.folder.path)
     assert len(found) == len(duels)
     assert all(verdict == (Verdict.FIRST if duel % 2 else Verdict.SECOND) for duel, *_, verdict in found)
+
+
+def test_the_run_loop_leaves_people_to_a_session(task_file: str, tmp_path: Path) -> None:
+    spec = spec_of("online", {"task": task_file, "oracle": "people"})
+    with pytest.raises(UsageError, match="use duelbench label or"):
+        run(spec, tmp_path)
+    assert forecast_calls(spec) == {"duel": 70, "judging": 140} and not list(tmp_path.iterdir())
 
 
 def test_what_cannot_be_answered_from_outside_is_refused(task: dict[str, Any], tmp_path: Path) -> None:
