@@ -148,15 +148,18 @@ def test_a_duel_without_an_answer_does_not_count_as_half_of_one():
 
 @pytest.mark.parametrize("base", ["double_ts", "rucb"])
 def test_calibration_finds_the_environments_bias_and_the_better_arm(tmp_path, base):
+    # Before this judge an answer is worth (1 − 0.7)/(1 + 0.7) = 0.18 answers. 600 duels are 106, and RUCB, for which a
+    # pair never played has U = 2, still tries all 15 pairs by then: without any bias too it has 0.86 of the regret of
+    # uniform pairs after 106 duels, and 0.44 after 353, which 2,000 before this judge are worth.
+    labels = {"double_ts": 600, "rucb": 2000}[base]
     regret, simple = {}, {}
     for name, options in ((base, {}), ("stella", {"base": base}), ("swap_orders", {"base": base})):
-        curves = curves_of(name, tmp_path, options=options, position_bias=0.7)
+        curves = curves_of(name, tmp_path, labels=labels, options=options, position_bias=0.7)
         regret[name] = curves["cumulative_average_regret"][:, -1].mean()
         simple[name] = curves["simple_regret"][:, -1].mean()
         if name == "stella":
             assert curves["position_bias_estimate"][:, -1].mean() == pytest.approx(0.7, abs=0.03)
-    much = {"double_ts": 0.9, "rucb": 1.0}[base]  # RUCB tries every new challenger first, which hides part of it
-    assert regret["stella"] < regret[base] and regret["stella"] < much * regret["swap_orders"]
+    assert regret["stella"] < regret[base] and regret["stella"] < 0.9 * regret["swap_orders"]
     assert simple["stella"] < 0.75 * simple[base]
 
 
