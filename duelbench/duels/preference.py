@@ -106,7 +106,9 @@ class Feedback:
                 drawn verdicts tie: a likelier winner is named, and an adversary is never undecided.
         """
         probability = np.asarray(probability, np.float64)
-        if (np.abs(probability - 0.5) > 0.5).any():
+        in_range = np.abs(probability - 0.5) <= 0.5
+        failed = None if in_range.all() else np.isnan(probability)
+        if failed is not None and not (in_range | failed).all():
             raise ValueError("an oracle gave a preference probability outside [0, 1]")
         first = uniforms[..., 0] < probability if self.mode == "bernoulli" else probability > 0.5
         tied = None
@@ -125,7 +127,8 @@ class Feedback:
             verdicts[probability == 0.5] = Verdict.TIE
         if tied is not None:
             verdicts[tied] = Verdict.TIE
-        verdicts[np.isnan(probability)] = Verdict.INVALID
+        if failed is not None:
+            verdicts[failed] = Verdict.INVALID
         return verdicts
 
 

@@ -117,7 +117,7 @@ class _Lockstep:
         observation = self._observe(ids)
         firsts, seconds = self.agent.propose(observation)
         self.duels.append((ids, firsts, seconds))
-        feedback = self.env.duel(np.stack([firsts, seconds], axis=-1))
+        feedback = self.env.duel(firsts, seconds)
         if self.env.engine.delay is None:
             self.agent.update(observation, firsts, seconds, feedback)
         else:

@@ -71,12 +71,15 @@ class Engine:
         self.round = 0
         self.labels = np.zeros(rows, np.int64)
         self.abstaining = np.zeros(rows, bool)
+        self._everyone = np.ones(rows, bool)
         problem.seat(rows)
         self._ids = np.zeros((rows, problem.block), np.int64)
         self._noise = np.zeros((rows, problem.block, 2))
         self._position = np.zeros(rows, np.int64)
         self._duels = np.zeros(rows, np.int64)  # of the episode, those before its start included
         self._all_rows = np.arange(rows)
+        self._starts = self._all_rows * problem.block
+        self._rounds_left = 0  # for so many rounds no row can come to the end of its block
         if delay is not None:
             delay.seat(rows)
 
@@ -86,6 +89,7 @@ class Engine:
         for _ in range(start // self.problem.block + 1):
             self._draw(row, rng)
         self._position[row] = start % self.problem.block
+        self._rounds_left = 0
         self._duels[row] = start
         self.labels[row] = 0
         if self.delay is not None:
@@ -94,7 +98,7 @@ class Engine:
     @property
     def prompt_ids(self) -> NDArray[np.int64]:
         """The prompt each row is at, (B,)."""
-        return self._ids[self._all_rows, self._position]
+        return self._ids.reshape(-1).take(self._starts + self._position)
 
     def step(
         self, actions: Any, rngs: Sequence[np.random.Generator], live: NDArray[np.bool_] | None = None
@@ -109,24 +113,44 @@ class Engine:
         Returns:
             Verdict codes (B,) and whether the row's budget is spent (B,).
         """
-        live = np.ones(self.rows, bool) if live is None else live
         firsts, seconds = self.problem.split(actions)
         if len(firsts) != self.rows:
             raise InvalidActionError(
                 f"expected {self.rows} duels, one for each row, got {len(firsts)}; no label was used"
             )
-        verdicts = self._answer(firsts, seconds, live & ~self.abstaining)
-        self.abstaining[:] = False
+        return self.play(firsts, seconds, rngs, live), self.labels >= self.horizon
+
+    def play(
+        self,
+        firsts: NDArray[Any],
+        seconds: NDArray[Any],
+        rngs: Sequence[np.random.Generator],
+        live: NDArray[np.bool_] | None = None,
+    ) -> NDArray[np.int8]:
+        """As ``step``, of actions that are split and checked; the verdict codes alone, (B,)."""
+        asking = live
+        if self.abstaining.any():
+            asking = ~self.abstaining if live is None else live & ~self.abstaining
+            self.abstaining[:] = False
+        verdicts = self._answer(firsts, seconds, asking)
         self.labels += verdicts != Verdict.SKIPPED
         self.round += 1
         if self.delay is not None:
-            verdicts = self.delay.hold_back(self._duels, verdicts, live)
-        self._duels += live
-        self._position += live
+            verdicts = self.delay.hold_back(self._duels, verdicts, self._everyone if live is None else live)
+        moved = 1 if live is None else live
+        self._duels += moved
+        self._position += moved
+        self._rounds_left -= 1
+        if self._rounds_left < 0:
+            self._turn_over(rngs)
+        return verdicts
+
+    def _turn_over(self, rngs: Sequence[np.random.Generator]) -> None:
+        """Draw the next block of the rows that are at the end of one."""
         for row in np.flatnonzero(self._position == self.problem.block).tolist():
             self._draw(row, rngs[row])
             self._position[row] = 0
-        return verdicts, self.labels >= self.horizon
+        self._rounds_left = self.problem.block - 1 - int(self._position.max())
 
     @staticmethod
     def reward(verdicts: NDArray[np.int8]) -> NDArray[np.float64]:
@@ -145,9 +169,13 @@ class Engine:
         self._ids[row] = self.problem.draw(row, rng)
         self._noise[row] = rng.random((self.problem.block, 2))
 
-    def _answer(self, firsts: NDArray[Any], seconds: NDArray[Any], asking: NDArray[np.bool_]) -> NDArray[np.int8]:
-        if self.identical == "ask" and asking.all():
+    def _answer(
+        self, firsts: NDArray[Any], seconds: NDArray[Any], asking: NDArray[np.bool_] | None
+    ) -> NDArray[np.int8]:
+        """Verdicts of the rows that ask, (B,); all of them if ``asking`` is None."""
+        if self.identical == "ask" and (asking is None or asking.all()):
             return self._recall_or_ask(self._all_rows, firsts, seconds)
+        asking = self._everyone if asking is None else asking
         same = np.asarray(firsts == seconds, bool) & asking
         verdicts = np.full(self.rows, Verdict.SKIPPED, np.int8)
         if self.identical == "error" and same.any():
@@ -172,7 +200,10 @@ class Engine:
 
     def _ask(self, rows: NDArray[np.int64], firsts: NDArray[Any], seconds: NDArray[Any]) -> Answered:
         """The oracle's probabilities and verdicts; of a pair of identical responses it is asked only if it must be."""
-        ids, noise, duels = self.prompt_ids[rows], self._noise[rows, self._position[rows]], self._duels[rows]
+        ids, duels, places = self.prompt_ids, self._duels, self._starts + self._position
+        if rows is not self._all_rows:
+            ids, duels, places = ids[rows], duels[rows], places[rows]
+        noise = self._noise.reshape(-1, 2).take(places, 0)
         if self.identical != "tie":
             probability = self.problem.preference(ids, firsts, seconds)
             return probability, self.feedback.verdicts(

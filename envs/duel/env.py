@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from duelbench.envs.duel.conditions import Conditions, whole_number
 from duelbench.envs.duel.engine import Engine
-from duelbench.envs.duel.problem import KnowsRegret, Problem, Truth
+from duelbench.envs.duel.problem import KnowsRegret, Problem, Truth, checked_columns
 from duelbench.plugins import did_you_mean
 from duelbench.types import Verdict
 
@@ -194,9 +194,15 @@ class DuelVectorEnv(_Played, VectorEnv[Observation, Any, NDArray[Any]]):
         self._begun = True
         return self.problem.observe(self.engine.prompt_ids), {}
 
-    def duel(self, actions: Any) -> NDArray[np.float64]:
-        """The lean step of lock-step runs: rewards (B,) alone, without an end of the episode."""
-        return self.engine.reward(self.engine.step(actions, self._rngs)[0])
+    def duel(self, firsts: NDArray[np.int64], seconds: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The lean step of lock-step runs: rewards (B,) of duels between arms (B,), without an end of the episode.
+
+        Raises:
+            InvalidActionError: an index out of range, or no integers; no label was used up.
+        """
+        problem: Any = self.problem  # an Arms: to check that takes longer than the duel
+        arms = checked_columns(firsts, seconds, self.num_envs, problem.arms)
+        return self.engine.reward(self.engine.play(*arms, self._rngs))
 
     def step(
         self, actions: Any

@@ -55,6 +55,25 @@ def index_pairs(actions: Any, n: int) -> tuple[Ids, Ids]:
     return pairs[:, 0].astype(np.int64), pairs[:, 1].astype(np.int64)
 
 
+def checked_columns(firsts: Any, seconds: Any, rows: int, n: int) -> tuple[Ids, Ids]:
+    """Two columns of B indices below n, as they came if they are what is expected, else as ``index_pairs`` says.
+
+    Raises:
+        InvalidActionError: as for ``index_pairs``.
+    """
+    for column in (firsts, seconds):
+        if not (isinstance(column, np.ndarray) and column.dtype == np.int64 and column.shape == (rows,)):
+            break
+        if np.maximum.reduce(column.view(np.uint64)) >= n:  # a negative index is a huge one here
+            break
+    else:
+        return firsts, seconds
+    checked = index_pairs(np.stack([firsts, seconds], axis=-1), n)
+    if len(checked[0]) != rows:
+        raise InvalidActionError(f"expected {rows} duels, one for each row, got {len(checked[0])}; no label was used")
+    return checked
+
+
 @dataclass(frozen=True, slots=True)
 class Truth:
     """What only the recorder may know of n responses: utilities beside those of y* and of the reference policy.

@@ -12,8 +12,10 @@ it in a fresh sample: an arm that can be dropped soon, where DTS would take the 
 
 The authors' codes reset t at each merge or not, which hardly matters as C is larger than t in practice; here t goes on.
 They start W at 1 to avoid dividing by 0, and drop arms when a batch's turn comes; here the counts are true counts, and
-an arm is dropped with the answer that decides it: only the pair answered can have become sure. MergeRUCB's code skips
-batches of one arm; here both agents join them, as MergeDTS does.
+an arm is dropped with the answer that decides it: only the pair answered can have become sure. With W = 1 a pair never
+played has U = ½ + √(α ln(t + C) / 2), 1.8 at the defaults and below most bounds; that it goes first here is our choice.
+For MergeDTS both are the same: Beta(1, 1). MergeRUCB's code skips batches of one arm; here both agents join them, as
+MergeDTS does.
 """
 
 from __future__ import annotations

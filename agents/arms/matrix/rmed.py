@@ -10,7 +10,8 @@ once, after the exploration.
 
 Where the paper leaves things open or its authors' code differs, the code is followed: the maximum with 0.01; b ∈ O_l is
 played unless i* ∈ O_l and N[l, i*] ≤ N[l, b] / ln ln t; RMED2 sees to N[i, j] ≥ α ln ln t before every duel, not only
-before every pass. Pairs count as explored when they have been asked: late answers are not asked for again.
+before every pass. Pairs count as explored when they have been asked: late answers are not asked for again. As there, a
+share never observed is ½; ln ln t, for which the code has ln(ln t + 0.01), is that of t = 3 before the third duel.
 """
 
 from __future__ import annotations
