@@ -131,8 +131,9 @@ class Engine:
         asking = live
         if self.abstaining.any():
             asking = ~self.abstaining if live is None else live & ~self.abstaining
-            self.abstaining[:] = False
         verdicts = self._answer(firsts, seconds, asking)
+        if asking is not live:  # a step that failed has not used up that they abstain
+            self.abstaining[:] = False
         self.labels += verdicts != Verdict.SKIPPED
         self.round += 1
         if self.delay is not None:
