@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from duelbench.records.spec import RunSpec
 
 console = Console(stderr=True)
+_PACKAGES = ("starlette", "uvicorn", "markdown_it")
 _OWN = ("127.0.0.1", "localhost", "::1")
 
 
@@ -83,7 +84,9 @@ def label(command: LabelCommand, line: str) -> int:
     """
     try:
         from duelbench.label.serving import serve, token_of
-    except ImportError as error:
+    except ModuleNotFoundError as error:
+        if error.name not in _PACKAGES:
+            raise
         raise UsageError(f"duelbench label needs {error.name}: {install('label')}") from error
     from duelbench.cli.report import write_report
     from duelbench.label.checking import Checks

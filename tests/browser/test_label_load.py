@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import random
 import threading
 import time
@@ -17,7 +18,7 @@ from duelbench.records.record import load_runs
 from duelbench.records.votes import Votes
 
 PEOPLE, ANSWERS, KILLS = 20, 2000, 10
-_AWAY = (urllib.error.URLError, ConnectionError, TimeoutError, OSError)
+_AWAY = (urllib.error.URLError, http.client.HTTPException, OSError)  # also in the middle of an answer
 
 
 class Person(threading.Thread):
