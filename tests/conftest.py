@@ -34,7 +34,7 @@ def make_task(name: str = "small") -> Task:
         prompts=tuple(f"prompt {i} 🙂" for i in range(n)),
         n_duel=N_DUEL,
         references=references,
-        features=features,
+        features={"lm": features},
         lm_log_probs=rng.standard_normal((n, N_RESPONSES)).astype(np.float32),
         card={"made by": "tests/conftest.py"},
     )

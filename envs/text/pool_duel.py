@@ -12,10 +12,25 @@ from duelbench.envs.duel.family import environments
 from duelbench.envs.duel.problem import Array, Ids, index_pairs
 from duelbench.envs.duel.spaces import FreeText, IndexPair
 from duelbench.envs.text.llm_duel import OracleProblem
+from duelbench.envs.text.tasks import Task
+from duelbench.plugins import did_you_mean
+
+WARM = "preference"
+"""The features that are seen where nobody asks for others."""
 
 
 class LLMDuelPool(OracleProblem):
-    """Duels between two of the N stored responses to a prompt; exact regret. Arguments as for ``OracleProblem``.
+    """Duels between two of the N stored responses to a prompt; exact regret.
+
+    Arguments as for ``OracleProblem``, and:
+
+    Args:
+        features: which of the task's sets of features is seen, by the name of its encoder: ``preference`` is the warm
+            start, whose encoder has read other readers' preferences, ``lm`` the cold one, the states of a frozen
+            language model. None takes ``preference`` where the task has it, else its only one.
+
+    Raises:
+        ValueError: the task has no such features.
 
     The reference policy is the stored sample's empirical distribution: the N responses were drawn from the
     reference LM, so each has reference probability 1/N. The LM's own sequence log-probabilities are in
@@ -29,14 +44,9 @@ class LLMDuelPool(OracleProblem):
     True
     """
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, features: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if self.task.features is None:
-            raise ValueError(
-                f"task {self.task.name!r} has no stored features, which a pool environment needs; "
-                "make a pool file with `python -m duelbench.experiments.pool.build`, or use LLMDuel-v0"
-            )
-        self._features = self.task.features
+        self._features = _stored_features(self.task, features)
         n_all, self.n_responses, dim = self._features.shape
         self._reference = np.full((1, self.n_responses), -np.log(self.n_responses), np.float32)
         bound = float(np.ceil(np.abs(self._features).max()))
@@ -82,6 +92,22 @@ class LLMDuelPool(OracleProblem):
     def utilities(self, ids: Ids, responses: NDArray[Any]) -> Array | None:
         """Stored utilities."""
         return self.stored_utilities(ids, responses.astype(np.int64))
+
+
+def _stored_features(task: Task, name: str | None) -> NDArray[np.float32]:
+    known = sorted(task.features)
+    if not known:
+        raise ValueError(
+            f"task {task.name!r} has no stored features, which a pool environment needs; "
+            "make a pool file with `python -m duelbench.experiments.pool.build`, or use LLMDuel-v0"
+        )
+    if name is None and (WARM in known or len(known) == 1):
+        name = WARM if WARM in known else known[0]
+    if name is None or name not in known:
+        raise ValueError(
+            f"task {task.name!r} has no features {name!r}: expected one of {known}{did_you_mean(str(name), known)}"
+        )
+    return task.features[name]
 
 
 LLMDuelPoolEnv, LLMDuelPoolVectorEnv = environments(LLMDuelPool)

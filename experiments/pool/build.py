@@ -1,26 +1,30 @@
 """Make the pool file of a task: N responses of the reference LM to every prompt, with features and utilities.
 
     python -m duelbench.experiments.pool.build --out envs/text/tasks/data/short-writing.npz
+    python -m duelbench.experiments.pool.build --out FILE --texts-of FILE      # other features of the same texts
 
 The file is what LLMDuelPool-v0 plays on and what LLMDuel-v0 compares free text with.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 import tyro
 from numpy.typing import NDArray
 from rich.progress import track
 
 from duelbench.assets.model_source import resolve_model
 from duelbench.envs.text.tasks.grammar import prompts
+from duelbench.envs.text.tasks.load import load_task
 from duelbench.envs.text.tasks.task import FEATURE_BOUND, Task
 from duelbench.oracles import make_oracle
 from duelbench.policies.causal_lm import CausalLMPolicy
+from duelbench.posteriors.encoders.preference import PreferenceEncoder
 from duelbench.streams import Streams
 from duelbench.types import Responses
 
@@ -46,6 +50,12 @@ class Build:
     """Responses sampled a prompt; the first N distinct ones are kept."""
     dim: int = 192
     """d, principal components of the LM's features kept."""
+    lean: bool = False
+    """Leave out log-probabilities under the LM, and utilities, which the reader computes when they are wanted."""
+    dtype: str = "float32"
+    """Of matrix products. In bfloat16 the log-probabilities are rough."""
+    texts_of: Path | None = None
+    """A pool file whose texts and features are taken, except those of `preference`, which are made anew."""
     temperature: float = 1.0
     """Of sampling."""
     seed: int = 0
@@ -53,10 +63,22 @@ class Build:
 
 
 def build(options: Build) -> Task:
+    """Sample, or take what was sampled, and add the features of the `preference` encoder."""
+    task = sample(options) if options.texts_of is None else load_task(str(options.texts_of))
+    encoder = PreferenceEncoder()
+    parts = [
+        encoder.encode(task.prompts[at : at + _AT_ONCE], task.references[at : at + _AT_ONCE].tolist())
+        for at in track(range(0, len(task.prompts), _AT_ONCE), "encoding")
+    ]
+    features = {"preference": torch.cat(parts).numpy()}
+    return replace(task, name=options.out.stem, features=task.features | features)
+
+
+def sample(options: Build) -> Task:
     """Sample, keep the first N distinct responses of every prompt, and describe them."""
     asked = [p.text for p in prompts("train", options.duel_prompts)]
     asked += [p.text for p in prompts("heldout", options.heldout_prompts)]
-    policy = CausalLMPolicy(resolve_model(options.model), temperature=options.temperature, dtype="float32")
+    policy = CausalLMPolicy(resolve_model(options.model), temperature=options.temperature, dtype=options.dtype)
     rng = Streams(options.seed).generator("pool")
     kept: list[Responses] = []
     for start in track(range(0, len(asked), _AT_ONCE), "sampling"):
@@ -70,15 +92,16 @@ def build(options: Build) -> Task:
         prompts=tuple(asked),
         n_duel=options.duel_prompts,
         references=texts,
-        features=principal_components(features, options.duel_prompts, options.dim),
-        lm_log_probs=np.stack([responses.log_probs[0] for responses in kept]),
-        utilities={name: _utilities(name, asked, texts) for name in READERS},
+        features={"lm": principal_components(features, options.duel_prompts, options.dim)},
+        lm_log_probs=None if options.lean else np.stack([responses.log_probs[0] for responses in kept]),
+        utilities={} if options.lean else {name: _utilities(name, asked, texts) for name in READERS},
         card={
             "made_by": "duelbench.experiments.pool.build",
             "model": options.model,
             "seed": options.seed,
             "temperature": options.temperature,
             "draws": options.draws,
+            "dtype": options.dtype,
         },
     )
 

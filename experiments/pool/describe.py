@@ -1,9 +1,11 @@
 """Measure the pool that ships with the package: spread, headroom, and how much of the taste its features show.
 
-python -m duelbench.experiments.pool.describe
+python -m duelbench.experiments.pool.describe [TASK]
 """
 
 from __future__ import annotations
+
+import sys
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,17 +28,17 @@ def explained(features: NDArray[np.float32], utilities: NDArray[np.float64], n_f
 
 
 def main() -> None:
-    """Print the table of the card."""
-    task = load_task("short-writing")
-    assert task.features is not None
-    n_all, n_stored, dim = task.features.shape
+    """Print the table of the card, R² linear and on held-out prompts."""
+    task = load_task(sys.argv[1] if len(sys.argv) > 1 else "short-writing")
+    n_all, n_stored = task.references.shape
     words = np.mean([len(text.split()) for text in task.references.ravel()])
-    title = f"{task.n_duel} + {n_all - task.n_duel} prompts, N = {n_stored}, d = {dim}, {words:.1f} words a response"
-    table = Table("oracle", "sd of u within a prompt", "best − mean", "linear R² on held-out prompts", title=title)
+    title = f"{task.n_duel} + {n_all - task.n_duel} prompts, N = {n_stored}, {words:.1f} words a response"
+    shown = [f"R² of {name} (d = {features.shape[-1]})" for name, features in task.features.items()]
+    table = Table("oracle", "sd of u within a prompt", "best − mean", *shown, title=title)
     for name, u in task.utilities.items():
         headroom = (u.max(1) - u.mean(1)).mean()
-        share = explained(task.features, u, task.n_duel)
-        table.add_row(name, f"{u.std(1).mean():.2f}", f"{headroom:.2f}", f"{share:.2f}")
+        shares = [f"{explained(features, u, task.n_duel):.2f}" for features in task.features.values()]
+        table.add_row(name, f"{u.std(1).mean():.2f}", f"{headroom:.2f}", *shares)
     Console().print(table)
 
 

@@ -85,6 +85,10 @@ class Texts:
         prompts, responses = [row[0] for row in rows], np.array([row[1] for row in rows], dtype=object)
         return cls(prompts, responses, _attributes(prompts, responses))
 
+    def first(self, n: int) -> Texts:
+        """The first n prompts."""
+        return Texts(self.prompts[:n], self.responses[:n], self.attributes[:n])
+
 
 def _attributes(prompts: Sequence[str], responses: NDArray[Any]) -> NDArray[np.float32]:
     flat = attributes(np.repeat(np.array(prompts, object), responses.shape[1]).tolist(), responses.ravel().tolist())
@@ -183,7 +187,7 @@ class Trainer:
     def look(self) -> NDArray[np.float64]:
         """Linear R² of 64 fresh random tastes on the validation prompts, fitted on as many others, (64,)."""
         n, known = 2 * VALIDATION, self.texts
-        some = Texts(known.prompts[:n], known.responses[:n], known.attributes[:n])
+        some = known.first(n)
         features = np.concatenate([self.encode(some), self.encode(self.validation)])
         noticed = np.concatenate([some.attributes, self.validation.attributes])
         standard = np.clip((noticed - self.readers.mean) / self.readers.spread, -_CLIP, _CLIP)

@@ -118,23 +118,27 @@ def _from_npz(path: Path) -> Task:
         for key, value in arrays.items()
         if key.startswith("utilities/")
     }
-    features = arrays.get("features")
     return Task(
         name=header["name"],
         prompts=tuple(header["prompts"]),
         n_duel=header["n_duel"],
         references=np.array(header["references"], dtype=object),
-        features=None if features is None else _features(features),
+        features=_features(arrays),
         lm_log_probs=arrays.get("lm_log_probs"),
         utilities=utilities,
         card=header["card"],
     )
 
 
-def _features(stored: NDArray[Any]) -> NDArray[np.float32]:
-    """Features from bytes; files of an earlier form hold them as floats."""
-    scale = FEATURE_BOUND / 127 if stored.dtype == np.int8 else 1.0
-    return stored.astype(np.float32) * np.float32(scale)
+def _features(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
+    """Features from bytes and their steps; a file of schema 1 holds those of its language model alone."""
+    found = {}
+    for key, stored in arrays.items():
+        kind, _, name = key.partition("/")
+        if kind == "features":
+            step = arrays.get(f"steps/{name}", FEATURE_BOUND / 127 if stored.dtype == np.int8 else 1.0)
+            found[name or "lm"] = stored.astype(np.float32) * np.asarray(step, np.float32)
+    return found
 
 
 def _from_rows(path: Path, rows: Sequence[tuple[str, dict[str, Any]]]) -> Task:

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FEATURE_BOUND = 8.0
-"""Stored features lie in [-8, 8] and are kept as 8-bit integers, in steps of 8 / 127."""
+"""Stored features are kept as 8-bit integers, in steps of 8 / 127; a component that leaves [-8, 8], in larger ones."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,8 +27,9 @@ class Task:
         n_duel: P, how many of them duels use.
         references: N stored responses of the reference policy to each prompt, (P + H, N) strings; N is 0 for a bare
             set of prompts, which can be given references (``duelbench task``) but not be played on.
-        features: of each stored response, (P + H, N, d) float32; None if the task has none.
-        lm_log_probs: of each stored response under the reference LM, (P + H, N) float32; None likewise.
+        features: of each stored response, (P + H, N, d) float32, by the name of the encoder that made them
+            (``duelbench.posteriors.encoders``).
+        lm_log_probs: of each stored response under the reference LM, (P + H, N) float32; None if the task has none.
         utilities: of each stored response by oracle name, (P + H, N); those that were computed beforehand.
         card: what made it.
     """
@@ -37,7 +38,7 @@ class Task:
     prompts: tuple[str, ...]
     n_duel: int
     references: NDArray[Any]
-    features: NDArray[np.float32] | None = None
+    features: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     lm_log_probs: NDArray[np.float32] | None = None
     utilities: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     card: dict[str, Any] = field(default_factory=dict)
@@ -46,7 +47,8 @@ class Task:
     def content(self) -> str:
         """Hash of all that a run can see of it: prompts, references, features, utilities; 16 hexadecimal digits."""
         total = hashlib.sha256(json.dumps([self.prompts, self.n_duel, self.references.tolist()]).encode())
-        arrays = {"features": self.features, "lm_log_probs": self.lm_log_probs} | self.utilities
+        arrays = {"features": self.features.get("lm"), "lm_log_probs": self.lm_log_probs} | self.utilities
+        arrays |= {f"features/{name}": array for name, array in self.features.items() if name != "lm"}
         for name, array in sorted(arrays.items()):
             total.update(name.encode())
             if array is not None:
@@ -68,7 +70,7 @@ class Task:
             tuple(self.prompts[i] for i in kept),
             len(range(self.n_duel)[:limit]),
             self.references[kept],
-            None if self.features is None else self.features[kept],
+            {name: array[kept] for name, array in self.features.items()},
             None if self.lm_log_probs is None else self.lm_log_probs[kept],
             {name: values[kept] for name, values in self.utilities.items()},
             self.card,
@@ -85,10 +87,13 @@ class Task:
             "references": self.references.tolist(),
         }
         arrays: dict[str, NDArray[Any]] = {"header": np.frombuffer(json.dumps(header).encode(), np.uint8)}
-        if self.features is not None:
-            if not np.abs(self.features).max() <= FEATURE_BOUND:
-                raise ValueError(f"features must lie in [-{FEATURE_BOUND}, {FEATURE_BOUND}], each is stored in a byte")
-            arrays["features"] = np.round(self.features * (127 / FEATURE_BOUND)).astype(np.int8)
+        for name, features in self.features.items():
+            largest = np.abs(features).max((0, 1))  # (d,)
+            if not np.isfinite(largest).all():
+                raise ValueError(f"features {name!r} of task {self.name!r} hold a number that is not finite")
+            step = np.maximum(largest, FEATURE_BOUND) / 127
+            arrays[f"features/{name}"] = np.round(features / step).astype(np.int8)
+            arrays[f"steps/{name}"] = step.astype(np.float32)
         if self.lm_log_probs is not None:
             arrays["lm_log_probs"] = self.lm_log_probs
         arrays |= {f"utilities/{name}": value.astype(np.float32) for name, value in self.utilities.items()}

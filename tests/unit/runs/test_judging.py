@@ -100,7 +100,7 @@ def test_a_large_task_costs_no_more(tmp_path: Path, mine: Path, task_file: str) 
         prompts=tuple(f"prompt {i}" for i in range(n)),
         n_duel=n - 100,
         references=np.array([[f"a worth {i}", f"b worth {-i}"] for i in range(n)], dtype=object),
-        features=np.random.default_rng(0).standard_normal((n, 2, 3)).astype(np.float32),
+        features={"lm": np.random.default_rng(0).standard_normal((n, 2, 3)).astype(np.float32)},
         lm_log_probs=np.zeros((n, 2), np.float32),
         card=small.card,
     )

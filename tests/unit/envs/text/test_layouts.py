@@ -226,7 +226,7 @@ def test_duels_on_a_preference_set_export_as_its_rows(layout: str, tmp_path: Pat
     ]
     read = load_task(stored(tmp_path, rows, "parquet"), {"heldout": 4})
     features = np.random.default_rng(0).standard_normal((12, 2, 3)).astype(np.float32)
-    dataclasses.replace(read, features=features).save(tmp_path / "pool.npz")
+    dataclasses.replace(read, features={"mine": features}).save(tmp_path / "pool.npz")
     kwargs = {"task": str(tmp_path / "pool.npz"), "oracle": answering(tmp_path)}
     spec = RunSpec("LLMDuelPool-v0", "uniform", 0, 64, batch=16, judging=Judging(every=64), env_kwargs=kwargs)
     run(spec, tmp_path / "out")

@@ -149,7 +149,7 @@ def test_a_file_that_is_no_table_says_so(tmp_path: Path) -> None:
 def test_a_packaged_task_can_be_cut_but_has_no_columns() -> None:
     whole, cut = load_task("short-writing"), load_task("short-writing", {"limit": 3, "heldout": 2})
     assert cut.prompts == whole.prompts[:3] + whole.prompts[whole.n_duel :][:2] and cut.n_duel == 3
-    assert cut.features is not None and np.array_equal(cut.features[3], whole.features[whole.n_duel])  # type: ignore[index]
+    assert np.array_equal(cut.features["lm"][3], whole.features["lm"][whole.n_duel])
     assert np.array_equal(cut.utilities["reader"][:3], whole.utilities["reader"][:3])
     with pytest.raises(ValueError, match="no table: of task_options it takes limit, heldout, but no prompt"):
         load_task("short-writing", {"prompt": "question"})

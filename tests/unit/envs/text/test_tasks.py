@@ -22,10 +22,16 @@ def test_a_packaged_task_is_whole() -> None:
         assert len(set(task.prompts)) == n  # no held-out prompt is also a duel prompt
         assert task.heldout_ids.tolist() == list(range(task.n_duel, n))
         assert all(isinstance(text, str) for text in task.references.ravel())
-        if task.features is not None:
-            assert task.features.shape[:2] == task.references.shape and task.features.dtype == np.float32
-            assert np.isfinite(task.features).all()
+        for features in task.features.values():
+            assert features.shape[:2] == task.references.shape and features.dtype == np.float32
+            assert np.isfinite(features).all()
     assert "short-writing" in task_names()
+
+
+def steps(shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Features that a byte holds exactly."""
+    drawn = np.random.default_rng(1).integers(-127, 128, shape)
+    return drawn.astype(np.float32) * np.float32(FEATURE_BOUND / 127)
 
 
 @pytest.mark.parametrize("features", [True, False])
@@ -36,7 +42,7 @@ def test_npz_round_trip(tmp_path: Path, features: bool) -> None:
         ("one", "two\u2028", ""),
         2,
         np.array([["a\n", ""], ["\x00b", "ç"], ["d", "e"]], dtype=object),
-        rng.integers(-127, 128, (3, 2, 4)).astype(np.float32) * np.float32(FEATURE_BOUND / 127) if features else None,
+        {"lm": steps((3, 2, 4)), "my own": steps((3, 2, 1))} if features else {},
         rng.standard_normal((3, 2)).astype(np.float32) if features else None,
         {"reader": np.arange(6.0).reshape(3, 2) / 4} if features else {},
         {"made": [1, None]},
@@ -46,28 +52,46 @@ def test_npz_round_trip(tmp_path: Path, features: bool) -> None:
     for name in ("name", "prompts", "n_duel", "card"):
         assert getattr(loaded, name) == getattr(task, name)
     assert loaded.references.tolist() == task.references.tolist()
-    for name in ("features", "lm_log_probs"):
-        one, two = getattr(task, name), getattr(loaded, name)
-        assert two is None if one is None else (np.array_equal(one, two) and one.dtype == two.dtype)
+    one, two = task.lm_log_probs, loaded.lm_log_probs
+    assert two is None if one is None else (np.array_equal(one, two) and one.dtype == two.dtype)
+    assert loaded.features.keys() == task.features.keys()
+    for name, array in task.features.items():
+        assert np.array_equal(loaded.features[name], array) and loaded.features[name].dtype == np.float32
+    assert loaded.content == task.content
     assert loaded.utilities.keys() == task.utilities.keys()
     for name, utilities in task.utilities.items():
         assert np.array_equal(loaded.utilities[name], utilities) and loaded.utilities[name].dtype == np.float64
 
 
 def features_task(features: NDArray[Any]) -> Task:
-    return Task("t", ("p", "q"), 1, np.array([["a", "b"]] * 2, dtype=object), features)
+    return Task("t", ("p", "q"), 1, np.array([["a", "b"]] * 2, dtype=object), {"mine": features})
 
 
 def test_features_are_kept_to_half_a_step_and_never_wrap_round(tmp_path: Path) -> None:
     features = np.random.default_rng(0).uniform(-FEATURE_BOUND, FEATURE_BOUND, (2, 2, 50)).astype(np.float32)
     features[0, 0, :2] = -FEATURE_BOUND, FEATURE_BOUND
+    features[1, :, 3] *= 20  # this component alone takes larger steps
     features_task(features).save(tmp_path / "a.npz")
-    loaded = load_task(str(tmp_path / "a.npz")).features
-    assert loaded is not None and np.abs(loaded - features).max() <= 0.501 * FEATURE_BOUND / 127
-    for bad in (1.01 * FEATURE_BOUND, np.nan):
-        features[1, 1, 1] = bad
-        with pytest.raises(ValueError, match="features must lie in"):
-            features_task(features).save(tmp_path / "b.npz")
+    loaded = load_task(str(tmp_path / "a.npz"))
+    largest = np.maximum(np.abs(features).max((0, 1)), FEATURE_BOUND)
+    assert (np.abs(loaded.features["mine"] - features) <= 0.501 * largest / 127).all()
+    loaded.save(tmp_path / "again.npz")
+    np.testing.assert_allclose(load_task(str(tmp_path / "again.npz")).features["mine"], loaded.features["mine"], 1e-5)
+    features[1, 1, 1] = np.nan
+    with pytest.raises(ValueError, match="not finite"):
+        features_task(features).save(tmp_path / "b.npz")
+
+
+def test_a_file_of_schema_1_holds_its_language_models_features(tmp_path: Path) -> None:
+    task = features_task(steps((2, 2, 5)))
+    header = {"schema": 1, "name": "t", "n_duel": 1, "card": {}, "prompts": task.prompts}
+    header["references"] = task.references.tolist()
+    stored = np.round(task.features["mine"] * 127 / FEATURE_BOUND).astype(np.int8)
+    packed = np.frombuffer(json.dumps(header).encode(), np.uint8)
+    np.savez(tmp_path / "old.npz", header=packed, features=stored)
+    loaded = load_task(str(tmp_path / "old.npz"))
+    assert list(loaded.features) == ["lm"]
+    assert np.array_equal(loaded.features["lm"], task.features["mine"])
 
 
 def lines(tmp_path: Path, *rows: Any, name: str = "task.jsonl") -> str:
@@ -87,7 +111,7 @@ def test_jsonl_puts_held_out_prompts_last(tmp_path: Path) -> None:
     assert task.prompts == ("one", "two\u2028lines\x85", "held")
     assert task.n_duel == 2 and task.heldout_ids.tolist() == [2]
     assert task.references.tolist() == [["a", "b"], ["", "🙂"], ["c", "d"]]
-    assert task.features is None and task.name == "task"
+    assert task.features == {} and task.name == "task"
 
 
 @pytest.mark.parametrize(
