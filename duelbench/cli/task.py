@@ -98,7 +98,7 @@ def write_task(command: TaskCommand, line: str) -> int:
         temperature=command.temperature,
         dtype=command.dtype,
         prompt_template=command.prompt_template,
-        features=False,
+        features="none",
     )
     partial = partial_file(command.out, task.prompts, drawing)
     command.out.parent.mkdir(parents=True, exist_ok=True)

@@ -23,14 +23,14 @@ class Guide:
     Attributes:
         metric: the recorded metric it belongs to.
         name: short, for a legend.
-        shape: f: T, ln T, √T, T^⅔ or 1/T.
+        shape: f: T, ln T, √T, T^⅔, 1/T or 1.
         coefficient: in the metric's unit.
         says: what it bounds, or that it is a rate only.
     """
 
     metric: str
     name: str
-    shape: Literal["linear", "log", "sqrt", "two_thirds", "inverse"]
+    shape: Literal["linear", "log", "sqrt", "two_thirds", "inverse", "constant"]
     coefficient: float
     says: str
 
@@ -43,6 +43,7 @@ class Guide:
             "sqrt": np.sqrt(labels),
             "two_thirds": np.cbrt(labels) ** 2,
             "inverse": 1.0 / labels,
+            "constant": labels**0.0,
         }
         return self.coefficient * f[self.shape]
 
@@ -139,6 +140,17 @@ def average_guides(groups: Sequence[Sequence[Guide]]) -> list[Guide]:
         found.setdefault((guide.metric, guide.name), []).append(guide)
     means = [(same[0], np.array([guide.coefficient for guide in same])) for same in found.values()]
     return [replace(g, coefficient=float(np.nanmean(c))) for g, c in means if not np.isnan(c).all()]
+
+
+def best_of_guides(n: int, win_rate: float, win_probability: float) -> list[Guide]:
+    """Lines for responses that a reference sampled: what the best of n by the true taste scores against all n.
+
+    >>> [guide.value([1, 1000]).tolist() for guide in best_of_guides(64, 0.99, 0.8)]
+    [[0.99, 0.99], [0.8, 0.8]]
+    """
+    name, says = f"best of {n}", f"the best of {n} reference responses by the true taste: no learner knows it"
+    scores = {"offline_win_rate": win_rate, "offline_win_probability": win_probability}
+    return [Guide(metric, name, "constant", score, says) for metric, score in scores.items()]
 
 
 def trivial_guides(metric: str, uniform: float) -> list[Guide]:

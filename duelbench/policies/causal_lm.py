@@ -18,6 +18,7 @@ from duelbench.policies.networks.network import TokenBatch
 from duelbench.policies.samplers.base import MixtureSampler, Sampler
 from duelbench.policies.samplers.own import OwnSampler
 from duelbench.policies.tokens import Tokens
+from duelbench.protocols import Encoder
 from duelbench.ranges import Count, Natural, NonNegative, check_values
 from duelbench.types import Observation, Responses
 
@@ -27,9 +28,10 @@ class CausalLMPolicy:
 
     A response ends with an end-of-sequence token, which counts as one of its tokens, or is cut after
     ``max_new_tokens``. All log-probabilities, here and in the losses, are those of the untempered model; the
-    temperature only shapes what is sampled. Features are of the frozen reference, so they never drift while the policy
-    learns: the final hidden state at the last response token, its mean over the response, the mean embedding of the
-    response's tokens, and that mean times the prompt's, which shows what prompt and response share.
+    temperature only shapes what is sampled. Features are those of an encoder or of the frozen reference, so that they
+    never drift while the policy learns. The reference's are the final hidden state at the last response token, its mean
+    over the response, the mean embedding of the response's tokens, and that mean times the prompt's, which shows what
+    prompt and response share.
 
     On a CPU, Llama-type models run through ``LlamaNetwork``; all others, and any model on a GPU, through transformers'
     own forward pass.
@@ -44,7 +46,7 @@ class CausalLMPolicy:
         dtype: str = "auto",
         device: str = "auto",
         prompt_template: str | None = None,
-        features: bool = True,
+        features: str | Encoder = "lm",
         lora_rank: Natural = 0,
         lora_alpha: Count | None = None,
         checkpointing: bool = False,
@@ -62,7 +64,8 @@ class CausalLMPolicy:
             device: "cpu", "cuda", or "auto": a GPU where there is one.
             prompt_template: text with ``{prompt}`` in it; None takes the tokenizer's chat template, or the bare
                 prompt if there is none.
-            features: whether responses carry features; without them ``feature_dim`` is 0.
+            features: what responses carry: the features of the frozen reference ("lm"), those of an encoder, or none
+                ("none"; ``feature_dim`` is 0 then).
             lora_rank: rank of the low-rank adapters that are trained in place of the weights; 0 trains the weights.
             lora_alpha: adapters are scaled by alpha / rank; None means 2 · rank.
             checkpointing: recompute each block's activations in the backward pass, to save memory.
@@ -77,6 +80,8 @@ class CausalLMPolicy:
             ModelUnavailableError: there is no such model.
             ValueError: an option that does not exist or does not fit the model.
         """
+        if isinstance(features, str) and features not in ("lm", "none"):
+            raise ValueError(f"features must be lm, none or an encoder, got {features!r}: see make_encoder")
         settings = {
             "model": str(model),
             "max_new_tokens": max_new_tokens,
@@ -98,7 +103,8 @@ class CausalLMPolicy:
         self._network, self._reference = loaded.network, loaded.reference
         self._tokens = Tokens(loaded.tokenizer, loaded.model, prompt_template, max_new_tokens)
         self.sampler = self._make_sampler(sampler, settings, sampler_options or {})
-        self.feature_dim = 4 * self._network.hidden_size if features else 0
+        own = 4 * self._network.hidden_size if features == "lm" else 0
+        self.feature_dim = own if isinstance(features, str) else features.dim
         self.generated_tokens = 0
 
     def _make_sampler(self, kind: str, settings: dict[str, Any], options: dict[str, Any]) -> Sampler:
@@ -115,7 +121,7 @@ class CausalLMPolicy:
         if kind == "ray":
             from duelbench.policies.samplers.ray import RemoteSampler
 
-            return RemoteSampler(self.state_dict, partial(CausalLMPolicy, **arguments, features=False))
+            return RemoteSampler(self.state_dict, partial(CausalLMPolicy, **arguments, features="none"))
         raise ValueError(f"unknown sampler {kind!r}: expected own, vllm or ray")
 
     def check_prompts(self, prompts: Sequence[str]) -> None:
@@ -214,13 +220,18 @@ class CausalLMPolicy:
     ) -> Responses:
         """Everything about sampled tokens; without ``log_probs`` the reference is what sampled them."""
         with torch.no_grad():
-            reference, features = self._reference.score(batch, features=self._features)
+            reference, features = self._reference.score(batch, features=self._features == "lm")
         for scores in (reference, log_probs):
             if scores is not None:
                 check_log_probs(scores.numpy())
         actions = np.empty(len(batch.tokens), dtype=object)
         actions[:] = self._tokens.texts(batch.tokens, batch.lengths)
-        seen = torch.zeros(len(actions), 0) if features is None else torch.cat([features, self._embedded(batch)], -1)
+        if not isinstance(self._features, str):
+            seen = self._features.encode(prompts, actions.reshape(len(prompts), -1).tolist())
+        else:
+            seen = (
+                torch.zeros(len(actions), 0) if features is None else torch.cat([features, self._embedded(batch)], -1)
+            )
         return Responses(
             prompts=prompts,
             actions=actions.reshape(shape),

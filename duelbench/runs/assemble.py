@@ -83,5 +83,8 @@ def make_policy(spec: RunSpec, observation_space: gym.Space[Any], streams: Strea
 
         return PoolPolicy(spaces["features"].shape[-1], streams.generator("policy"), **options)
     from duelbench.policies.causal_lm import CausalLMPolicy
+    from duelbench.posteriors.encoders.registry import make_encoder
 
-    return CausalLMPolicy(resolve_model(options.pop("model", "tiny")), **options)
+    seen = options.pop("features", "lm")
+    features = seen if seen in ("lm", "none") else make_encoder(seen)
+    return CausalLMPolicy(resolve_model(options.pop("model", "tiny")), features=features, **options)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from duelbench.envs.duel.problem import Guided
 from duelbench.errors import UsageError
 from duelbench.records.checkpoint import load_checkpoint
 from duelbench.records.journal import Journal
@@ -61,7 +62,9 @@ def game_of(spec: RunSpec, folder: RunFolder, command: str = "") -> Iterator[Gam
     torch.set_num_threads(spec.threads)
     parts = assemble(spec)
     problem = parts.env.problem
-    folder.write_manifest(command, described(problem, parts.agent, judge_name(spec, problem)))
+    arms = getattr(problem, "arms", None) is not None  # whose lines need the instance that is played
+    guides = problem.guides(0) if isinstance(problem, Guided) and not arms else []
+    folder.write_manifest(command, described(problem, parts.agent, judge_name(spec, problem), guides))
     journal = Journal(folder.path / "journal.sqlite", spec.run_id)
     try:
         parts.env.engine.store = JournaledDuels(journal, portion(oracle_of(problem)))

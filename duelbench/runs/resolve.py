@@ -20,7 +20,7 @@ import gymnasium as gym
 
 from duelbench import plugins
 from duelbench.agents import registry
-from duelbench.assets.model_source import FETCHED, resolve_model
+from duelbench.assets.model_source import FETCHED, packaged_encoder, resolve_model
 from duelbench.envs.duel.problem import AsksOracle, HasContent, Problem
 from duelbench.envs.registration import env_classes, resolve_env
 from duelbench.plugins import resolved_config
@@ -80,6 +80,8 @@ def resolve(spec: RunSpec) -> RunSpec:
         resolved |= {"learner": _learner(spec.learner), "policy": _policy(spec, made.space)}
         if model := spec.policy.get("model", "tiny" if "features" not in made.space else None):
             content["model"] = model_content(str(model))
+        if encoder := _policy_encoder(spec, made.space):
+            content["encoder"] = encoder_content(encoder)
     resolved["judging"] = {"oracle": spec.judging.oracle, "oracle_kwargs": spec.judging.oracle_kwargs}
     plain = json.loads(json.dumps(_identified(resolved), default=str))
     result = dataclasses.replace(spec, resolved=plain, content=content)
@@ -173,6 +175,12 @@ def _policy(spec: RunSpec, space: tuple[str, ...]) -> dict[str, Any]:
     return options | computes_with(folder, dtype=options["dtype"], device=options["device"])
 
 
+def _policy_encoder(spec: RunSpec, space: tuple[str, ...]) -> str | None:
+    """The encoder by whose features a language model's responses are seen, if it is not the model itself."""
+    name = None if "features" in space else spec.policy.get("features")
+    return None if name in (None, "lm", "none") else str(name)
+
+
 def _defaults(place: Callable[..., Any], without: tuple[str, ...] = ()) -> dict[str, Any]:
     """Arguments that have a default, with it."""
     taken = inspect.signature(place).parameters.items()
@@ -259,3 +267,13 @@ def model_content(name: str) -> str:
 
     known = configuration(found)
     return name if known is None else f"{name}@{known._commit_hash}"
+
+
+def encoder_content(name: str) -> str:
+    """What an encoder's name stands for: the hash of its weights, or of its code."""
+    if name == "preference":
+        return folder_content(packaged_encoder())
+    kind, _, rest = name.partition(":")
+    if kind in ("hf", "lm") and rest:
+        return model_content(rest)
+    return str(_identified(plugins.announcements("encoder").get(name, name)))

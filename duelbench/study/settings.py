@@ -52,7 +52,7 @@ _SETTINGS: dict[str, RunSettings] = {
         seeds=3,
         learner={"learning_rate": 5e-4},
         losses={"ipo": {"beta": 0.3, "length_average": True}},
-        policy={"model": "tiny"},
+        policy={"model": "tiny", "features": "preference"},
         presets=_TASTES,
     ),
     "LLMDuelPool-v0": RunSettings(
@@ -63,7 +63,7 @@ _SETTINGS: dict[str, RunSettings] = {
         seeds=3,
         learner={"learning_rate": 1e-2},
         policy={"hidden": 256},
-        presets=_TASTES,
+        presets=_TASTES | {"cold": {"oracle": "reader", "features": "lm"}},
     ),
     "MatrixDuel-v0": RunSettings(
         labels=10_000,
@@ -204,13 +204,13 @@ MODEL_DEFAULTS: dict[str, dict[str, Any]] = {
     "smollm2-135m": _LARGER
     | {
         "learner": {"learning_rate": 2e-5},
-        "policy": {"temperature": 0.7},  # at 1 its answers ramble
+        "policy": {"temperature": 0.7, "features": "lm"},  # at 1 its answers ramble
         "env": {"task": "short-writing-smollm2-135m"},
     },
 }
 """What differs on LLMDuel-v0 with another language model than the embedded one: pace, and a task whose stored
 references are that model's own, so that it starts at a win rate of 0.5."""
-_OTHER_MODELS: dict[str, Any] = _LARGER | {"learner": {"learning_rate": 1e-6}}
+_OTHER_MODELS: dict[str, Any] = _LARGER | {"learner": {"learning_rate": 1e-6}, "policy": {"features": "lm"}}
 
 
 def with_model(defaults: RunSettings, model: str) -> RunSettings:

@@ -10,6 +10,7 @@ from gymnasium.spaces import Dict, Discrete, Tuple
 from numpy.typing import NDArray
 
 from duelbench.duels import regret
+from duelbench.duels.guides import Guide, best_of_guides
 from duelbench.duels.preference import preference_probability
 from duelbench.envs.duel.family import environments
 from duelbench.envs.duel.problem import Array, Ids, InvalidActionError, Problem, Truth
@@ -209,6 +210,16 @@ class OracleProblem(Problem):
             return None
         best = np.fmax.reduce(stored, axis=-1)  # the best of those that the oracle knows
         return Truth(utilities, best, stored, self.temperature)
+
+    def guides(self, row: int) -> list[Guide]:
+        """What the best reference response to each held-out prompt scores; nothing where asking costs something."""
+        ids = self.heldout_ids()
+        stored = self._judged_by(ids) if getattr(self.oracle, "free", False) and len(ids) else None
+        if stored is None or np.isnan(stored).all(-1).any():
+            return []
+        best = np.nanmax(stored, axis=-1)
+        truth = Truth(best, best, stored, self.temperature)
+        return best_of_guides(stored.shape[-1], float(truth.win_rate().mean()), float(truth.win_probability().mean()))
 
     def _judged_by(self, ids: Ids) -> Array | None:
         """u of the references that n prompts are judged by, (n, R)."""

@@ -27,7 +27,8 @@ class LLMDuelPool(OracleProblem):
     Args:
         features: which of the task's sets of features is seen, by the name of its encoder: ``preference`` is the warm
             start, whose encoder has read other readers' preferences, ``lm`` the cold one, the states of a frozen
-            language model. None takes ``preference`` where the task has it, else its only one.
+            language model. ``knows_taste`` are those that the simulated reader itself notices, which no honest learner
+            sees: a reference line. None takes ``preference`` where the task has it, else its only one.
 
     Raises:
         ValueError: the task has no such features.
@@ -46,7 +47,13 @@ class LLMDuelPool(OracleProblem):
 
     def __init__(self, features: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._features = _stored_features(self.task, features)
+        if features == "knows_taste":
+            from duelbench.posteriors.encoders.taste import TasteEncoder
+
+            encoder = TasteEncoder(self.oracle.name)
+            self._features = encoder.encode(self.task.prompts, self.task.references.tolist()).numpy()
+        else:
+            self._features = _stored_features(self.task, features)
         n_all, self.n_responses, dim = self._features.shape
         self._reference = np.full((1, self.n_responses), -np.log(self.n_responses), np.float32)
         bound = float(np.ceil(np.abs(self._features).max()))

@@ -82,7 +82,7 @@ def expected_nll(teacher: LlamaForCausalLM, model: LlamaForCausalLM, batch: Rows
 
 def answered(args: Args) -> tuple[Pairs, Pairs, Pairs]:
     """Return the teacher's answers for training, for validation, and to the task's held-out prompts."""
-    policy = CausalLMPolicy(args.teacher, max_new_tokens=48, dtype="float32", features=False)
+    policy = CausalLMPolicy(args.teacher, max_new_tokens=48, dtype="float32", features="none")
     task = load_task("short-writing")
     heldout = [task.prompts[i] for i in task.heldout_ids]
     asked = sorted({p.text for p in prompts("distil", args.n_prompts)} - set(heldout))

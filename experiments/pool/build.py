@@ -50,10 +50,6 @@ class Build:
     """Responses sampled a prompt; the first N distinct ones are kept."""
     dim: int = 192
     """d, principal components of the LM's features kept."""
-    lean: bool = False
-    """Leave out log-probabilities under the LM, and utilities, which the reader computes when they are wanted."""
-    dtype: str = "float32"
-    """Of matrix products. In bfloat16 the log-probabilities are rough."""
     texts_of: Path | None = None
     """A pool file whose texts and features are taken, except those of `preference`, which are made anew."""
     temperature: float = 1.0
@@ -78,7 +74,7 @@ def sample(options: Build) -> Task:
     """Sample, keep the first N distinct responses of every prompt, and describe them."""
     asked = [p.text for p in prompts("train", options.duel_prompts)]
     asked += [p.text for p in prompts("heldout", options.heldout_prompts)]
-    policy = CausalLMPolicy(resolve_model(options.model), temperature=options.temperature, dtype=options.dtype)
+    policy = CausalLMPolicy(resolve_model(options.model), temperature=options.temperature, dtype="float32")
     rng = Streams(options.seed).generator("pool")
     kept: list[Responses] = []
     for start in track(range(0, len(asked), _AT_ONCE), "sampling"):
@@ -93,15 +89,14 @@ def sample(options: Build) -> Task:
         n_duel=options.duel_prompts,
         references=texts,
         features={"lm": principal_components(features, options.duel_prompts, options.dim)},
-        lm_log_probs=None if options.lean else np.stack([responses.log_probs[0] for responses in kept]),
-        utilities={} if options.lean else {name: _utilities(name, asked, texts) for name in READERS},
+        lm_log_probs=np.stack([responses.log_probs[0] for responses in kept]),
+        utilities={name: _utilities(name, asked, texts) for name in READERS},
         card={
             "made_by": "duelbench.experiments.pool.build",
             "model": options.model,
             "seed": options.seed,
             "temperature": options.temperature,
             "draws": options.draws,
-            "dtype": options.dtype,
         },
     )
 

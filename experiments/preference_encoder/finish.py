@@ -4,7 +4,8 @@ python -m duelbench.experiments.preference_encoder.finish --texts FOLDER --check
 
 With the readers' heads w ~ N(0, C) and the features' covariance S within a prompt, φ' = Vᵀ Lᵀ φ with C = L Lᵀ and
 Lᵀ S L = V Λ Vᵀ: in φ' a reader's head is isotropic, which is what a reward model's prior assumes, and the components
-are uncorrelated. Those that explain the readers' utilities are kept, each at its own spread √Λ.
+are uncorrelated. Those that explain the readers' utilities are kept, each at its own spread √Λ, in a unit in which the
+root mean square of the spreads is 1.
 """
 
 from __future__ import annotations
@@ -66,7 +67,9 @@ def finish(options: Finish) -> None:
     trainer.load(options.checkpoint / "checkpoint.pt")
     features = trainer.encode(trainer.texts.first(_PROMPTS)).astype(np.float64)  # (P, M, D)
     within = (features - features.mean(1, keepdims=True)).reshape(-1, features.shape[-1])
-    turn = rotation(trainer.readers.heads.detach().double().numpy(), within.T @ within / len(within), KEPT)
+    covariance = within.T @ within / len(within)
+    turn = rotation(trainer.readers.heads.detach().double().numpy(), covariance, KEPT)
+    turn /= np.sqrt(np.trace(turn @ covariance @ turn.T) / len(turn))
     parts = (torch.from_numpy(part).float() for part in (turn, features.mean((0, 1))))
     network = turned(trainer.network, *parts)
     save_encoder(network, trainer.tokenizer, options.out)

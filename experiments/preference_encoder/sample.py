@@ -47,7 +47,7 @@ def sample(options: Sample) -> None:
     options.folder.mkdir(parents=True, exist_ok=True)
     asked = [prompt.text for prompt in prompts(SPLIT, options.prompts, seed=PROMPT_SEED)]
     policies = {
-        heat: CausalLMPolicy(resolve_model(options.model), temperature=heat, features=False) for heat in TEMPERATURES
+        heat: CausalLMPolicy(resolve_model(options.model), temperature=heat, features="none") for heat in TEMPERATURES
     }
     for index, start in enumerate(range(0, len(asked), SHARD)):
         path = options.folder / f"texts-{index:03d}.json"

@@ -47,7 +47,7 @@ def load(path: Path) -> Answers:
 
 def sample(model: Path, n_prompts: int, n: int) -> Answers:
     """Draw n responses of a language model to each of some training prompts, at temperature 1."""
-    policy = CausalLMPolicy(model, features=False)
+    policy = CausalLMPolicy(model, features="none")
     rng = np.random.default_rng(0)
     answers = {}
     for prompt in prompts("train", n_prompts):

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-from duelbench.assets.model_source import ModelUnavailableError
+from duelbench.assets.model_source import ModelUnavailableError, packaged_encoder
 from duelbench.assets.pretrained import not_finite
 from duelbench.policies.loading import multiplies_bfloat16
 from duelbench.policies.networks.llama import LlamaNetwork
@@ -77,7 +76,7 @@ class PreferenceEncoder(NetworkEncoder):
     """
 
     def __init__(self, folder: str | Path | None = None, *, dtype: str = "auto") -> None:
-        where = packaged() if folder is None else Path(folder).expanduser()
+        where = packaged_encoder() if folder is None else Path(folder).expanduser()
         self.name = "preference" if folder is None else f"preference:{folder}"
         try:
             shape = json.loads((where / "encoder.json").read_text(encoding="utf-8"))
@@ -105,11 +104,6 @@ class PreferenceEncoder(NetworkEncoder):
         texts = [text for row in responses for text in row]
         prompt_tokens, lengths = self._tokens.tails(prompts, _LONGEST_PROMPT)
         return TokenBatch(prompt_tokens, lengths, owner, *self._tokens.responses(texts))
-
-
-def packaged() -> Path:
-    """The folder of the encoder that ships with the package."""
-    return Path(str(resources.files("duelbench.assets") / "encoders" / "preference"))
 
 
 def save_encoder(network: PreferenceNetwork, tokenizer: Any, folder: Path) -> None:

@@ -24,6 +24,7 @@ ENCODERS: dict[str, str] = {
     "lm": "the states of a frozen language model, tiny by default: what a start without preferences knows",
     "lm:MODEL": "the same of another causal language model, as a policy of that model computes them",
     "preference:FOLDER": "an encoder of your own, trained by experiments/preference_encoder",
+    "knows_taste:READER": "what a simulated reader notices itself; privileged, a reference line",
     "hf:MODEL": "hidden states of any transformers model; of a reward model those that its head reads; trainable",
 }
 """Every built-in name and what it is; a name with a colon takes a model folder or hub id after it."""
@@ -31,6 +32,7 @@ ENCODERS: dict[str, str] = {
 _TARGETS = {
     "preference": "duelbench.posteriors.encoders.preference:PreferenceEncoder",
     "lm": "duelbench.posteriors.encoders.language_model:LanguageModelEncoder",
+    "knows_taste": "duelbench.posteriors.encoders.taste:TasteEncoder",
     "hf": "duelbench.posteriors.encoders.hidden_states:HiddenStatesEncoder",
 }
 """Name -> target; loaded only when it is wanted."""

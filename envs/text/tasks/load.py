@@ -39,7 +39,7 @@ def load_task(name: str | Task, options: Mapping[str, Any] | None = None) -> Tas
             ``heldout``; so is one of a user's code, or what a function without arguments makes
             (``package.module:my_task``, ``path/to/file.py:my_task``, an entry point of the group ``duelbench.tasks``).
         options: fields of ``duelbench.envs.text.tasks.sources.TaskOptions``: columns, splits, how many prompts. A task
-            file or a packaged task takes ``limit`` and ``heldout`` alone, and so does a ``.jsonl`` file of lines
+            file or a packaged task takes ``limit``, ``heldout`` and ``only``, and so does a ``.jsonl`` file of lines
             ``{"prompt": str, "references": [str, ...], "split": "train" | "heldout"}``.
 
     Raises:
@@ -49,8 +49,8 @@ def load_task(name: str | Task, options: Mapping[str, Any] | None = None) -> Tas
     name = _of_code(name)
     if isinstance(name, Task):
         wanted = sources.TaskOptions.of(dict(options or {}))
-        wanted.check_only(name.name, "limit", "heldout")
-        return name.head(wanted.limit, wanted.heldout)
+        wanted.check_only(name.name, "limit", "heldout", "only")
+        return name.head(wanted.limit, wanted.heldout, wanted.only)
     return _load(name, json.dumps(dict(options or {}), sort_keys=True), _last_change(Path(name)))
 
 
@@ -81,15 +81,15 @@ def _load(name: str, options: str, changed: int) -> Task:
     if packaged:
         path = Path(str(resources.files("duelbench.envs.text.tasks") / "data" / f"{name}.npz"))
     if packaged or (path.suffix == ".npz" and path.is_file()):
-        wanted.check_only(name, "limit", "heldout")
-        return _from_npz(path).head(wanted.limit, wanted.heldout)
+        wanted.check_only(name, "limit", "heldout", "only")
+        return _from_npz(path).head(wanted.limit, wanted.heldout, wanted.only)
     if prompt_sets.is_known(name):
-        wanted.check_only(name, "limit", "heldout", "longest", "seed")
+        wanted.check_only(name, "limit", "heldout", "longest", "only", "seed")
         return prompt_sets.load(name, wanted)
-    if path.suffix.lower() == ".jsonl" and path.is_file() and wanted.changed <= {"limit", "heldout"}:
+    if path.suffix.lower() == ".jsonl" and path.is_file() and wanted.changed <= {"limit", "heldout", "only"}:
         rows = list(json_lines(path))
         if any("references" in row for _, row in rows):
-            return _from_rows(path, rows).head(wanted.limit, wanted.heldout)
+            return _from_rows(path, rows).head(wanted.limit, wanted.heldout, wanted.only)
     if sources.is_table(name):
         return sources.load(name, wanted)
     if path.is_file():

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ class TaskOptions(Checked):
             assistant's turn. None takes the columns ``chosen`` and ``rejected`` of a preference set, and makes a bare
             set of prompts of any other table, to be given references by ``duelbench task``.
         longest: prompts of more characters are left out; None takes all.
+        only: a regular expression: prompts in which it is not found are left out; None takes all.
         limit: duel prompts, at most; None takes all.
         heldout: held-out prompts, at most. Default: all of ``heldout_split``; without one, a tenth of the prompts and
             no more than 200, but at least one of two.
@@ -52,6 +54,7 @@ class TaskOptions(Checked):
     prompt: str = "prompt"
     reference: str | None = None
     longest: Count | None = None
+    only: str | None = None
     limit: Count | None = None
     heldout: Natural | None = None
     split: str = "train"
@@ -71,7 +74,12 @@ class TaskOptions(Checked):
         for name in options:
             if name not in known:
                 raise ValueError(f"task_options has no {name!r}: expected {sorted(known)}{did_you_mean(name, known)}")
-        return cls(**options)
+        made = cls(**options)
+        try:
+            re.compile(made.only or "")
+        except re.error as error:
+            raise ValueError(f"task_options: only={made.only!r} is no regular expression: {error}") from error
+        return made
 
     @property
     def changed(self) -> set[str]:
@@ -114,6 +122,10 @@ def load(name: str, options: TaskOptions) -> Task:
     )
 
 
+def _fits(prompt: str, options: TaskOptions) -> bool:
+    return len(prompt) <= (options.longest or math.inf) and re.search(options.only or "", prompt) is not None
+
+
 def split_rows(
     name: str,
     rows: list[Row],
@@ -129,7 +141,7 @@ def split_rows(
     """
     rng = np.random.Generator(np.random.PCG64(options.seed))
     total = len(rows) + len(heldout)
-    rows, heldout = ([row for row in part if len(row[0]) <= (options.longest or math.inf)] for part in (rows, heldout))
+    rows, heldout = ([row for row in part if _fits(row[0], options)] for part in (rows, heldout))
     counts = {**(left_out or {}), "longer": total - len(rows) - len(heldout)}
     rows = [rows[i] for i in rng.permutation(len(rows))]
     if options.heldout_split is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,15 +61,28 @@ class Task:
         """Indices of the held-out prompts, (H,)."""
         return np.arange(self.n_duel, len(self.prompts))
 
-    def head(self, limit: int | None = None, heldout: int | None = None) -> Task:
-        """The task of the first ``limit`` duel prompts and the first ``heldout`` held-out ones; None keeps all."""
-        if limit is None and heldout is None:
+    def head(self, limit: int | None = None, heldout: int | None = None, only: str | None = None) -> Task:
+        """The task of the first ``limit`` duel prompts and the first ``heldout`` held-out ones; None keeps all.
+
+        Args:
+            limit: duel prompts, at most.
+            heldout: held-out prompts, at most.
+            only: regular expression; prompts in which it is not found do not count.
+
+        Raises:
+            ValueError: no duel prompt is left.
+        """
+        if limit is None and heldout is None and only is None:
             return self
-        kept = np.concatenate([np.arange(self.n_duel)[:limit], self.heldout_ids[:heldout]])
+        fits = np.array([only is None or re.search(only, prompt) is not None for prompt in self.prompts])
+        duel, held = np.flatnonzero(fits[: self.n_duel])[:limit], self.heldout_ids[fits[self.n_duel :]][:heldout]
+        if not len(duel):
+            raise ValueError(f"task {self.name!r} has no duel prompt in which {only!r} is found")
+        kept = np.concatenate([duel, held])
         return Task(
             self.name,
             tuple(self.prompts[i] for i in kept),
-            len(range(self.n_duel)[:limit]),
+            len(duel),
             self.references[kept],
             {name: array[kept] for name, array in self.features.items()},
             None if self.lm_log_probs is None else self.lm_log_probs[kept],

@@ -19,7 +19,7 @@ from duelbench.policies.causal_lm import CausalLMPolicy
 
 @pytest.fixture
 def policy(llama: Path) -> CausalLMPolicy:
-    return CausalLMPolicy(llama, max_new_tokens=6, features=False, dtype="float32")
+    return CausalLMPolicy(llama, max_new_tokens=6, features="none", dtype="float32")
 
 
 PROMPTS = tuple(f"write a line about {word}" for word in ("the fox", "rain", "a sad old song in the rain", "me", "it"))
@@ -27,7 +27,7 @@ PROMPTS = tuple(f"write a line about {word}" for word in ("the fox", "rain", "a 
 
 def test_references_come_as_often_as_the_model_says(llama: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build, "ROWS_AT_ONCE", 1600)  # two batches, in the order of length
-    policy, n = CausalLMPolicy(llama, max_new_tokens=1, features=False, dtype="float32"), 600
+    policy, n = CausalLMPolicy(llama, max_new_tokens=1, features="none", dtype="float32"), 600
     texts, log_probs = build_references(PROMPTS, policy, n)
     tops = set()
     for i, prompt in enumerate(PROMPTS):

@@ -160,7 +160,7 @@ def test_each_prompt_is_read_once(llama: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_samples_follow_the_tempered_distribution(any_model: Path) -> None:
     n, temperature = 20_000, 0.7
-    ours = policy(any_model, max_new_tokens=2, temperature=temperature, features=False)
+    ours = policy(any_model, max_new_tokens=2, temperature=temperature, features="none")
     drawn = sample(ours, PROMPTS[:1], n)
     tokens, model = drawn.payload["tokens"][0], plain_model(any_model)
     prompt = prompt_ids(drawn, 0)
@@ -301,7 +301,7 @@ def test_prompt_templates(llama: Path) -> None:
 
 
 def test_without_features(llama: Path) -> None:
-    bare, full = policy(llama, features=False), policy(llama)
+    bare, full = policy(llama, features="none"), policy(llama)
     drawn = sample(bare, PROMPTS, 3)
     assert bare.feature_dim == 0 and drawn.features.shape == (4, 3, 0)
     np.testing.assert_allclose(drawn.reference_log_probs, sample(full, PROMPTS, 3).reference_log_probs, atol=1e-4)

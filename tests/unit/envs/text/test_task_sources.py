@@ -151,8 +151,23 @@ def test_a_packaged_task_can_be_cut_but_has_no_columns() -> None:
     assert cut.prompts == whole.prompts[:3] + whole.prompts[whole.n_duel :][:2] and cut.n_duel == 3
     assert np.array_equal(cut.features["lm"][3], whole.features["lm"][whole.n_duel])
     assert np.array_equal(cut.utilities["reader"][:3], whole.utilities["reader"][:3])
-    with pytest.raises(ValueError, match="no table: of task_options it takes limit, heldout, but no prompt"):
+    with pytest.raises(ValueError, match="no table: of task_options it takes limit, heldout, only, but no prompt"):
         load_task("short-writing", {"prompt": "question"})
+
+
+def test_prompts_are_chosen_by_what_they_say(tmp_path: Path) -> None:
+    whole, sad = load_task("short-writing"), load_task("short-writing", {"only": r"sad|scary", "heldout": 4})
+    wanted = [i for i, prompt in enumerate(whole.prompts) if "sad" in prompt or "scary" in prompt]
+    duel = [i for i in wanted if i < whole.n_duel]
+    assert sad.n_duel == len(duel) > 5
+    assert sad.prompts == tuple(whole.prompts[i] for i in [*duel, *wanted[len(duel) :][:4]])
+    assert np.array_equal(sad.features["lm"], whole.features["lm"][[*duel, *wanted[len(duel) :][:4]]])
+    (tmp_path / "a.csv").write_text("prompt\nsad one\nglad one\nsad two\nglad two\n")
+    assert sorted(load_task(str(tmp_path / "a.csv"), {"only": "^sad"}).prompts) == ["sad one", "sad two"]
+    with pytest.raises(ValueError, match="no duel prompt in which 'xyz'"):
+        load_task("short-writing", {"only": "xyz"})
+    with pytest.raises(ValueError, match="no regular expression"):
+        load_task("short-writing", {"only": "("})
 
 
 def test_a_file_that_was_written_anew_is_read_anew(tmp_path: Path) -> None:

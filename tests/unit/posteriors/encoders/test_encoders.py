@@ -20,6 +20,8 @@ from transformers import (
 )
 
 from duelbench.assets.model_source import ModelUnavailableError
+from duelbench.oracles.reader.reader import Reader
+from duelbench.oracles.reader.taste import FEATURES, SCALES, TASTES
 from duelbench.plugins import PluginError
 from duelbench.policies.causal_lm import CausalLMPolicy
 from duelbench.posteriors.encoders.function import FunctionEncoder
@@ -245,5 +247,34 @@ def test_lm_features_are_those_of_a_policy(llama: Path) -> None:
     assert features.shape[-1] == encoder.dim == policy.feature_dim
 
 
+def test_who_knows_a_taste_sees_it_linearly() -> None:
+    for taste in TASTES:
+        seen = make_encoder(f"knows_taste:{taste}").encode(PROMPTS, RESPONSES).reshape(6, -1).double()
+        texts = [text for row in RESPONSES for text in row]
+        utilities = Reader(taste).utilities([PROMPTS[0]] * 3 + [PROMPTS[1]] * 3, texts)
+        weights = torch.tensor([TASTES[taste][name] for name in FEATURES if name in TASTES[taste]]).double()
+        np.testing.assert_allclose(SCALES[taste] * seen @ weights, utilities, atol=1e-5)
+    with pytest.raises(ValueError, match="unknown reader preset 'nobody'"):
+        make_encoder("knows_taste:nobody")
+
+
 def test_every_name_is_explained() -> None:
-    assert {name.partition(":")[0] for name in ENCODERS} == {"preference", "lm", "hf"}
+    assert {name.partition(":")[0] for name in ENCODERS} == {"preference", "lm", "hf", "knows_taste"}
+
+
+# ---- in a policy
+
+
+def test_a_policys_responses_carry_an_encoders_features(llama: Path) -> None:
+    encoder = make_encoder(counts)
+    seen = CausalLMPolicy(llama, features=encoder, max_new_tokens=8)
+    own = CausalLMPolicy(llama, max_new_tokens=8)
+    observation = {"prompt": tuple(PROMPTS)}
+    drawn, same = (policy.sample(observation, 3, np.random.default_rng(4)) for policy in (seen, own))
+    assert drawn.actions.tolist() == same.actions.tolist()
+    np.testing.assert_array_equal(drawn.features, encoder.encode(PROMPTS, drawn.actions.tolist()))
+    assert drawn.features.shape[-1] == seen.feature_dim == 3
+    scored = seen.score(PROMPTS, ["a fox", "b"])
+    np.testing.assert_array_equal(scored.features[:, :2], [[2, 0], [1, 0]])
+    with pytest.raises(ValueError, match="lm, none or an encoder, got 'preference'"):
+        CausalLMPolicy(llama, features="preference")
