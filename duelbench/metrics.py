@@ -115,7 +115,6 @@ LEADERBOARD = (
     "best_arm_rate",
     "parameter_error",
     "offline_utility",
-    "posterior_accuracy",
 )
 """Columns of a leaderboard."""
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 from rich.console import Console
@@ -26,6 +26,12 @@ class ReportCommand:
     format: Literal["html", "terminal", "md", "csv", "latex"] = "html"
     """html: the page, in the folder. The others go to standard output: terminal is a short table, md and latex are
     tables to paste, csv has one line for each task, agent, metric and number of labels."""
+    baseline: str | None = None
+    """Whom the others are compared with. Default: what the sweep says, else `online`."""
+    multipliers_over: tuple[str, ...] = ()
+    """Tell label multipliers over this agent, too, besides the baseline; repeat for several."""
+    log_labels: bool = False
+    """Draw win rates with labels on a logarithmic axis."""
     json: bool = False
     """Print the summary as one JSON object instead of the table."""
 
@@ -42,17 +48,24 @@ def report(command: ReportCommand, line: str) -> int:
     from duelbench.results.report.terminal import terminal
 
     runs = load_runs(command.folder)
+    asked: dict[str, Any] = {
+        "baseline": command.baseline,
+        "also_against": command.multipliers_over,
+        "log_labels": command.log_labels,
+    }
     if command.format == "html":
-        write_report(command.folder, runs, as_json=command.json)
+        write_report(command.folder, runs, as_json=command.json, **asked)
     else:
-        subject = Subject.of(command.folder, runs)
+        subject = Subject.of(command.folder, runs, **asked)
         print(
             terminal(subject, columns()) if command.format == "terminal" else FORMATS[command.format](subject), end=""
         )
     return 0
 
 
-def write_report(out: Path, runs: list[Run], *, as_json: bool, ids: Collection[str] | None = None) -> None:
+def write_report(
+    out: Path, runs: list[Run], *, as_json: bool, ids: Collection[str] | None = None, **asked: Any
+) -> None:
     """Write the page of an output folder, print a table of the results, and say where the page is.
 
     Args:
@@ -60,15 +73,16 @@ def write_report(out: Path, runs: list[Run], *, as_json: bool, ids: Collection[s
         runs: all that is in it.
         as_json: print final metrics as one JSON object instead of the table.
         ids: of the runs that the table or the object tells of; None takes all.
+        asked: how the page differs from what its plan says, as for ``page.write_report``.
     """
     from duelbench.results.report import page
     from duelbench.results.report.subject import Subject
     from duelbench.results.report.terminal import terminal
 
-    path = page.write_report(out, runs)
+    path = page.write_report(out, runs, **asked)
     told = [run for run in runs if ids is None or run.folder_id in ids]
     if as_json:
         print(json.dumps({"out": str(out), **page.summary(told)}))
     else:
-        print(terminal(Subject.of(out, told, planned=ids), columns()), end="")
+        print(terminal(Subject.of(out, told, planned=ids, **asked), columns()), end="")
     Console(stderr=True).print(f"Report: {path}", markup=False, highlight=False, soft_wrap=True)

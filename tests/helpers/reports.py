@@ -17,7 +17,7 @@ from duelbench.study.suite import TASKS
 
 ROLES = {"uniform": "floor", "oracle": "ceiling"}
 ARMS = np.array([0.0, 10.0, 100.0])
-VOID = {"meta", "img", "br", "link", "hr", "input"}
+VOID = {"meta", "source", "img", "br", "link", "hr", "input"}
 
 
 class Page(HTMLParser):

@@ -11,8 +11,9 @@ from matplotlib.ticker import FuncFormatter
 
 from duelbench.results.report.comparison import Section
 from duelbench.results.report.drawing import FAINT, MUTED, caption, legend, save_csv, save_png
+from duelbench.results.report.rendering import Table, link
 from duelbench.results.report.styles import Style
-from duelbench.results.report.tables import agent_name, anchor, table
+from duelbench.results.report.tables import NOTHING, agent_name, anchor, estimate
 from duelbench.results.statistics import reliability as calibration
 from duelbench.results.statistics.estimates import BAND_MIN_RUNS, mean_interval
 from duelbench.results.statistics.reliability import Binned, Predictions
@@ -45,16 +46,16 @@ def predictions(section: Section) -> Found:
     return {agent: runs for agent, runs in found.items() if runs}
 
 
-def calibration_table(section: Section, found: Found) -> str:
-    """One row of numbers for each agent, as HTML."""
+def calibration_table(section: Section, found: Found) -> Table:
+    """One row of numbers for each agent."""
     rows = []
     for agent, runs in found.items():
         scores = [calibration.scores(run) for run in runs]
         cells = [_mean([score[name] for score in scores]) for name in _COLUMNS]
-        seeds = f'<a href="#{anchor(section, agent)}">{len(runs)}</a>'
+        seeds = link(f"#{anchor(section, agent)}", str(len(runs)))
         duels = f"{sum(len(run.truth) for run in runs):,}"
         rows.append([agent_name(section, agent), seeds, duels, *cells])
-    return table(["agent", "seeds", "duels", *_COLUMNS.values()], rows)
+    return Table(["agent", "seeds", "duels", *_COLUMNS.values()], rows)
 
 
 def draw_calibration(section: Section, found: Found, path: Path) -> Path:
@@ -128,8 +129,4 @@ def _lines(axes: Axes, found: dict[str, Binned], looks: dict[str, Style]) -> Non
 
 def _mean(values: list[float]) -> str:
     known = [value for value in values if np.isfinite(value)]
-    if not known:
-        return "–"
-    found = mean_interval(known)
-    interval = f" <small>[{found.low:.3f}, {found.high:.3f}]</small>" if np.isfinite(found.low) else ""
-    return f"{found.value:.3f}{interval}".replace("-", "−")
+    return estimate(mean_interval(known)) if known else NOTHING

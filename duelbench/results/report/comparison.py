@@ -108,6 +108,10 @@ class Section:
         found = {name for name in found if any(len(_series(run, name)[0]) for run in self.runs)}
         return [name for name in RESULTS if name in found] + sorted(found.difference(RESULTS))
 
+    def always_zero(self, metric: str) -> bool:
+        """Whether a metric is 0 in every run from start to end: there is nothing to see."""
+        return not any(_series(run, metric)[1].any() for run in self.runs)
+
     def guides(self, metric: str) -> list[Guide]:
         """Lines to read a metric's curves against, as the first finished run that has any recorded them."""
         return [guide for guide in self._guides if guide.metric == metric]

@@ -27,6 +27,7 @@ from duelbench.results.statistics.estimates import (
 from duelbench.streams import Streams
 
 FAILED = 0.9
+VERDICTS = {"ahead": "ahead", "behind": "behind", "open": "not separated"}
 WIN_RATE = "offline_win_rate"
 """What label multipliers are about."""
 
@@ -127,6 +128,16 @@ def _areas(section: Section, agent: str, metric: str) -> dict[int, float]:
     if curves is None or len(curves.labels) < 2:
         return {}
     return dict(zip(section.final(agent, metric), area_under_curve(curves).tolist(), strict=True))
+
+
+def ranked(section: Section) -> list[str]:
+    """All agents, best first by the mean of the headline metric, those without a score last."""
+    metric = headline_metric(section)
+    if metric is None:
+        return list(section.agents)
+    sign = 1 if section.metric(metric).higher_is_better else -1
+    scores = {agent: list(section.final(agent, metric).values()) for agent in section.agents}
+    return sorted(scores, key=lambda agent: -sign * float(np.mean(scores[agent])) if scores[agent] else np.inf)
 
 
 def sentence(section: Section, c: Comparison) -> str:

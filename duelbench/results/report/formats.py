@@ -12,6 +12,7 @@ import numpy as np
 from duelbench.metrics import QUESTIONS, SHORT_LEADERBOARD
 from duelbench.results.report.comparison import Section
 from duelbench.results.report.findings import (
+    VERDICTS,
     WIN_RATE,
     baseline_name,
     compare,
@@ -20,19 +21,19 @@ from duelbench.results.report.findings import (
     multiplier_curves,
     multiplier_text,
     notes,
+    ranked,
     signed,
 )
 from duelbench.results.report.origins import progress
 from duelbench.results.report.standings import LOW, Overview
 from duelbench.results.report.subject import Subject
-from duelbench.results.report.tables import ranked
 from duelbench.results.statistics.curves import labels_to_threshold
 from duelbench.results.statistics.estimates import BAND_MIN_RUNS, Estimate, mean_band, mean_interval
+from duelbench.results.statistics.power_law import power_law
 
 NOTHING = "–"
 COLUMNS = ("task", "agent", "metric", "labels", "mean", "low", "high", "n")
 _MOST_METRICS = 4  # columns of a leaderboard that still fit on a page
-VERDICTS = {"ahead": "ahead", "behind": "behind", "open": "not separated"}
 _LATEX = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -216,7 +217,29 @@ def labels_needed(section: Section, baseline: str, thresholds: Sequence[float]) 
     )
     header = ("agent", *(f"{thresholds[i]:g}" for i in reached))
     shown = tuple((row[0], *(row[1 + i] for i in reached)) for row in rows)
-    return Grid(f"{section.name}: labels needed to reach a win rate", header, shown, note)
+    title = f"{section.name}: labels needed to reach a win rate, and how many {baseline} needs for one"
+    return Grid(title, header, shown, note)
+
+
+def power_laws(section: Section) -> Grid | None:
+    """The power law of each agent's offline win rates; None where no curve bears one."""
+    rows = []
+    for agent in ranked(section):
+        curves = section.curves(agent, WIN_RATE)
+        law = power_law(curves) if curves is not None else None
+        if law is not None and law.exponent.value > 0:
+            a = law.scale
+            start = f"{a.value:,.3g}" + (f" [{a.low:,.3g}, {a.high:,.3g}]" if a.known else "")
+            rows.append((agent, interval(law.exponent), start if a.known or law.exponent.separated else NOTHING))
+    if not rows:
+        return None
+    note = (
+        "The win rate w after n labels as w(n) = 1 − ½ (n / a)^(−b): a straight line through ln(2 (1 − w)) of each run "
+        "after the start. b: how fast the distance to 1 falls; a: labels at which the law passes ½, with Fieller’s "
+        "interval where b is separated from 0. 95 % intervals over seeds. Whether a law fits, the picture with "
+        "logarithmic labels shows (duelbench report FOLDER --log-labels)."
+    )
+    return Grid(f"{section.name}: power laws of the win rates", ("agent", "b", "a"), tuple(rows), note)
 
 
 def standings(overview: Overview) -> Grid:
@@ -243,7 +266,9 @@ def _grids(subject: Subject) -> list[Grid]:
     for section in subject.sections:
         found += [leaderboard(section) if section.runs else None, comparisons(section, subject.baseline)]
         baseline = baseline_name(section, subject.baseline)
-        found += [labels_needed(section, baseline, subject.thresholds), questions(section)]
+        bases = dict.fromkeys((baseline, *(name for name in subject.also_against if section.agents.get(name))))
+        found += [labels_needed(section, base, subject.thresholds) for base in bases]
+        found += [power_laws(section), questions(section)]
     return [grid for grid in found if grid is not None]
 
 

@@ -1,16 +1,19 @@
-"""Where numbers come from, as HTML: which runs are there and which are not, tracebacks, commands, versions."""
+"""Where numbers come from: which runs are there and which are not, tracebacks, commands, versions."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from html import escape
+from pathlib import Path
+
+from markupsafe import Markup
 
 from duelbench.records.record import Run
 from duelbench.results.report.comparison import Section
+from duelbench.results.report.rendering import Table, joined, link, render
 from duelbench.results.report.subject import Subject
-from duelbench.results.report.tables import NOTHING, agent_name, anchor, table
+from duelbench.results.report.tables import NOTHING, agent_name, anchor
 
 _SHOWN_IDS = 12  # more are folded away
 _STATES = ("finished", "failed", "unfinished", "missing")
@@ -47,17 +50,16 @@ def progress(subject: Subject) -> str:
     return said + (f"; {_count(older, 'run')} of older versions left out" if older else "")
 
 
-def completeness(subject: Subject) -> str:
-    """Finished runs of all by task and agent; empty where everything is finished."""
+def completeness(subject: Subject) -> Table | None:
+    """Finished runs of all by task and agent; None where everything is finished."""
     counts = {(s.name, a): states(s, a) for s in subject.sections for a in s.agents}
     if all(found.total() == found["finished"] for found in counts.values()):
-        return ""
+        return None
     agents = list(dict.fromkeys(agent for section in subject.sections for agent in section.agents))
     rows = [
-        [f'<a href="#{s.slug}">{escape(s.name)}</a>', *(_cell(s, a, counts.get((s.name, a))) for a in agents)]
-        for s in subject.sections
+        [link(f"#{s.slug}", s.name), *(_cell(s, a, counts.get((s.name, a))) for a in agents)] for s in subject.sections
     ]
-    return f"<h3>What is finished</h3>\n{table(['task', *map(escape, agents)], rows)}"
+    return Table(["task", *agents], rows)
 
 
 def _cell(section: Section, agent: str, found: Counter[str] | None) -> str:
@@ -65,46 +67,62 @@ def _cell(section: Section, agent: str, found: Counter[str] | None) -> str:
         return NOTHING
     if found.total() == found["finished"]:
         return f"{found['finished']:,}"
-    link = f'<a href="#{anchor(section, agent, "unfinished")}">{found["finished"]:,} of {found.total():,}</a>'
-    return f'<span class="incomplete">{link}</span>'
+    target = f"#{anchor(section, agent, 'unfinished')}"
+    return Markup('<span class="incomplete">{}</span>').format(
+        link(target, f"{found['finished']:,} of {found.total():,}")
+    )
 
 
-def run_ids(section: Section) -> str:
-    """The runs behind the numbers; seeds that were recorded together share an id."""
+def run_ids(section: Section, folder: Path) -> Table:
+    """The runs behind the numbers, each a link to its folder; seeds that were recorded together share an id."""
     rows = []
     for agent, runs in section.agents.items():
         together: dict[str, list[Run]] = {}
         for run in runs:
             together.setdefault(run.run_id.rpartition("/")[0] or f"{run.spec['seed']}: {run.run_id}", []).append(run)
-        texts = [name + (f" ({len(same)} seeds)" if len(same) > 1 else "") for name, same in together.items()]
-        ids = f'<div class="ids">{_codes(texts)}</div>' if texts else NOTHING
-        if len(texts) > _SHOWN_IDS:
-            ids = f"<details><summary>{len(texts):,} runs</summary>{ids}</details>"
-        rows.append([f'<span id="{anchor(section, agent)}">{agent_name(section, agent)}</span>', ids])
+        texts = [
+            _code(name + (f" ({len(same)} seeds)" if len(same) > 1 else ""), same[0], folder)
+            for name, same in together.items()
+        ]
+        name = Markup('<span id="{}">{}</span>').format(anchor(section, agent), agent_name(section, agent))
+        rows.append([name, _ids(texts) if texts else NOTHING])
     head = ["agent", "finished runs" if section.numeric else "finished runs, seed: id"]
-    return table(head, rows, left=2, wrap=True)
+    return Table(head, rows, left=2, wrap=True)
 
 
-def unfinished(section: Section) -> str:
+def unfinished(section: Section, folder: Path) -> Markup:
     """Runs that failed, stopped early or are missing: how far they came and why; equal ends in one row."""
     rows, traces = [], []
     for agent in section.agents:
-        name = f'<span id="{anchor(section, agent, "unfinished")}">{escape(agent)}</span>'
+        name: str = Markup('<span id="{}">{}</span>').format(anchor(section, agent, "unfinished"), agent)
         for (how, reason, trace), runs in _alike(_unfinished(section, agent)).items():
-            ids = "" if how == "missing" else _codes([run.run_id for run in runs])
-            if len(runs) > _SHOWN_IDS and ids:
-                ids = f"<details><summary>{len(runs):,} runs</summary>{ids}</details>"
+            ids = NOTHING if how == "missing" else _ids([_code(run.run_id, run, folder) for run in runs])
             seeds = _seeds(runs)
-            rows.append([name, how, seeds, _reached(runs), ids or NOTHING, escape(reason)])
-            name = escape(agent)
+            rows.append([name, how, seeds, _reached(runs), ids, reason])
+            name = agent
             if trace:
-                title = f"traceback of {escape(agent)}, seed{'' if seeds.isdigit() else 's'} {seeds}"
-                traces.append(f"<details><summary>{title}</summary><pre>{escape(trace)}</pre></details>")
+                title = f"traceback of {agent}, seed{'' if seeds.isdigit() else 's'} {seeds}"
+                traces.append(render("details.html", title=title, body=Markup("<pre>{}</pre>").format(trace)))
     head = ["agent", "state", "seeds", "labels", "runs", "reason"]
-    return table(head, rows, left=6, wrap=True) + "".join(traces)
+    return joined([Table(head, rows, left=6, wrap=True).__html__(), *traces])
 
 
-def how_made(subject: Subject) -> str:
+def _ids(codes: Sequence[Markup]) -> Markup:
+    shown = Markup('<div class="ids">{}</div>').format(Markup(" ").join(codes))
+    if len(codes) <= _SHOWN_IDS:
+        return shown
+    return render("details.html", title=f"{len(codes):,} runs", body=shown)
+
+
+def _code(text: str, run: Run, folder: Path) -> Markup:
+    """A run's id; a link to its records where these lie in the folder of the page."""
+    shown = Markup("<code>{}</code>").format(text)
+    if run.folder is None or not run.folder.is_relative_to(folder):
+        return shown
+    return link(f"{run.folder.relative_to(folder).as_posix()}/", shown)
+
+
+def how_made(subject: Subject) -> Markup:
     """Commands, versions, revision, dates and the tasks' settings."""
     manifests = [run.manifest for run in {run.folder_id: run for run in subject.everyone}.values() if run.manifest]
     commands = Counter(str(m["command"]) for m in manifests if m.get("command"))
@@ -113,22 +131,16 @@ def how_made(subject: Subject) -> str:
         for m in manifests
         if m.get("versions")
     )
-    revisions = sorted({str(m["git"]) for m in manifests if m.get("git")})
     created = sorted(str(m["created"]) for m in manifests if m.get("created"))
-    parts = ['<section id="provenance">\n<h2>How this was made</h2>']
-    parts += [f"<pre>{escape(command)}</pre>" for command in commands]
-    for text, n in versions.items():
-        who = f" ({_count(n, 'run')})" if len(versions) > 1 else ""
-        parts.append(f'<p class="quiet">Versions{who}: {escape(text)}</p>')
-    if revisions:
-        parts.append(f'<p class="quiet">Revision: <code>{escape(", ".join(revisions))}</code></p>')
-    if created:
-        span = created[0] if created[0] == created[-1] else f"{created[0]} to {created[-1]}"
-        parts.append(f'<p class="quiet">Runs created: {escape(span)}</p>')
     settings = {s.title: _settings(s.runs[0]) for s in subject.sections if s.runs}
-    text = json.dumps(settings, indent=2, default=str)
-    parts.append(f"<details><summary>Settings of the tasks</summary><pre>{escape(text)}</pre></details></section>")
-    return "\n".join(parts)
+    return render(
+        "provenance.html",
+        commands=list(commands),
+        versions=[(f" ({_count(n, 'run')})" if len(versions) > 1 else "", text) for text, n in versions.items()],
+        revisions=", ".join(sorted({str(m["git"]) for m in manifests if m.get("git")})),
+        created=" to ".join(dict.fromkeys((created[0], created[-1]))) if created else "",
+        settings=json.dumps(settings, indent=2, default=str),
+    )
 
 
 def _settings(run: Run) -> dict[str, object]:
@@ -185,10 +197,6 @@ def _seeds(runs: Sequence[Run]) -> str:
 def _seeds_of(run: Run) -> int:
     """How many seeds a run stands for: those of a finished lock-step are runs of their own."""
     return 1 if run.finished else int(run.spec.get("lockstep") or 1)
-
-
-def _codes(texts: Sequence[str]) -> str:
-    return " ".join(f"<code>{escape(text)}</code>" for text in texts)
 
 
 def _count(n: int, what: str) -> str:

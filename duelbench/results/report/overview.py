@@ -3,109 +3,107 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
 import numpy as np
+from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from duelbench.results.report.drawing import FAINT, MUTED, caption, legend, save_csv, save_png
 from duelbench.results.report.radar import save_radar
-from duelbench.results.report.section import picture
-from duelbench.results.report.standings import LOW, Overview, Standing
+from duelbench.results.report.rendering import Table, dotted, link, picture, render
+from duelbench.results.report.standings import LOW, Overview, Standing, TaskScores
 from duelbench.results.report.styles import Style
-from duelbench.results.report.tables import NOTHING, anchor, dotted, table
+from duelbench.results.report.tables import NOTHING, anchor, estimate, probability
 from duelbench.results.statistics.aggregate import profile
-from duelbench.results.statistics.estimates import BAND_MIN_RUNS, Estimate, Floats
+from duelbench.results.statistics.estimates import BAND_MIN_RUNS, Floats
 from duelbench.results.statistics.scores import Score
 
+_MOST_COLUMNS = 7  # of a table that fits on a page
 _FEWEST_SPOKES = 3  # of a radar picture
 _LEVELS = np.linspace(0.0, 1.0, 201)
 
 
-def overview_page(overview: Overview, folder: Path) -> str:
-    """Everything about the tasks together, as HTML; pictures and their data are written into the folder."""
+def overview_page(overview: Overview, folder: Path) -> Markup:
+    """Everything about the tasks together; pictures and their data are written into the folder."""
     drawn = draw_overview(overview, folder / f"overview-{overview.name}.png")
     radar = draw_radar(overview, folder / "radar.png")
-    parts = [
-        standings_table(overview),
-        notes(overview),
-        picture(drawn, "performance profiles of all agents"),
-        f"<h3>Mean score on each task</h3>\n{by_task_table(overview)}",
-        picture(radar, "scores on the behaviour suite", "narrow"),
-        f"<details><summary>Runs behind these numbers</summary>\n{runs_table(overview)}</details>",
-    ]
-    return "\n".join(part for part in parts if part)
+    left = "; ".join(f"{task.section.name} ({task.reason})" for task in overview.left_out)
+    return render(
+        "overview.html",
+        name=overview.name,
+        title=overview.title,
+        standings=standings_table(overview),
+        note=note(overview),
+        left_out=left,
+        drawn=picture(drawn, "performance profiles of all agents", "wide"),
+        by_task=by_task_table(overview),
+        radar=picture(radar, "scores on the behaviour suite", "narrow"),
+        runs=render("details.html", title="Runs behind these numbers", body=runs_table(overview)),
+    )
 
 
-def standings_table(overview: Overview) -> str:
-    """The aggregate leaderboard as HTML."""
-    beats = f"P(beats {escape(overview.baseline)})"
-    head = ["agent", "runs", "IQM", "mean", "failed", beats]
+def standings_table(overview: Overview) -> Table:
+    """The aggregate leaderboard."""
+    head = ["agent", "runs", "IQM", "mean", "failed", f"P(beats {overview.baseline})"]
     rows = []
     for s in overview.standings:
-        name = dotted(overview.looks, s.agent)
-        runs = f'<a href="#{_runs_anchor(overview, s.agent)}">{s.n:,}</a>'
+        name, runs = dotted(overview.looks, s.agent), link(f"#{_runs_anchor(overview, s.agent)}", f"{s.n:,}")
         failed = f"{100 * s.failed:.1f} %"
-        if (a := s.aggregate) is None:
-            played = f"{len(s.strata)} of {len(overview.tasks)} tasks played"
-            rows.append([name, runs, f"<small>{played}</small>", NOTHING, failed, NOTHING])
+        if s.aggregate is None:
+            played = Markup("<small>{} of {} tasks played</small>").format(len(s.strata), len(overview.tasks))
+            rows.append([name, runs, played, NOTHING, failed, NOTHING])
             continue
-        better = NOTHING if s.improvement is None else estimate_text(s.improvement)
-        rows.append([name, runs, estimate_text(a.center), estimate_text(a.mean), failed, better])
-    return table(head, rows)
+        better = NOTHING if s.improvement is None else probability(s.improvement)
+        rows.append([name, runs, estimate(s.aggregate.center), estimate(s.aggregate.mean), failed, better])
+    return Table(head, rows)
 
 
-def by_task_table(overview: Overview) -> str:
-    """Mean score of each agent on each task; every number leads to its runs."""
+def by_task_table(overview: Overview) -> Table:
+    """Mean score of each agent on each task; every number leads to its runs. Agents are rows where they are many."""
     agents = [s.agent for s in overview.standings]
-    rows = []
-    for task in overview.tasks:
-        cells = []
-        for agent in agents:
-            found = list(task.values.get(agent, {}).values())
-            if not found:
-                cells.append(NOTHING)
-                continue
-            mean = float(np.mean(found))
-            link = f'<a href="#{anchor(task.section, agent)}">{mean:.2f}</a>'
-            cells.append(f'<span class="score" style="--score:{100 * mean:.0f}%">{link}</span>')
-        rows.append([f'<a href="#{task.section.slug}">{escape(task.section.name)}</a>', *cells])
-    return table(["task", *map(escape, agents)], rows)
+    cells = {(t.section.name, a): _task_score(t, a) for t in overview.tasks for a in agents}
+    tasks = {t.section.name: link(f"#{t.section.slug}", t.section.name) for t in overview.tasks}
+    if len(agents) > _MOST_COLUMNS > len(tasks):
+        rows = [[dotted(overview.looks, a), *(cells[name, a] for name in tasks)] for a in agents]
+        return Table(["agent", *tasks], rows)
+    return Table(["task", *agents], [[to, *(cells[name, a] for a in agents)] for name, to in tasks.items()])
 
 
-def runs_table(overview: Overview) -> str:
+def _task_score(task: TaskScores, agent: str) -> str:
+    found = list(task.values.get(agent, {}).values())
+    if not found:
+        return NOTHING
+    mean = float(np.mean(found))
+    shown = link(f"#{anchor(task.section, agent)}", f"{mean:.2f}")
+    return Markup('<span class="score" style="--score:{}%">{}</span>').format(f"{100 * mean:.0f}", shown)
+
+
+def runs_table(overview: Overview) -> Table:
     """Where the runs behind an agent's aggregate are listed."""
     rows = []
     for agent in overview.agents:
         links = [
-            f'<a href="#{anchor(t.section, agent)}">{escape(t.section.name)} ({len(t.values[agent]):,})</a>'
+            link(f"#{anchor(t.section, agent)}", f"{t.section.name} ({len(t.values[agent]):,})")
             for t in overview.tasks
             if t.values.get(agent)
         ]
-        rows.append(
-            [f'<span id="{_runs_anchor(overview, agent)}">{dotted(overview.looks, agent)}</span>', " · ".join(links)]
-        )
-    return table(["agent", "runs by task"], rows, left=2, wrap=True)
+        name = Markup('<span id="{}">{}</span>').format(_runs_anchor(overview, agent), dotted(overview.looks, agent))
+        rows.append([name, Markup(" · ").join(links)])
+    return Table(["agent", "runs by task"], rows, left=2, wrap=True)
 
 
-def notes(overview: Overview) -> str:
+def note(overview: Overview) -> str:
     """What the numbers of the overview are."""
-    n = len(overview.tasks)
-    said = (
-        f"Scores on {n} tasks at their last label: 1 − R / R of uniform pairs on the same seed where regret is known, "
-        "(w − ½) / ½ for a win rate w, clipped to [0, 1]. IQM: interquartile mean of all runs. Mean: of the tasks’ "
-        "means. Failed: share of the runs that score "
-        f"{LOW:g} or less. The last column is against {overview.baseline}: Mann-Whitney’s probability, averaged over "
-        f"tasks. Brackets: 95 % intervals over seeds, of the mean from two runs a task on, of the others from "
-        f"{BAND_MIN_RUNS}; they say nothing about other tasks, and each stands for itself."
+    return (
+        f"Scores on {len(overview.tasks)} tasks at their last label: 1 − R / R of uniform pairs on the same seed where "
+        "regret is known, (w − ½) / ½ for a win rate w, clipped to [0, 1]. IQM: interquartile mean of all runs. Mean: "
+        f"of the tasks’ means. Failed: share of the runs that score {LOW:g} or less. The last column is against "
+        f"{overview.baseline}: Mann–Whitney’s probability, averaged over tasks. Brackets: 95 % intervals over "
+        f"seeds, of the mean from two runs a task on, of the others from {BAND_MIN_RUNS}; they say nothing about other "
+        "tasks, and each stands for itself."
     )
-    parts = [f'<p class="quiet">{escape(said)}</p>']
-    if overview.left_out:
-        left = "; ".join(f"{task.section.name} ({task.reason})" for task in overview.left_out)
-        parts.append(f'<p class="quiet">Without a score, hence not in these numbers: {escape(left)}.</p>')
-    return "".join(parts)
 
 
 def draw_overview(overview: Overview, path: Path) -> Path | None:
@@ -149,13 +147,6 @@ def draw_radar(overview: Overview, path: Path) -> Path | None:
     rows = [(s.task, s.agent, s.mean, s.interval.low, s.interval.high, len(s.values)) for s in found if s.values]
     save_csv(path.with_suffix(".csv"), ("task", "agent", "score", "low", "high", "n"), rows)
     return path
-
-
-def estimate_text(estimate: Estimate) -> str:
-    """A score with its interval, if there is one, as HTML."""
-    if not estimate.known:
-        return f"{estimate.value:.3f}"
-    return f"{estimate.value:.3f}<br><small>[{estimate.low:.3f}, {estimate.high:.3f}]</small>"
 
 
 def _runs_anchor(overview: Overview, agent: str) -> str:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
-from importlib.resources import files
 from pathlib import Path
-from string import Template
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from duelbench.records.files import write_atomic
 from duelbench.records.record import Run
 from duelbench.results.report import origins, overview
 from duelbench.results.report.comparison import Section, sections
 from duelbench.results.report.findings import notes
+from duelbench.results.report.rendering import joined, link, render
 from duelbench.results.report.section import section_page
 from duelbench.results.report.subject import Subject
 from duelbench.results.statistics.estimates import standard_error
@@ -30,6 +29,8 @@ def write_report(
     baseline: str | None = None,
     thresholds: Sequence[float] | None = None,
     title: str | None = None,
+    also_against: Sequence[str] = (),
+    log_labels: bool = False,
 ) -> Path:
     """Write ``report.html`` with its pictures (PNG) and their data (CSV) into a folder.
 
@@ -40,29 +41,32 @@ def write_report(
         Path of the page. Every file is replaced atomically.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    subject = Subject.of(folder, runs, baseline=baseline, thresholds=thresholds, title=title)
-    body = [_overview(subject, folder)] if len(subject.sections) > 1 else []
-    few = len(subject.sections) <= _FEW
-    body += [section_page(s, folder, subject.baseline, subject.thresholds, further=few) for s in subject.sections]
-    page = Template(files("duelbench.results.report").joinpath("page.html").read_text(encoding="utf-8")).substitute(
-        title=escape(subject.title),
-        subtitle=escape(origins.progress(subject)),
-        body="\n".join([*body, origins.how_made(subject)]),
+    subject = Subject.of(
+        folder,
+        runs,
+        baseline=baseline,
+        thresholds=thresholds,
+        title=title,
+        also_against=also_against,
+        log_labels=log_labels,
     )
+    parts = [_overview(subject, folder)] if len(subject.sections) > 1 else []
+    few = len(subject.sections) <= _FEW
+    parts += [section_page(s, folder, subject, further=few) for s in subject.sections]
+    body = joined([*parts, origins.how_made(subject)])
     path = folder / "report.html"
-    write_atomic(path, page)
+    write_atomic(path, render("page.html", title=subject.title, subtitle=origins.progress(subject), body=body))
     return path
 
 
-def _overview(subject: Subject, folder: Path) -> str:
+def _overview(subject: Subject, folder: Path) -> Markup:
     """Tasks of a kind together, and the way to each task."""
-    links = [f'<a href="#{s.slug}">{escape(s.name)}</a>' for s in subject.sections]
-    parts = [f'<nav>{" · ".join(links)} · <a href="#provenance">how this was made</a></nav>']
-    for found in subject.overviews:
-        if found.tasks:
-            parts += [f'<section id="overview-{found.name}">\n<h2>{escape(found.title)}</h2>']
-            parts += [overview.overview_page(found, folder), "</section>"]
-    return "\n".join(part for part in [*parts, origins.completeness(subject)] if part)
+    links = [link(f"#{s.slug}", s.name) for s in subject.sections] + [link("#provenance", "how this was made")]
+    parts = [Markup("<nav>{}</nav>").format(Markup(" · ").join(links))]
+    parts += [overview.overview_page(found, folder) for found in subject.overviews if found.tasks]
+    if (table := origins.completeness(subject)) is not None:
+        parts.append(Markup("<h3>What is finished</h3>\n{}").format(table))
+    return joined(parts)
 
 
 def summary(runs: Sequence[Run]) -> dict[str, Any]:

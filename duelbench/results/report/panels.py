@@ -36,8 +36,6 @@ class Panel:
     closer: bool = False
 
 
-OVERVIEW = tuple(map(Panel, PICTURED))
-
 _CROWD = 8  # agents beyond whom lines are thinner and bands fainter
 
 
@@ -52,14 +50,14 @@ class Drawn:
     band: tuple[Floats, Floats] | None
 
 
-def default_panels(section: Section) -> tuple[Panel, ...]:
-    """The overview of a task.
+def default_panels(section: Section, log_labels: bool = False) -> tuple[Panel, ...]:
+    """The overview of a task; where responses are judged, with labels on a logarithmic axis if asked for.
 
     For arms that is regret twice, the second time against ln T, where a rate of c ln T is a straight line of slope
     c; then what only the better arm loses; then the arm that would be deployed.
     """
     if not section.numeric:
-        return OVERVIEW
+        return tuple(Panel(metric, log_labels=log_labels) for metric in PICTURED)
     kind = "average" if cumulative_regret("average") in section.metrics else "copeland"
     regret, other = cumulative_regret(kind), {"average": "weak", "copeland": "borda"}[kind]
     return (
@@ -171,6 +169,9 @@ def _frame(axes: Axes, panel: Panel, drawn: list[Drawn], end: float) -> None:
     if panel.log_labels:
         start = min(float(d.curves.labels[0]) for d in drawn)
         decades = 10.0 ** np.arange(np.ceil(np.log10(start)), np.log10(end) + 1e-9)
+        if len(decades) < 2:  # so few would not tell how the axis runs
+            steps = np.concatenate([decade * np.array([1.0, 2.0, 5.0]) for decade in 10.0 ** np.arange(9)])
+            decades = steps[(steps >= start) & (steps <= end)]
         axes.set_xscale("log")
         axes.set_xlim(start, end)
         axes.set_xticks([*decades, end] if end >= 2 * max(decades, default=start) else decades)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from html import escape
 from typing import Any
+
+from markupsafe import Markup
 
 from duelbench.records.record import Run
 from duelbench.records.votes import Votes, has_votes
 from duelbench.results.people import summary
 from duelbench.results.report.comparison import Section
-from duelbench.results.report.tables import table
+from duelbench.results.report.rendering import Table, joined
 
 _COLUMNS = {
     "labels": "labels",
@@ -33,10 +34,9 @@ NOTE = (
 )
 
 
-def people(section: Section) -> str:
-    """A table for each run that people answered, as HTML; nothing where there is none."""
-    parts = [_of_run(run, found) for run, found in _answered(section)]
-    return "\n".join(["<h3>The people who answered</h3>", *parts, f'<p class="quiet">{NOTE}</p>']) if parts else ""
+def people(section: Section) -> Markup:
+    """A table for each run that people answered; empty where there is none."""
+    return joined([_of_run(run, found) for run, found in _answered(section)])
 
 
 def _answered(section: Section) -> Iterator[tuple[Run, dict[str, Any]]]:
@@ -47,14 +47,14 @@ def _answered(section: Section) -> Iterator[tuple[Run, dict[str, Any]]]:
                 yield run, summary([vote for vote in votes.votes() if not vote.taken_back])
 
 
-def _of_run(run: Run, found: dict[str, Any]) -> str:
-    rows = [[escape(name), *map(_cell, _COLUMNS, [one] * len(_COLUMNS))] for name, one in found["people"].items()]
-    who = f"{escape(str(run.spec['agent']))}, seed {run.spec['seed']}"
+def _of_run(run: Run, found: dict[str, Any]) -> Markup:
+    rows = [[name, *map(_cell, _COLUMNS, [one] * len(_COLUMNS))] for name, one in found["people"].items()]
+    who = f"{run.spec['agent']}, seed {run.spec['seed']}"
     alpha = "–" if found["alpha"] is None else f"{found['alpha']:.2f}"
     said = (
         f"{who}: {len(rows)} people; Krippendorff’s α over the {found['doubly']:,} duels with several labels: {alpha}."
     )
-    return f'<p class="quiet">{said}</p>\n{table(["person", *_COLUMNS.values()], rows)}'
+    return Markup('<p class="quiet">{}</p>\n{}').format(said, Table(["person", *_COLUMNS.values()], rows))
 
 
 def _cell(column: str, one: dict[str, Any]) -> str:
@@ -62,7 +62,7 @@ def _cell(column: str, one: dict[str, Any]) -> str:
         return f"{one['faster']} / {one['slower']}"
     if column in ("repeats", "gold"):
         share = one["same" if column == "repeats" else "right"]
-        return "–" if share is None else f"{100 * share:.0f} % <small>of {one[column]}</small>"
+        return "–" if share is None else Markup("{} % <small>of {}</small>").format(f"{100 * share:.0f}", one[column])
     value = one[column]
     if value is None:
         return "–"

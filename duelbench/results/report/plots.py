@@ -39,8 +39,16 @@ from duelbench.results.statistics.curves import Multiplier
 _LARGE = 4  # panels; more of them are smaller, in three columns
 
 
-def overview(section: Section, path: Path, panels: Sequence[Panel] | None = None) -> Path | None:
-    """Panels in two or three columns under one legend, the task's own if None; writes ``path`` and the CSV beside it.
+def overview(
+    section: Section, path: Path, panels: Sequence[Panel] | None = None, columns: int | None = None
+) -> Path | None:
+    """Panels under one legend, the task's own if None; writes ``path`` and the CSV beside it.
+
+    Args:
+        section: the task.
+        path: the picture.
+        panels: what it shows.
+        columns: panels beside each other; None for two, or three where they are many.
 
     Returns:
         ``path``, or None (and nothing written) where no finished run recorded any of the metrics.
@@ -51,7 +59,7 @@ def overview(section: Section, path: Path, panels: Sequence[Panel] | None = None
     panels = [panel for panel in panels if panel.metric in shown]
     if not panels:
         return None
-    n_columns = min(len(panels), 2 if len(panels) <= _LARGE else 3)
+    n_columns = columns or min(len(panels), 2 if len(panels) <= _LARGE else 3)
     n_rows = -(-len(panels) // n_columns)
     width, height = (5.1, 3.4) if n_columns < 3 else (3.7, 2.8)
     everyone = [d for drawn in shown.values() for d in drawn]

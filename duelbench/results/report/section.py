@@ -1,11 +1,11 @@
-"""The part of the report about one task: the verdict in words, curves, tables, and the runs behind them, as HTML."""
+"""The part of the report about one task: the verdict in words, curves, tables, and the runs behind them."""
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Sequence
-from html import escape
+from dataclasses import dataclass
 from pathlib import Path
+
+from markupsafe import Markup
 
 from duelbench.results.report import plots, tables
 from duelbench.results.report.calibration import NOTE, calibration_table, draw_calibration, predictions
@@ -13,7 +13,6 @@ from duelbench.results.report.comparison import Section, language_model
 from duelbench.results.report.compute import compute
 from duelbench.results.report.findings import (
     FAILED,
-    Comparison,
     baseline_name,
     compare,
     failures,
@@ -23,77 +22,82 @@ from duelbench.results.report.findings import (
     notes,
     sentence,
 )
-from duelbench.results.report.formats import questions
+from duelbench.results.report.formats import Grid, labels_needed, power_laws, questions
 from duelbench.results.report.origins import run_ids, unfinished
 from duelbench.results.report.panels import Panel, default_panels, further_panels
+from duelbench.results.report.people import NOTE as NOTE_ON_PEOPLE
 from duelbench.results.report.people import people
+from duelbench.results.report.rendering import Table, joined, link, picture, render
+from duelbench.results.report.subject import Subject
 from duelbench.results.statistics.estimates import BAND_MIN_RUNS
 
-FURTHER_METRICS = (
+FURTHER_METRICS = Markup(
     '<p class="quiet">With so many tasks further metrics are not drawn; all of them are in the output of '
     "<code>duelbench report FOLDER --format csv</code>.</p>"
 )
 
 
-def section_page(
-    section: Section, folder: Path, baseline: str, thresholds: Sequence[float], *, further: bool = True
-) -> str:
+@dataclass(frozen=True)
+class Part:
+    """A piece of a section: a heading, what is said before it and after it, and what it shows."""
+
+    body: Markup | Table
+    title: str = ""
+    lead: str = ""
+    note: str = ""
+    anchor: str = ""
+
+
+def section_page(section: Section, folder: Path, subject: Subject, *, further: bool = True) -> Markup:
     """Everything about a task; its pictures and their data are written into the folder.
 
     Args:
         section: the task.
         folder: where pictures go.
-        baseline: whom the others are compared with, if it has a finished run.
-        thresholds: win rates for the table of labels needed.
-        further: whether the metrics beyond the overview get a picture too.
+        subject: whom the others are compared with, win rates for the table of labels needed, and so on.
+        further: whether the metrics beyond the overview get a picture too, and the overview one for narrow screens.
     """
-    slug, baseline = section.slug, baseline_name(section, baseline)
+    baseline = baseline_name(section, subject.baseline)
     comparisons = compare(section, baseline)
-    parts = [
-        f'<section id="{slug}">\n<h2>{escape(section.name)}</h2>',
-        f'<p class="quiet">{escape(section.title)}</p>' if section.title != section.name else "",
-        f'<p class="headline">{escape(headline(section, baseline, comparisons))}</p>',
-        _sentences(section, comparisons),
-        _facts(section),
-        _warnings(section),
-        picture(plots.overview(section, folder / f"{slug}-overview.png"), "learning curves of all agents"),
-        _guides(section),
-    ]
+    parts = [_overview(section, folder, subject, narrow=further), _guides(section)]
     if comparisons:
-        parts += [f"<h3>Against {escape(baseline)}</h3>", tables.comparisons_table(section, comparisons)]
-        parts += [_comparison_note(section, baseline)]
+        shown = tables.comparisons_table(section, comparisons)
+        parts.append(Part(shown, f"Against {baseline}", note=_comparison_note(section, baseline)))
     if section.runs:
-        parts += [_scores(section), _spread(section), _efficiency(section, folder, baseline, thresholds)]
-        parts += [people(section), _questions(section), _cost(section, folder), _calibration(section, folder)]
-        if shown := tables.responses(section):
-            parts += [f"<details><summary>Responses before and after</summary>\n{shown}</details>"]
-        if settings := tables.hyper_parameters(section):
-            parts += [f"<details><summary>Hyper-parameters</summary>\n{settings}</details>"]
-        parts += [_further(section, folder) if further else FURTHER_METRICS]
+        parts += [*_scores(section), _spread(section), *_efficiency(section, folder, subject)]
+        parts += [_people(section), _questions(section), *_cost(section, folder), *_calibration(section, folder)]
+        parts += [_folded("Responses before and after", tables.responses(section))]
+        parts += [_folded("Settings of the agents", tables.hyper_parameters(section))]
+        parts += [_further(section, folder) if further else Part(FURTHER_METRICS)]
     if section.unfinished:
-        parts += [f'<h3 id="unfinished-{slug}">Unfinished runs</h3>', unfinished(section)]
-    parts += [f'<h3 id="runs-{slug}">Runs</h3>', run_ids(section), "</section>"]
-    return "\n".join(part for part in parts if part)
-
-
-def picture(path: Path | None, alt: str, kind: str = "") -> str:
-    """A PNG inside the page, with the name of its data's file; nothing for None."""
-    if path is None:
-        return ""
-    data = base64.b64encode(path.read_bytes()).decode()
-    data_link = f"data: <code>{escape(path.with_suffix('.csv').name)}</code>"
-    return (
-        f'<figure class="{kind}"><img alt="{escape(alt)}" src="data:image/png;base64,{data}">'
-        f'<figcaption class="quiet">{data_link}</figcaption></figure>'
+        parts.append(Part(unfinished(section, folder), "Unfinished runs", anchor=f"unfinished-{section.slug}"))
+    parts.append(Part(run_ids(section, folder), "Runs", anchor=f"runs-{section.slug}"))
+    return render(
+        "section.html",
+        section=section,
+        headline=headline(section, baseline, comparisons),
+        sentences=[sentence(section, c) for c in comparisons],
+        facts=_facts(section),
+        warnings=_warnings(section),
+        parts=[part for part in parts if part is not None],
     )
 
 
-def _sentences(section: Section, comparisons: Sequence[Comparison]) -> str:
-    items = [f"<li>{escape(sentence(section, c))}</li>" for c in comparisons]
-    return f'<ul class="findings">{"".join(items)}</ul>' if items else ""
+def _folded(title: str, body: Markup | Table | None) -> Part | None:
+    return Part(render("details.html", title=title, body=body)) if body else None
 
 
-def _facts(section: Section) -> str:
+def _overview(section: Section, folder: Path, subject: Subject, *, narrow: bool) -> Part:
+    """The learning curves; those for a narrow screen stand below each other."""
+    panels = default_panels(section, subject.log_labels)
+    path = plots.overview(section, folder / f"{section.slug}-overview.png", panels)
+    small = None
+    if narrow and path is not None:
+        small = plots.overview(section, folder / f"{section.slug}-overview-narrow.png", panels, columns=1)
+    return Part(picture(path, "learning curves of all agents", "" if small else "wide", small))
+
+
+def _facts(section: Section) -> list[tuple[str, str]]:
     won = any(section.metric(metric).chance is not None for metric in section.metrics)
     facts = {
         "Win rates against": _said(section, "reference") if won or not section.numeric else [],
@@ -101,18 +105,17 @@ def _facts(section: Section) -> str:
         "Regret relative to": _said(section, "comparator"),
         "Model": sorted({model for run in section.runs if (model := language_model(run))}),
     }
-    items = [f"<li>{k} <b>{escape(' / '.join(v))}</b></li>" for k, v in facts.items() if v]
-    return f'<ul class="facts">{"".join(items)}</ul>' if items else ""
+    return [(name, " / ".join(said)) for name, said in facts.items() if said]
 
 
-def _warnings(section: Section) -> str:
-    said = []
+def _warnings(section: Section) -> list[str]:
+    said: list[str] = []
     missing = sum(run.missing for _, run in section.unfinished)
     if n := len(section.unfinished):
-        link = f'<a href="#unfinished-{section.slug}">{n:,} unfinished run{"s" if n > 1 else ""}</a>'
-        link += f", {f'{missing:,} of them' if missing < n else 'all'} not begun," if missing else ""
-        said.append(f"{link} left out of every number and picture.")
-    said += [escape(note) for note in notes(section)]
+        text = link(f"#unfinished-{section.slug}", f"{n:,} unfinished run{'s' if n > 1 else ''}")
+        text += f", {f'{missing:,} of them' if missing < n else 'all'} not begun," if missing else ""
+        said.append(text + " left out of every number and picture.")
+    said += notes(section)
     longest = max((run.rows[-1]["labels"] for run in section.runs), default=0)
     if longest > 1.05 * section.end:
         said.append(
@@ -128,7 +131,7 @@ def _warnings(section: Section) -> str:
     for key, what in (("judge", "judge"), ("reference", "reference response")):
         if not section.numeric and len(_said(section, key)) > 1:
             said.append(f"The runs do not share one {what}: their win rates are not comparable.")
-    return "".join(f'<p class="warning">{text}</p>' for text in said)
+    return said
 
 
 def _comparison_note(section: Section, baseline: str) -> str:
@@ -136,99 +139,105 @@ def _comparison_note(section: Section, baseline: str) -> str:
     name = section.metric(metric).title if metric else ""
     same = "same arms, same noise of the answers" if section.numeric else "same prompts, same noise"
     return (
-        f'<p class="quiet">Differences in {escape(name)}, agent minus {escape(baseline)}, paired by seed '
-        f"({same}), with 95 % Student t intervals. “Not separated” means that the interval "
-        "holds 0. Each interval and verdict stands for itself; “Holm” is the verdict once all agents of this table "
-        "are counted, so that the chance of a single false one among them stays below 5 %. The probability that a run "
-        f"ends better is Mann-Whitney’s, over all pairs of runs, with Newcombe’s 95 % interval from {BAND_MIN_RUNS} "
-        "seeds on.</p>"
+        f"Differences in {name}, agent minus {baseline}, paired by seed ({same}), with 95 % Student t intervals; "
+        "“whole curve”: of its mean height. “Not separated” means that the interval holds 0. Each interval and verdict "
+        "stands for itself; “Holm” is the verdict once all agents of this table are counted, so that the chance of a "
+        "single false one among them stays below 5 %. “Ends better”: probability that a run of the agent ends better "
+        f"than one of {baseline}, Mann–Whitney’s over all pairs of runs, with Newcombe’s interval from {BAND_MIN_RUNS} "
+        "seeds on."
     )
 
 
-def _scores(section: Section) -> str:
+def _scores(section: Section) -> list[Part | None]:
     win_rates = "" if section.numeric else " A win rate of 0.5 is as good as the reference."
-    note = f'<p class="quiet">At {section.end:,.0f} oracle labels: mean over seeds ± standard error.{win_rates}</p>'
-    return f"<h3>Leaderboard</h3>\n{tables.leaderboard(section)}\n{note}"
+    note = f"At {section.end:,.0f} oracle labels: means over seeds with 95 % Student t intervals.{win_rates}"
+    rest = tables.further_scores(section)
+    return [Part(tables.leaderboard(section), "Leaderboard", note=note), Part(rest) if rest else None]
 
 
-def _guides(section: Section) -> str:
+def _guides(section: Section) -> Part | None:
     """What the thin grey lines of the picture are."""
     guides = {guide.name: guide.says for metric in section.metrics for guide in section.guides(metric)}
-    if not guides:
-        return ""
-    items = "".join(f"<li>{escape(name)}: {escape(says)}</li>" for name, says in guides.items())
-    return f"<details><summary>What the thin grey lines say</summary><ul>{items}</ul></details>"
+    items = [Markup("<li>{}: {}</li>").format(name, says) for name, says in guides.items()]
+    return _folded("What the thin grey lines say", Markup("<ul>{}</ul>").format(joined(items)) if items else None)
 
 
-def _spread(section: Section) -> str:
-    if not (found := tables.spread(section)):
-        return ""
+def _spread(section: Section) -> Part | None:
+    if (found := tables.spread(section)) is None:
+        return None
     title = section.metric(headline_metric(section) or "").title
     note = f"{title[0].upper()}{title[1:]} at {section.end:,.0f} oracle labels."
     if failures(section):
         note += f" A seed failed if it ends at {100 * FAILED:.0f} % of what uniform pairs lose, or above."
-    return f'<h3>Spread over seeds</h3>\n<p class="quiet">{escape(note)}</p>\n{found}'
+    return Part(found, "Spread over seeds", note)
 
 
-def _questions(section: Section) -> str:
-    grid = questions(section)
+def _grid(section: Section, grid: Grid | None) -> Part | None:
+    """A table of text as a part of the page, its first column the agents."""
     if grid is None:
-        return ""
-    rows = [[tables.agent_name(section, agent), *map(escape, cells)] for agent, *cells in grid.rows]
-    shown = tables.table([escape(name) for name in grid.header], rows)
-    return f'<h3>Questions to the oracle</h3>\n<p class="quiet">{escape(grid.note)}</p>\n{shown}'
+        return None
+    rows = [[tables.agent_name(section, agent), *cells] for agent, *cells in grid.rows]
+    return Part(Table(grid.header, rows), grid.title.rpartition(": ")[2].capitalize(), note=grid.note)
 
 
-def _cost(section: Section, folder: Path) -> str:
-    if not (cost := tables.costs(section)):
-        return ""
+def _questions(section: Section) -> Part | None:
+    return _grid(section, questions(section))
+
+
+def _people(section: Section) -> Part | None:
+    shown = people(section)
+    return Part(shown, "The people who answered", note=NOTE_ON_PEOPLE) if shown else None
+
+
+def _cost(section: Section, folder: Path) -> list[Part]:
+    if (cost := tables.costs(section)) is None:
+        return []
     note = "Means over seeds, as measured."
     if section.numeric:
         note = "As measured. Seeds move in lock-step: the time of one is its share of the time of all."
-    kind = "" if any(t.get("generated_tokens") for run in section.runs for t in run.timing[-1:]) else "narrow"
-    shown = picture(compute(section, folder / f"{section.slug}-compute.png"), "results against compute", kind)
-    return f'<h3>Cost</h3>\n<p class="quiet">{note}</p>\n{cost}\n{shown}'
+    tokens = any(t.get("generated_tokens") for run in section.runs for t in run.timing[-1:])
+    drawn = compute(section, folder / f"{section.slug}-compute.png")
+    shown = picture(drawn, "results against compute", "wide" if tokens else "narrow")
+    return [Part(cost, "Cost", note), Part(shown)]
 
 
-def _calibration(section: Section, folder: Path) -> str:
+def _calibration(section: Section, folder: Path) -> list[Part]:
     if not (found := predictions(section)):
-        return ""
-    shown = draw_calibration(section, found, folder / f"{section.slug}-calibration.png")
-    note = f'<p class="quiet">{escape(NOTE)}</p>'
-    drawn = picture(shown, "reliability of the posteriors, and their uncertainty against their error")
-    return f"<h3>Calibration of the posteriors</h3>\n{calibration_table(section, found)}\n{note}\n{drawn}"
+        return []
+    drawn = draw_calibration(section, found, folder / f"{section.slug}-calibration.png")
+    shown = picture(drawn, "reliability of the posteriors, and their uncertainty against their error", "wide")
+    return [Part(calibration_table(section, found), "Calibration of the posteriors", note=NOTE), Part(shown)]
 
 
-def _efficiency(section: Section, folder: Path, baseline: str, thresholds: Sequence[float]) -> str:
-    if "offline_win_rate" not in section.metrics:
-        return ""
-    ratios = multiplier_curves(section, baseline, thresholds)
-    note = (
-        '<p class="quiet">Oracle labels until the mean curve first reaches a win rate that was chosen in advance; “not '
-        "in 1,000” means not within 1,000 labels. Below: how many times fewer labels than "
-        f"{escape(baseline)}, with a 95 % interval from {BAND_MIN_RUNS} seeds on. “At least”: {escape(baseline)} may "
-        "not get there within its labels, so only one end is known; “at most”: the agent may not.</p>"
-    )
-    parts = [
-        "<h3>Labels needed to reach a win rate</h3>",
-        tables.labels_needed(section, baseline, thresholds, ratios),
-        note,
-        picture(
-            plots.multiplier(section, baseline, ratios, folder / f"{section.slug}-multiplier.png"),
-            f"label multiplier over {baseline} against win rate",
-            "narrow",
-        ),
-    ]
-    return "\n".join(part for part in parts if part)
+def _efficiency(section: Section, folder: Path, subject: Subject) -> list[Part | None]:
+    """Labels to the preset win rates with the multipliers over each baseline, and the power laws of the curves."""
+    found: list[Part | None] = []
+    for base in dict.fromkeys((baseline_name(section, subject.baseline), *subject.also_against)):
+        if section.agents.get(base):
+            found.append(_grid(section, labels_needed(section, base, subject.thresholds)))
+            ratios = multiplier_curves(section, base, subject.thresholds)
+            place = list(section.agents).index(base)
+            drawn = plots.multiplier(section, base, ratios, folder / f"{section.slug}-multiplier-{place}.png")
+            shown = picture(drawn, f"labels saved over {base} at preset win rates", "narrow")
+            found.append(Part(shown) if shown else None)
+    return [*found, _grid(section, power_laws(section))]
 
 
-def _further(section: Section, folder: Path) -> str:
+_OF_ONE_ROUND = {"posterior_accuracy"}
+"""Recorded of the handful of pairs of a single round: a curve of it is noise, and calibration says it better."""
+
+
+def _further(section: Section, folder: Path) -> Part | None:
     shown = {panel.metric for panel in default_panels(section)}
-    rest = [Panel(metric) for metric in section.metrics if metric not in shown]
+    rest = [
+        Panel(metric)
+        for metric in section.metrics
+        if metric not in shown | _OF_ONE_ROUND and not section.always_zero(metric)
+    ]
     panels = further_panels(section) if section.numeric else rest
     path = plots.overview(section, folder / f"{section.slug}-further.png", panels)
-    drawn = picture(path, "further metrics, and what the agents recorded of their own learning")
-    return f"<details><summary>Further metrics</summary>\n{drawn}</details>" if drawn else ""
+    drawn = picture(path, "further metrics, and what the agents recorded of their own learning", "wide")
+    return _folded("Further metrics", drawn)
 
 
 def _said(section: Section, key: str) -> list[str]:

@@ -24,6 +24,8 @@ class Subject:
         title: heading.
         baseline: the agent that all others are compared with.
         thresholds: win rates for the table of labels needed.
+        also_against: agents that label multipliers are told against besides the baseline.
+        log_labels: whether pictures of win rates have labels on a logarithmic axis.
         sections: the tasks, with the planned runs that nobody has begun among their unfinished ones.
         planned: ids of the runs that were to be played; None for runs that no sweep planned.
     """
@@ -33,6 +35,8 @@ class Subject:
     thresholds: tuple[float, ...]
     sections: tuple[Section, ...]
     planned: frozenset[str] | None
+    also_against: tuple[str, ...] = ()
+    log_labels: bool = False
 
     @classmethod
     def of(
@@ -44,6 +48,8 @@ class Subject:
         thresholds: Sequence[float] | None = None,
         title: str | None = None,
         planned: Collection[str] | None = None,
+        also_against: Sequence[str] = (),
+        log_labels: bool = False,
     ) -> Subject:
         """The runs of a folder with its plan, if there is one. What is given here goes before what the plan says.
 
@@ -55,6 +61,8 @@ class Subject:
                 ``THRESHOLDS``.
             title: heading; None for the plan's.
             planned: ids of the plan's runs that matter here; None for all.
+            also_against: agents that label multipliers are told against besides the baseline.
+            log_labels: whether pictures of win rates have labels on a logarithmic axis.
         """
         plan = Plan.load(folder)
         specs = {p.spec.run_id: p.spec for p in plan.runs} if plan else {}
@@ -68,6 +76,8 @@ class Subject:
             thresholds=tuple(thresholds or (plan and plan.thresholds) or THRESHOLDS),
             sections=tuple(sections([*runs, *missing])),
             planned=frozenset(specs) if plan else None,
+            also_against=tuple(also_against),
+            log_labels=log_labels,
         )
 
     @cached_property

@@ -1,62 +1,32 @@
-"""Pieces of the report as HTML: tables of scores, labels and costs, responses before and after.
-
-Everything that came from outside (names, prompts, responses, tracebacks) passes through ``html.escape``.
-"""
+"""Tables of the report: scores, labels, costs, settings, and responses before and after."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from html import escape
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
-from duelbench.conversation import transcript
-from duelbench.metrics import LEADERBOARD
+from duelbench.metrics import LEADERBOARD, SHORT_LEADERBOARD
 from duelbench.records.record import Run
 from duelbench.results.report.comparison import Section
-from duelbench.results.report.findings import Comparison, failures, headline_metric, multiplier_text, signed
+from duelbench.results.report.findings import VERDICTS, Comparison, failures, headline_metric, ranked, signed
 from duelbench.results.report.naming import leaves
-from duelbench.results.report.styles import Style
-from duelbench.results.statistics.curves import Multiplier, labels_to_threshold
-from duelbench.results.statistics.estimates import BAND_MIN_RUNS, Estimate, standard_error
+from duelbench.results.report.rendering import Table, dotted, joined, link, render
+from duelbench.results.statistics.estimates import BAND_MIN_RUNS, Estimate, mean_interval
 
 NOTHING = "–"
 SHOWN_PROMPTS = 6
+_COLUMNS = 4  # of scores that fit on a page
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1, *, wrap: bool = False) -> str:
-    """An HTML table that scrolls sideways on a narrow screen.
-
-    Args:
-        header: names of the columns.
-        rows: their cells, as HTML.
-        left: columns from the first on that are flush left.
-        wrap: whether the last column breaks its lines.
-    """
-
-    def line(cells: Sequence[str], tag: str) -> str:
-        marks = [' class="left"' if i < left else "" for i in range(len(cells))]
-        if wrap and tag == "td":
-            marks[-1] = ' class="left wrap"'
-        return "".join(f"<{tag}{m}>{cell}</{tag}>" for cell, m in zip(cells, marks, strict=True))
-
-    body = "\n".join(f"<tr>{line(row, 'td')}</tr>" for row in rows)
-    head = f"<thead><tr>{line(header, 'th')}</tr></thead>"
-    return f'<div class="scroll"><table>{head}<tbody>\n{body}\n</tbody></table></div>'
-
-
-def agent_name(section: Section, agent: str) -> str:
+def agent_name(section: Section, agent: str) -> Markup:
     """An agent's name behind a dot in its colour."""
     return dotted(section.looks, agent)
-
-
-def dotted(looks: Mapping[str, Style], agent: str) -> str:
-    """The same with the looks of all agents."""
-    dot = f'<span class="dot" style="background:{looks[agent][0]}"></span>'
-    return f'<span class="name">{dot}<span>{escape(agent)}</span></span>'
 
 
 def anchor(section: Section, agent: str, what: str = "runs") -> str:
@@ -64,50 +34,56 @@ def anchor(section: Section, agent: str, what: str = "runs") -> str:
     return f"{what}-{section.slug}-{list(section.agents).index(agent)}"
 
 
-def leaderboard(section: Section) -> str:
-    """Final scores, mean and standard error over seeds, best agent first; seeds lead to the runs behind them."""
-    metrics = [m for m in LEADERBOARD if m in section.metrics]
+def leaderboard(section: Section) -> Table:
+    """The main final scores, best agent first; seeds lead to the runs behind them."""
+    return _scores(section, [m for m in SHORT_LEADERBOARD if m in section.metrics][:_COLUMNS])
+
+
+def further_scores(section: Section) -> Markup:
+    """The other final scores, a few columns a table; empty where there are none."""
+    shown = [m for m in SHORT_LEADERBOARD if m in section.metrics][:_COLUMNS]
+    rest = [m for m in LEADERBOARD if m in section.metrics and m not in shown]
+    tables = [_scores(section, rest[i : i + _COLUMNS]).__html__() for i in range(0, len(rest), _COLUMNS)]
+    return render("details.html", title="All scores", body=joined(tables)) if tables else Markup("")
+
+
+def _scores(section: Section, metrics: Sequence[str]) -> Table:
     stopped = Counter(agent for agent, _ in section.unfinished)
     rows = []
     for agent in ranked(section):
         runs = section.agents[agent]
-        seeds = f'<a href="#{anchor(section, agent)}">{len(runs)}</a>' if runs else "none finished"
+        seeds = link(f"#{anchor(section, agent)}", str(len(runs))) if runs else Markup("none finished")
         if stopped[agent]:
-            link = f'<a href="#{anchor(section, agent, "unfinished")}">{stopped[agent]} unfinished</a>'
-            seeds += f" <small>{link}</small>"
+            target = link(f"#{anchor(section, agent, 'unfinished')}", f"{stopped[agent]} unfinished")
+            seeds += Markup(" <small>{}</small>").format(target)
         cells = [_score(list(section.final(agent, m).values())) for m in metrics]
         rows.append([agent_name(section, agent), seeds, *cells])
-    return table(["agent", "seeds", *(escape(section.metric(m).title) for m in metrics)], rows)
+    return Table(["agent", "seeds", *(section.metric(m).title for m in metrics)], rows)
 
 
-def comparisons_table(section: Section, found: Sequence[Comparison]) -> str:
-    """Every agent against the baseline, with its verdict."""
-    words = {"ahead": "ahead", "behind": "behind", "open": "not separated"}
-    head = [
-        "agent",
-        "verdict",
-        f"Holm, of {len(found)}",
-        "final difference",
-        "difference over the whole curve",
-        "ends better with probability",
-        "paired seeds",
-    ]
+def comparisons_table(section: Section, found: Sequence[Comparison]) -> Table:
+    """Every agent against the baseline, with its verdict alone and among all."""
+    head = ["agent", "verdict", f"Holm, of {len(found)}", "final difference", "whole curve", "ends better", "seeds"]
     rows = [
         [
             agent_name(section, c.agent),
-            f'<span class="pill {c.verdict}">{words[c.verdict]}</span>',
-            f'<span class="pill {c.verdict_of_many}">{words[c.verdict_of_many]}</span>',
+            _pill(c.verdict),
+            _pill(c.verdict_of_many),
             _difference(c.final),
             _difference(c.area),
-            _probability(c.improvement),
+            probability(c.improvement),
             str(c.n),
         ]
         for c in found
     ]
-    return table(head, rows, left=3)
+    return Table(head, rows, left=3)
 
 
-def spread(section: Section) -> str:
+def _pill(verdict: str) -> Markup:
+    return Markup('<span class="pill {}">{}</span>').format(verdict, VERDICTS[verdict])
+
+
+def spread(section: Section) -> Table | None:
     """Quantiles over seeds of the headline metric's final scores: a mean hides a heavy tail."""
     metric, failed = headline_metric(section), failures(section)
     head = ["agent", "seeds", "median", "10 % quantile", "90 % quantile", "standard deviation"]
@@ -119,32 +95,15 @@ def spread(section: Section) -> str:
         numbers = [*np.quantile(values, [0.5, 0.1, 0.9]).tolist(), float(values.std(ddof=1))]
         share = [f"{100 * failed[agent]:.1f} %"] if failed else []
         rows.append([agent_name(section, agent), str(len(values)), *map(_plain, numbers), *share])
-    return table([*head, *(["failed"] if failed else [])], rows) if rows else ""
+    return Table([*head, *(["failed"] if failed else [])], rows) if rows else None
 
 
-def labels_needed(
-    section: Section, baseline: str, thresholds: Sequence[float], ratios: dict[str, list[Multiplier]]
-) -> str:
-    """Labels to reach each offline win rate, and below it the multiplier against the baseline."""
-    metric = "offline_win_rate"
-    rows = []
-    for agent in ranked(section):
-        curves = section.curves(agent, metric)
-        if curves is None:
-            continue
-        cells = []
-        for i, threshold in enumerate(thresholds):
-            needed = float(labels_to_threshold(curves.labels, curves.values.mean(axis=0), threshold))
-            text = f"{needed:,.0f}" if np.isfinite(needed) else f"<small>not in {curves.labels[-1]:,.0f}</small>"
-            ratio = escape(multiplier_text(ratios[agent][i])) if agent in ratios else ""
-            cells.append(text + (f"<br><small>{ratio}</small>" if ratio else ""))
-        rows.append([agent_name(section, agent), *cells])
-    return table(["agent", *(f"{t:g}" for t in thresholds)], rows)
-
-
-def costs(section: Section) -> str:
+def costs(section: Section) -> Table | None:
     """Labels, wall time and generated tokens (for arms: duels a second) of a whole run, mean over seeds."""
-    rows = []
+    rows: list[list[str]] = []
+    tokens_known = not section.numeric and any(
+        t.get("generated_tokens") for run in section.runs for t in run.timing[-1:]
+    )
     for agent, runs in section.agents.items():
         last = [run.timing[-1] for run in runs if run.timing]
         if not last:
@@ -154,22 +113,23 @@ def costs(section: Section) -> str:
         )
         cells = [agent_name(section, agent), _count(labels), _duration(seconds)]
         if section.numeric:
-            rows.append([*cells, _count(labels / seconds if seconds else np.nan)])
-        else:
-            rows.append([*cells, _count(tokens), _count(tokens / labels if labels else np.nan)])
-    per_run = ["duels a second"] if section.numeric else ["generated tokens", "tokens per label"]
-    return table(["agent", "oracle labels", "wall time of a run", *per_run], rows) if rows else ""
+            cells.append(_count(labels / seconds if seconds else np.nan))
+        elif tokens_known:
+            cells += [_count(tokens), _count(tokens / labels if labels else np.nan)]
+        rows.append(cells)
+    per_run = ["duels a second"] if section.numeric else ["generated tokens", "tokens per label"] * tokens_known
+    return Table(["agent", "oracle labels", "wall time of a run", *per_run], rows) if rows else None
 
 
-def hyper_parameters(section: Section) -> str:
-    """Each agent's settings as they were resolved, defaults included; empty where no run recorded any."""
+def hyper_parameters(section: Section) -> Table | None:
+    """Each agent's settings as they were resolved, defaults included; None where no run recorded any."""
     rows = []
     for agent, runs in section.agents.items():
         configs = {json.dumps(found, sort_keys=True) for run in runs if (found := _resolved(run))}
         texts = [", ".join(f"{k} = {v}" for k, v in json.loads(config).items()) for config in sorted(configs)]
         if texts:
-            rows.append([agent_name(section, agent), f"<code>{escape(' / '.join(texts))}</code>"])
-    return table(["agent", "settings"], rows, left=2) if rows else ""
+            rows.append([agent_name(section, agent), Markup("<code>{}</code>").format(" / ".join(texts))])
+    return Table(["agent", "settings"], rows, left=2, wrap=True) if rows else None
 
 
 def _resolved(run: Run) -> dict[str, Any]:
@@ -177,15 +137,24 @@ def _resolved(run: Run) -> dict[str, Any]:
     resolved = run.spec.get("resolved") or {"agent": run.manifest.get("agent_config") or {}}
     own = dict(leaves(resolved.get("agent") or {}))
     others = {name: resolved.get(name) or {} for name in ("learner", "policy")}
-    return own | dict(leaves(others))
+    return {k: v for k, v in (own | dict(leaves(others))).items() if v != {}}
 
 
-def responses(section: Section) -> str:
+@dataclass(frozen=True)
+class _Prompt:
+    """A held-out prompt with (who, utility, response) before and after training."""
+
+    text: str
+    before: Sequence[tuple[str, Markup, str]]
+    after: Sequence[tuple[str, Markup, str]]
+
+
+def responses(section: Section) -> Markup:
     """Held-out prompts, the response before training and each agent's response after it, from one seed."""
     runs = {agent: [run for run in found if run.samples] for agent, found in section.agents.items()}
     runs = {agent: found for agent, found in runs.items() if found}
     if not runs:
-        return ""
+        return Markup("")
     shared = set.intersection(*({int(run.spec["seed"]) for run in found} for found in runs.values()))
     chosen = {
         agent: next((run for run in found if int(run.spec["seed"]) == min(shared, default=-1)), found[0])
@@ -193,66 +162,56 @@ def responses(section: Section) -> str:
     }
     prompts = list(dict.fromkeys(s["prompt"] for run in chosen.values() for s in run.samples))
     used = sorted({int(run.spec["seed"]) for run in chosen.values()})
-    note = f'<p class="quiet">Held-out prompts, seed {", ".join(map(str, used))}; not selected by outcome.</p>'
-    return note + "\n".join(_prompt(section, prompt, chosen) for prompt in prompts[:SHOWN_PROMPTS])
+    found = [_prompt(section, prompt, chosen) for prompt in prompts[:SHOWN_PROMPTS]]
+    return render("responses.html", seeds=", ".join(map(str, used)), prompts=found)
 
 
-def ranked(section: Section) -> list[str]:
-    """All agents, best first by the mean of the headline metric, those without a score last."""
-    metric = headline_metric(section)
-    if metric is None:
-        return list(section.agents)
-    sign = 1 if section.metric(metric).higher_is_better else -1
-    scores = {agent: list(section.final(agent, metric).values()) for agent in section.agents}
-    return sorted(scores, key=lambda agent: -sign * float(np.mean(scores[agent])) if scores[agent] else np.inf)
-
-
-def _prompt(section: Section, prompt: str, runs: dict[str, Run]) -> str:
-    found = {agent: next((s for s in run.samples if s["prompt"] == prompt), None) for agent, run in runs.items()}
-    before: dict[str, str] = {}
+def _prompt(section: Section, prompt: str, runs: dict[str, Run]) -> _Prompt:
+    before: dict[str, Markup] = {}
     after = []
-    for agent, sample in found.items():
-        if sample is None:
-            continue
-        before.setdefault(sample["before"], _utility(sample.get("utility_before")))
-        name = agent_name(section, agent) + _utility(sample.get("utility_after"))
-        after.append(f"<dt>{name}</dt><dd>{escape(sample['after'])}</dd>")
-    first = [f'<dt class="before">before{u}</dt><dd class="before">{escape(t)}</dd>' for t, u in before.items()]
-    answers = "".join(first + after)
-    return f'<article class="prompt"><header>{escape(transcript(prompt))}</header><dl>{answers}</dl></article>'
+    for agent, run in runs.items():
+        sample = next((s for s in run.samples if s["prompt"] == prompt), None)
+        if sample is not None:
+            before.setdefault(sample["before"], _utility(sample.get("utility_before")))
+            after.append((agent_name(section, agent), _utility(sample.get("utility_after")), sample["after"]))
+    return _Prompt(prompt, [("before", utility, text) for text, utility in before.items()], after)
 
 
-def _utility(value: object) -> str:
-    return f"<small>utility {value:.2f}</small>".replace("-", "−") if isinstance(value, float | int) else ""
+def _utility(value: object) -> Markup:
+    if not isinstance(value, float | int):
+        return Markup("")
+    return Markup("<small>utility {}</small>").format(f"{value:.2f}".replace("-", "−"))
 
 
 def _score(values: list[float]) -> str:
-    if not values:
+    return estimate(mean_interval(values)) if values else NOTHING
+
+
+def estimate(e: Estimate) -> Markup:
+    """A score with its interval, if there is one."""
+    return _with_interval(_plain(e.value), e, _plain)
+
+
+def probability(e: Estimate) -> Markup:
+    """A probability with its interval, if there is one."""
+    return _with_interval(f"{e.value:.2f}", e, lambda x: f"{x:.2f}")
+
+
+def _difference(e: Estimate | None) -> str:
+    if e is None:
         return NOTHING
-    error, mean = standard_error(values), float(np.mean(values))
-    digits = 3 if abs(mean) < 10 else 1
-    if error is None:
-        return f"{mean:,.{digits}f}"
-    spread = f"± {error:,.{digits}f}" if error == 0 or error >= 10**-digits else f"± &lt; {10**-digits:g}"
-    return f"{mean:,.{digits}f} <small>{spread}</small>"
+    if not e.known:
+        return Markup("{} <small>no interval</small>").format(signed(e.value))
+    return _with_interval(signed(e.value), e, signed)
+
+
+def _with_interval(value: str, e: Estimate, shown: Any) -> Markup:
+    text = Markup("{}").format(value)
+    return text + Markup(" <small>[{}, {}]</small>").format(shown(e.low), shown(e.high)) if e.known else text
 
 
 def _plain(value: float) -> str:
-    return f"{value:,.{3 if abs(value) < 10 else 1}f}"
-
-
-def _difference(estimate: Estimate | None) -> str:
-    if estimate is None:
-        return NOTHING
-    if not np.isfinite(estimate.low):
-        return f"{signed(estimate.value)} <small>no interval</small>"
-    return f"{signed(estimate.value)} <small>[{signed(estimate.low)}, {signed(estimate.high)}]</small>"
-
-
-def _probability(estimate: Estimate) -> str:
-    return f"{estimate.value:.2f}" + (
-        f" <small>[{estimate.low:.2f}, {estimate.high:.2f}]</small>" if estimate.known else ""
-    )
+    return f"{value:,.{3 if abs(value) < 10 else 1}f}".replace("-", "−")
 
 
 def _count(value: float) -> str:

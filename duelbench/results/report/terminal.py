@@ -11,11 +11,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from duelbench.results.report.comparison import Section
-from duelbench.results.report.findings import baseline_name, compare, headline_metric, notes
-from duelbench.results.report.formats import NOTHING, VERDICTS, interval
+from duelbench.results.report.findings import VERDICTS, baseline_name, compare, headline_metric, notes, ranked
+from duelbench.results.report.formats import NOTHING, interval
 from duelbench.results.report.origins import progress
 from duelbench.results.report.subject import Subject
-from duelbench.results.report.tables import ranked
 from duelbench.results.statistics.estimates import mean_interval
 
 WIDTH = 80

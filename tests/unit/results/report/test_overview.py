@@ -83,7 +83,7 @@ def test_who_did_not_play_every_task_has_no_aggregate() -> None:
     found = Overview.of(sections(runs), "uniform")
     late = next(s for s in found.standings if s.agent == "late")
     assert found.standings[-1] == late and late.aggregate is None and late.improvement is None
-    assert "1 of 4 tasks played" in overview.standings_table(found)
+    assert "1 of 4 tasks played" in overview.standings_table(found).__html__()
 
 
 def test_few_seeds_have_numbers_without_intervals() -> None:

@@ -23,7 +23,9 @@ from duelbench.results.report.findings import (
     multiplier_text,
     sentence,
 )
+from duelbench.results.report.formats import labels_needed
 from duelbench.results.report.page import summary, write_report
+from duelbench.results.report.panels import default_panels
 from duelbench.results.report.styles import CEILING, CYCLE, FLOOR
 from duelbench.results.statistics.curves import Multiplier
 
@@ -77,7 +79,8 @@ def test_page_holds_the_numbers_computed_independently(report: Path) -> None:
     text = Page(report).text
     for scores in (ONLINE, SEA, APL):
         values = np.array(list(scores.values()))
-        assert f"{values.mean():.3f} ± {scipy_stats.sem(values):.3f}" in text
+        low, high = scipy_stats.t.interval(0.95, len(values) - 1, loc=values.mean(), scale=scipy_stats.sem(values))
+        assert f"{values.mean():.3f} [{low:.3f}, {high:.3f}]" in text
     difference = np.array(list(SEA.values())) - np.array(list(ONLINE.values()))
     low, high = scipy_stats.t.interval(0.95, 4, loc=difference.mean(), scale=scipy_stats.sem(difference))
     assert f"sea beats online: +{difference.mean():.3f} offline win rate [+{low:.3f}, +{high:.3f}]" in text
@@ -217,6 +220,41 @@ def test_a_multiplier_in_words() -> None:
     assert multiplier_text(dataclasses.replace(behind, base_labels=np.inf, value=np.nan)) == ""
 
 
+def test_multipliers_over_several_and_logarithmic_labels(tmp_path: Path) -> None:
+    page = Page(write_report(tmp_path, three_agents(), also_against=["apl", "absentee"], log_labels=True)).text
+    assert "how many online needs for one" in page and "how many apl needs for one" in page
+    assert "absentee" not in page and "power laws of the win rates" in page.lower()
+    (section,) = sections(three_agents())
+    assert all(panel.log_labels for panel in default_panels(section, True))
+    assert not any(panel.log_labels for panel in default_panels(section))
+
+
+def test_only_win_rates_that_somebody_reached_are_columns() -> None:
+    (section,) = sections(three_agents())
+    grid = labels_needed(section, "online", [0.55, 0.6, 0.95])
+    assert grid is not None and grid.header == ("agent", "0.55", "0.6") and "left out" in grid.note
+    assert labels_needed(section, "online", [0.95]) is None
+
+
+def test_what_says_nothing_is_not_drawn(tmp_path: Path) -> None:
+    """A count that is 0 from start to end, and an accuracy over the handful of pairs of one round."""
+    runs = [
+        dataclasses.replace(
+            run, rows=[row | {"invalid_answers": 0.0, "posterior_accuracy": 0.2, "loss": 0.5} for row in run.rows]
+        )
+        for run in three_agents(2)
+    ]
+    write_report(tmp_path, runs)
+    drawn = (tmp_path / "LLMDuelPool-v0-further.csv").read_text(encoding="utf-8")
+    assert "loss" in drawn and "invalid_answers" not in drawn and "posterior_accuracy" not in drawn
+
+
+def test_on_a_phone_every_cell_knows_its_column(report: Path) -> None:
+    text = report.read_text(encoding="utf-8")
+    assert 'data-label="Holm, of 2"' in text and 'data-label="final difference"' in text
+    assert '<source media="(max-width: 640px)"' in text
+
+
 def test_a_verdict_counts_how_many_were_compared(tmp_path: Path) -> None:
     """One agent is ahead by a little: alone that is separated, among six that are no different it is not."""
     gains = [0.001, 0.002, 0.003, 0.006, 0.0075]  # p = 0.034
@@ -313,7 +351,10 @@ def test_page_on_arms(tmp_path: Path) -> None:
     assert "50 ms 4,000" in text and "tokens" not in text
     assert "Duels decided by known preferences" in text and "nobody" not in text and "win rate" not in text.lower()
     assert "alpha = 0.51" in text and "c ln T: slope <only>" in text
-    assert {p.name for p in tmp_path.glob("*.png")} == {"MatrixDuel-v0-overview.png"}
+    assert {p.name for p in tmp_path.glob("*.png")} == {
+        "MatrixDuel-v0-overview.png",
+        "MatrixDuel-v0-overview-narrow.png",
+    }
     assert "nan" not in text.lower()
 
 
