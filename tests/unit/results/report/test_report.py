@@ -23,7 +23,7 @@ from duelbench.results.report.findings import (
     multiplier_text,
     sentence,
 )
-from duelbench.results.report.formats import labels_needed
+from duelbench.results.report.formats import labels_needed, power_laws
 from duelbench.results.report.page import summary, write_report
 from duelbench.results.report.panels import default_panels
 from duelbench.results.report.styles import CEILING, CYCLE, FLOOR
@@ -223,10 +223,22 @@ def test_a_multiplier_in_words() -> None:
 def test_multipliers_over_several_and_logarithmic_labels(tmp_path: Path) -> None:
     page = Page(write_report(tmp_path, three_agents(), also_against=["apl", "absentee"], log_labels=True)).text
     assert "how many online needs for one" in page and "how many apl needs for one" in page
-    assert "absentee" not in page and "power laws of the win rates" in page.lower()
+    assert "absentee" not in page
     (section,) = sections(three_agents())
     assert all(panel.log_labels for panel in default_panels(section, True))
     assert not any(panel.log_labels for panel in default_panels(section))
+
+
+def test_a_power_law_is_told_with_its_interval() -> None:
+    labels, law = np.array([16.0, 64.0, 256.0, 1024.0]), "offline_win_rate"
+    runs = []
+    for seed, b in enumerate((0.28, 0.30, 0.31, 0.32, 0.29)):
+        rows = [{"labels": 0.0, law: 0.5}]
+        rows += [{"labels": n, law: 1.0 - 0.5 * (n / 8.0) ** -b} for n in labels.tolist()]
+        runs.append(make_run("sea", seed, 0.5, rows=rows))
+    grid = power_laws(sections(runs)[0])
+    assert grid is not None and grid.rows == (("sea", "0.300 [0.280, 0.320]", "8 [8, 8]"),)
+    assert power_laws(sections(three_agents())[0]) is None  # two points make no law
 
 
 def test_only_win_rates_that_somebody_reached_are_columns() -> None:
