@@ -75,7 +75,7 @@ def test_held_out_duels_have_the_true_chances(task_file: str, oracles: str) -> N
     gap = (held_out.first.astype(float) - held_out.second) @ worth
     np.testing.assert_allclose(held_out.chance, 1 / (1 + np.exp(-gap)), atol=0.03)  # stored coarsely
     task = parts.env.unwrapped.problem.task
-    duels = {row.tobytes() for row in task.features[: task.n_duel].reshape(-1, 5)}
+    duels = {row.tobytes() for row in task.features["lm"][: task.n_duel].reshape(-1, 5)}
     assert not any(row.tobytes() in duels for row in held_out.first)
 
 
