@@ -178,5 +178,5 @@ def test_they_play_with_rucb_and_with_late_answers(tmp_path, name):
 
 
 def test_options_that_make_no_sense_are_named():
-    with pytest.raises(ValueError, match="probes=-1"):
+    with pytest.raises(ValueError, match="probes must be a whole number ≥ 0, got -1"):
         StellaConfig(probes=-1)

@@ -246,7 +246,7 @@ def test_a_model_behind_an_endpoint_plays_a_run_and_its_failures_are_recorded(tm
 def test_what_does_not_fit_together_is_refused():
     with pytest.raises(ValueError, match="no likelihoods"):
         InContextConfig(model="http://localhost/v1#any", choice="likelihood")
-    with pytest.raises(ValueError, match="expected window"):
+    with pytest.raises(ValueError, match="window must be"):
         InContextConfig(window=0)
     with pytest.raises(ValueError, match="names for 20 arms"):
         InContext(setup(arms=21))
