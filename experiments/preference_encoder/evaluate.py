@@ -81,7 +81,7 @@ def measure(options: Evaluate) -> list[dict[str, str]]:
     task = load_task(options.task)
     n, width = task.references.shape
     prompts, texts = np.repeat(np.array(task.prompts, object), width).tolist(), task.references.ravel().tolist()
-    rows = []
+    rows: list[dict[str, str]] = []
     for taste in TASTES:
         oracle = Reader(taste)
         utilities = oracle.utilities(prompts, texts).reshape(n, width)
