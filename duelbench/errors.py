@@ -18,6 +18,7 @@ _STANDARD_LIBRARY = sysconfig.get_paths()["stdlib"]
 _GOES_ON = "Nothing is lost: the same command goes on from the last checkpoint, and answers are bought only once"
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.ENOTDIR)
 _NO_ROOM = re.compile("disk is full|disk I/O error|readonly database|unable to open")
+_SYSTEM_ERROR = re.compile(r"\(os error (\d+)\)")
 _NO_MEMORY = re.compile(
     r"not enough memory|can't allocate memory|out of memory|No available memory for the cache blocks", re.IGNORECASE
 )
@@ -73,8 +74,21 @@ def out_of_memory(error: BaseException) -> bool:
 
 def unwritable(error: BaseException) -> bool:
     """Whether a file could not be written: a full disk or quota, a read-only place."""
-    return (isinstance(error, OSError) and error.errno in _UNWRITABLE) or (
-        isinstance(error, sqlite3.OperationalError) and bool(_NO_ROOM.search(str(error)))
+    if isinstance(error, OSError):
+        return error.errno in _UNWRITABLE
+    if isinstance(error, sqlite3.OperationalError):
+        return bool(_NO_ROOM.search(str(error)))
+    said = _SYSTEM_ERROR.search(str(error))  # as safetensors tells of it
+    return said is not None and int(said[1]) in _UNWRITABLE
+
+
+def unwritten(error: BaseException) -> str:
+    """A sentence about a file that a command could not write."""
+    where = getattr(error, "filename", None)
+    why = getattr(error, "strerror", None) or _one_line(error)
+    return (
+        f"could not write {where or 'its files'}: {why}. Make room, or choose a folder that can be written to; no file "
+        "is half-written, and earlier ones are as they were"
     )
 
 

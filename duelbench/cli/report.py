@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import tyro
 from rich.console import Console
 
-from duelbench.cli.printing import columns
+from duelbench.cli.printing import columns, complain
+from duelbench.errors import unwritable, unwritten
 
 if TYPE_CHECKING:
     from duelbench.records.record import Run
@@ -54,19 +55,18 @@ def report(command: ReportCommand, line: str) -> int:
         "log_labels": command.log_labels,
     }
     if command.format == "html":
-        write_report(command.folder, runs, as_json=command.json, **asked)
-    else:
-        subject = Subject.of(command.folder, runs, **asked)
-        print(
-            terminal(subject, columns()) if command.format == "terminal" else FORMATS[command.format](subject), end=""
-        )
+        return 0 if write_report(command.folder, runs, as_json=command.json, **asked) else 2
+    subject = Subject.of(command.folder, runs, **asked)
+    print(terminal(subject, columns()) if command.format == "terminal" else FORMATS[command.format](subject), end="")
     return 0
 
 
 def write_report(
     out: Path, runs: list[Run], *, as_json: bool, ids: Collection[str] | None = None, **asked: Any
-) -> None:
-    """Write the page of an output folder, print a table of the results, and say where the page is.
+) -> bool:
+    """Print a table of the results, write the page of an output folder, and say where it is.
+
+    Where the page cannot be written, that is said in a sentence; the table is there all the same.
 
     Args:
         out: the folder.
@@ -74,15 +74,25 @@ def write_report(
         as_json: print final metrics as one JSON object instead of the table.
         ids: of the runs that the table or the object tells of; None takes all.
         asked: how the page differs from what its plan says, as for ``page.write_report``.
+
+    Returns:
+        Whether the page was written.
     """
     from duelbench.results.report import page
     from duelbench.results.report.subject import Subject
     from duelbench.results.report.terminal import terminal
 
-    path = page.write_report(out, runs, **asked)
     told = [run for run in runs if ids is None or run.folder_id in ids]
     if as_json:
         print(json.dumps({"out": str(out), **page.summary(told)}))
     else:
         print(terminal(Subject.of(out, told, planned=ids, **asked), columns()), end="")
+    try:
+        path = page.write_report(out, runs, **asked)
+    except OSError as error:
+        if not unwritable(error):
+            raise
+        complain(f"the report: {unwritten(error)}")
+        return False
     Console(stderr=True).print(f"Report: {path}", markup=False, highlight=False, soft_wrap=True)
+    return True

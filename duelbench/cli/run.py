@@ -81,8 +81,8 @@ def play_run(command: RunCommand, line: str) -> int:
         runs = load_runs(out)
     except FileNotFoundError:  # every run failed before it had anything to record
         return 1
-    write_report(out, runs, as_json=command.json, ids={spec.run_id for spec in specs})
-    return 1 if failed else 0
+    written = write_report(out, runs, as_json=command.json, ids={spec.run_id for spec in specs})
+    return 1 if failed or not written else 0
 
 
 def run_specs(command: RunCommand) -> list[RunSpec]:

@@ -98,9 +98,8 @@ def play_sweep(command: SweepCommand, line: str) -> int:
     outcomes = _play(missing, out, engine, command.workers, line)
     failed = _Runs(chosen, out).failed
     _say(chosen, outcomes, failed, retried=command.retry_failed)
-    if outcomes or changed:
-        write_report(out, load_runs(out), as_json=command.json)
-    return 1 if failed else 0
+    written = not (outcomes or changed) or write_report(out, load_runs(out), as_json=command.json)
+    return 1 if failed or not written else 0
 
 
 class _Runs:

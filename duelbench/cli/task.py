@@ -92,6 +92,7 @@ def write_task(command: TaskCommand, line: str) -> int:
         "dtype": command.dtype,
         "seed": command.seed,
     }
+    command.out.parent.mkdir(parents=True, exist_ok=True)
     policy = CausalLMPolicy(
         resolve_model(command.model, console.print),
         max_new_tokens=command.max_new_tokens,
@@ -101,7 +102,6 @@ def write_task(command: TaskCommand, line: str) -> int:
         features="none",
     )
     partial = partial_file(command.out, task.prompts, drawing)
-    command.out.parent.mkdir(parents=True, exist_ok=True)
     with progress(len(task.prompts) * command.references, "responses", console) as show:
         texts, log_probs = build_references(
             task.prompts,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,6 +46,10 @@ RESERVE_BYTES = 32 * 2**20
 
 class JournalMismatchError(RuntimeError):
     """The journal holds an answer to a different duel than the one proposed now."""
+
+
+class JournalDamagedError(RuntimeError):
+    """The file is no SQLite database any more."""
 
 
 Purpose = Literal["duel", "judging"]
@@ -87,7 +92,16 @@ class Journal:
     def __init__(self, path: Path, run: str, *, any_thread: bool = False) -> None:
         self.path, self.run = Path(path), run
         self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=not any_thread)
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        try:
+            (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            if isinstance(error, sqlite3.OperationalError):
+                raise
+            raise JournalDamagedError(
+                f"{path} is damaged ({error}): `sqlite3 {path} .recover` may find its answers; move it away to start "
+                "the run afresh"
+            ) from error
         if version > SCHEMA_VERSION:
             self._db.close()
             raise RuntimeError(
@@ -220,6 +234,28 @@ class Journal:
     def close(self) -> None:
         """Close the file. Answers are durable already."""
         self._db.close()
+
+
+@contextmanager
+def copied(path: Path, run: str) -> Iterator[Journal]:
+    """A run's journal, read without writing to its folder: a copy, with the part that is not merged yet.
+
+    Raises:
+        JournalDamagedError: it is no journal any more, or one of a newer version.
+        OSError: it cannot be read.
+    """
+    with tempfile.TemporaryDirectory(prefix="duelbench-") as scratch:
+        for part in (path, path.with_name(f"{path.name}-wal")):
+            if part.exists():
+                shutil.copyfile(part, Path(scratch) / part.name)
+        try:
+            journal = Journal(Path(scratch) / path.name, run)
+            try:
+                yield journal
+            finally:
+                journal.close()
+        except (sqlite3.DatabaseError, RuntimeError) as error:
+            raise JournalDamagedError(str(error).replace(scratch, str(path.parent))) from error
 
 
 def _answer(row: tuple[int, str, str, str, float | None, int]) -> Answer:

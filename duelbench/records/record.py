@@ -1,10 +1,14 @@
-"""What a run left behind, as it is read."""
+"""What a run left behind, as it is read. A record that cannot be read is left out with a warning; the others count."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Sequence
+import logging
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -22,9 +26,26 @@ _MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
 }
 """Schema -> what makes a manifest of it one of the next."""
 CALIBRATION_FILE = "calibration.json"
+_DAMAGE = (
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    IndexError,
+    EOFError,
+    OSError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What reading a file raises that was cut off, damaged or emptied."""
+_log = logging.getLogger(__name__)
 
 Role = Literal["floor", "rival", "ceiling"]
 """What an agent is to the others: it plays uniform pairs, it competes, or it is told the truth."""
+
+
+class RecordError(RuntimeError):
+    """A record that cannot be read: cut off, damaged, or of a newer version."""
 
 
 @dataclass(frozen=True)
@@ -112,17 +133,52 @@ class Run:
 def load_runs(folder: Path) -> list[Run]:
     """Every run under an output folder, finished or not, in the order of their names.
 
+    A record that cannot be read is left out, with a line in the log: the others are whole.
+
     Raises:
         FileNotFoundError: if the folder holds no runs.
+        RecordError: if it holds some, but none can be read.
     """
     manifests = sorted(Path(folder).glob("runs/*/manifest.json"))
     if not manifests:
         raise FileNotFoundError(f"{folder} holds no runs (expected {folder}/runs/*/manifest.json)")
-    return [run for manifest in manifests for run in load_run(manifest.parent)]
+    runs: list[Run] = []
+    problems: list[RecordError] = []
+    for manifest in manifests:
+        try:
+            runs += load_run(manifest.parent)
+        except RecordError as error:
+            problems.append(error)
+    if not runs:
+        raise RecordError(
+            f"none of the {len(problems)} records in {folder} can be read: {problems[0]}"
+            if len(problems) > 1
+            else str(problems[0])
+        )
+    for problem in problems:
+        _log.warning("left out a record: %s", problem)
+    return runs
+
+
+def unreadable(folder: Path, runs: Sequence[Run]) -> list[str]:
+    """Why records of an output folder that are not among ``runs`` cannot be read, each in a sentence."""
+    known = {run.folder.name for run in runs if run.folder is not None}
+    found = []
+    for manifest in sorted(Path(folder).glob("runs/*/manifest.json")):
+        if manifest.parent.name not in known:
+            try:
+                load_run(manifest.parent)
+            except RecordError as error:
+                found.append(str(error))
+    return found
 
 
 def load_run(folder: Path) -> list[Run]:
-    """The run of one folder under ``runs``: a single one, or one for each seed of a finished lock-step run."""
+    """The run of one folder under ``runs``: a single one, or one for each seed of a finished lock-step run.
+
+    Raises:
+        RecordError: it cannot be read.
+    """
     return _seeds(_load(folder / "manifest.json"), folder)
 
 
@@ -130,13 +186,11 @@ def _seeds(run: Run, folder: Path) -> list[Run]:
     """The run itself, or one run for each seed of a lock-step run that came to its end."""
     if not run.finished or not (folder / "curves.npz").exists():
         return [run]
-    with np.load(folder / "curves.npz", allow_pickle=False) as stored:
-        arrays = {name: stored[name].astype(np.float64) for name in stored.files}
-    labels, seeds = arrays.pop("labels"), arrays.pop("seeds").astype(int).tolist()
-    timing = [
-        entry | {"wall_seconds": entry["wall_seconds"] / len(seeds)}  # a seed's share
-        for entry in read_lines(folder / "timing.jsonl")
-    ]
+    with _reading(folder / "curves.npz"):
+        with (folder / "curves.npz").open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            arrays = {name: stored[name].astype(np.float64) for name in stored.files}
+        labels, seeds = arrays.pop("labels"), arrays.pop("seeds").astype(int).tolist()
+    timing = [entry | {"wall_seconds": entry["wall_seconds"] / len(seeds)} for entry in run.timing]  # a seed's share
     return [
         dataclasses.replace(
             run,
@@ -150,23 +204,48 @@ def _seeds(run: Run, folder: Path) -> list[Run]:
 
 
 def _load(path: Path) -> Run:
-    manifest = _read_manifest(path)
-    spec = manifest["spec"] | {"agent": RunSpec.from_json(manifest["spec"]).agent_label}
     folder = path.parent
     samples, error = folder / "samples.json", folder / "error.txt"
-    rows, timing = read_lines(folder / "metrics.jsonl"), read_lines(folder / "timing.jsonl")
-    shared = min(len(rows), len(timing))
+    with _reading(path):
+        manifest = _read_manifest(path)
+        run_id, spec = manifest["run_id"], RunSpec.from_json(manifest["spec"])
+    rows, timing = _rows(folder / "metrics.jsonl", "labels"), _rows(folder / "timing.jsonl", "wall_seconds")
+    with _reading(samples):
+        shown = json.loads(samples.read_text(encoding="utf-8")) if samples.exists() else []
+    with _reading(error):
+        trace = error.read_text(encoding="utf-8", errors="replace") if error.exists() else None
+    lockstep = (folder / "curves.npz").exists()
+    shared = len(timing) if lockstep else min(len(rows), len(timing))
     return Run(
-        run_id=manifest["run_id"],
-        spec=spec,
+        run_id=run_id,
+        spec=manifest["spec"] | {"agent": spec.agent_label},
         rows=rows[:shared],
         timing=timing[:shared],
-        samples=json.loads(samples.read_text(encoding="utf-8")) if samples.exists() else [],
+        samples=shown,
         finished=(folder / "DONE").exists(),
         manifest=manifest,
-        error=error.read_text(encoding="utf-8") if error.exists() else None,
+        error=trace,
         folder=folder,
     )
+
+
+def _rows(path: Path, needed: str) -> list[dict[str, float]]:
+    """The lines of a file that each have one entry for certain."""
+    with _reading(path):
+        rows = read_lines(path)
+        for row in rows:
+            float(row[needed])
+    return rows
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Say which file it is that cannot be read, whatever was wrong with it."""
+    try:
+        yield
+    except _DAMAGE as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else f"it is cut off or damaged ({error})"
+        raise RecordError(f"{path} cannot be read: {' '.join(str(why).split())}") from error
 
 
 def _known_by_name(manifest: dict[str, Any]) -> dict[str, Any]:
@@ -180,7 +259,10 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     """A manifest of this version's schema, whichever older one it was written in."""
     manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     if manifest["schema"] > SCHEMA_VERSION:
-        raise RuntimeError(f"{path} has record schema {manifest['schema']}; this version reads {SCHEMA_VERSION}")
+        raise RecordError(
+            f"{path} has record schema {manifest['schema']}, of a newer duelbench; this version reads up to "
+            f"{SCHEMA_VERSION}: upgrade duelbench"
+        )
     for schema in range(manifest["schema"], SCHEMA_VERSION):
         manifest = _MIGRATIONS[schema](manifest) | {"schema": schema + 1}
     return manifest

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from duelbench.errors import UsageError
 from duelbench.plugins import did_you_mean
-from duelbench.records.record import Run, load_run
+from duelbench.records.record import RecordError, Run, load_run
 from duelbench.records.spec import RunSpec
 from duelbench.runs.writer import RunBusyError, hold
 
@@ -57,9 +57,13 @@ def chosen(out: Path, ids: Sequence[str] = (), *, stale: bool = False) -> list[P
 def _stale(folders: Iterable[Path]) -> set[Path]:
     """Folders of runs that were asked for again later, when a file or a default had changed."""
     newest: dict[str, tuple[str, Path]] = {}
-    known = [folder for folder in folders if (folder / "manifest.json").exists()]
-    for folder in known:
-        asked, created = _asked(load_run(folder)[0])
+    known = []
+    for folder in folders:
+        try:
+            asked, created = _asked(load_run(folder)[0])
+        except RecordError:  # not begun, or damaged: nobody can say what it is a version of
+            continue
+        known.append(folder)
         if asked not in newest or created >= newest[asked][0]:
             newest[asked] = created, folder
     return set(known) - {folder for _, folder in newest.values()}

@@ -111,13 +111,15 @@ class RunFolder:
             facts: what the environment says of itself: ``comparator``, ``reference``, ``judge``, ...
         """
         path = self.path / "manifest.json"
-        if path.exists() and "judge" in json.loads(path.read_text(encoding="utf-8")):
-            return
+        with suppress(FileNotFoundError, ValueError):  # not there yet, or damaged
+            if "judge" in json.loads(path.read_text(encoding="utf-8")):
+                return
         manifest = {
             "schema": SCHEMA_VERSION,
             "run_id": self.spec.run_id,
             "spec": self.spec.to_json(),
             "command": command,
+            "cwd": str(Path.cwd()),  # what relative paths of the command meant
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "versions": installed_versions(),
             "git": git_state(),

@@ -7,18 +7,20 @@ did. For a model without one there is the plain form, three texts.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from duelbench.conversation import turns
-from duelbench.records.journal import Answer, Journal
+from duelbench.records.journal import Answer, JournalDamagedError, copied
 from duelbench.records.record import Run
 from duelbench.results.exports.sinks import write_parquet
 from duelbench.types import Verdict
 
 FILE = "preferences.parquet"
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -71,9 +73,13 @@ def collect(folder: Path, runs: Sequence[Run], *, plain: bool = False) -> Prefer
             continue
         if run.folder is None or not (journal := run.folder / "journal.sqlite").exists():
             continue
+        try:
+            answers, unfinished = _answers(journal, run.run_id)
+        except JournalDamagedError as error:
+            _log.warning("left out the answers of a run: %s", error)
+            continue
         found.runs += 1
         about = {"run": run.run_id, **{name: run.spec[name] for name in ("env", "agent", "seed")}}
-        answers, unfinished = _answers(journal, run.run_id)
         found.rows += [row | about for row in decided(answers, found, plain, unfinished)]
     if not found.rows:
         why = "its runs duel arms, which have no texts" if found.no_texts else "no duel of its runs was decided"
@@ -82,11 +88,8 @@ def collect(folder: Path, runs: Sequence[Run], *, plain: bool = False) -> Prefer
 
 
 def _answers(path: Path, run: str) -> tuple[list[Answer], set[tuple[str, str]]]:
-    journal = Journal(path, run)
-    try:
+    with copied(path, run) as journal:
         return journal.answers(), journal.unfinished()
-    finally:
-        journal.close()
 
 
 def decided(

@@ -73,6 +73,15 @@ def _cell(section: Section, agent: str, found: Counter[str] | None) -> str:
     )
 
 
+def left_out(problems: Sequence[str]) -> Markup:
+    """Records that cannot be read, and why; empty where there are none."""
+    if not problems:
+        return Markup()
+    lines = Markup().join(Markup("<li>{}</li>").format(problem) for problem in problems)
+    title = f"{_count(len(problems), 'record')} that cannot be read, in no number below"
+    return Markup('<details class="incomplete"><summary>{}</summary><ul>{}</ul></details>').format(title, lines)
+
+
 def run_ids(section: Section, folder: Path) -> Table:
     """The runs behind the numbers, each a link to its folder; seeds that were recorded together share an id."""
     rows = []

@@ -10,7 +10,7 @@ import numpy as np
 from markupsafe import Markup
 
 from duelbench.records.files import write_atomic
-from duelbench.records.record import Run
+from duelbench.records.record import Run, unreadable
 from duelbench.results.report import origins, overview
 from duelbench.results.report.comparison import Section, sections
 from duelbench.results.report.findings import notes
@@ -35,7 +35,8 @@ def write_report(
     """Write ``report.html`` with its pictures (PNG) and their data (CSV) into a folder.
 
     Title, baseline and thresholds are those of the folder's plan (``duelbench.records.plan``) if there is one and
-    nothing else is asked for; its runs that nobody has begun are shown as missing. Arguments as for ``Subject.of``.
+    nothing else is asked for; its runs that nobody has begun are shown as missing.
+    Records that cannot be read are named. Arguments as for ``Subject.of``.
 
     Returns:
         Path of the page. Every file is replaced atomically.
@@ -50,7 +51,8 @@ def write_report(
         also_against=also_against,
         log_labels=log_labels,
     )
-    parts = [_overview(subject, folder)] if len(subject.sections) > 1 else []
+    parts = [origins.left_out(unreadable(folder, runs))]
+    parts += [_overview(subject, folder)] if len(subject.sections) > 1 else []
     few = len(subject.sections) <= _FEW
     parts += [section_page(s, folder, subject, further=few) for s in subject.sections]
     body = joined([*parts, origins.how_made(subject)])

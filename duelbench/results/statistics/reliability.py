@@ -12,6 +12,7 @@ References:
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ from duelbench.records.record import CALIBRATION_FILE, Run
 from duelbench.results.statistics.estimates import BAND_MIN_RUNS, Floats, t_quantile
 
 BINS = 10
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +66,16 @@ class Binned:
 
 
 def read_predictions(run: Run) -> Predictions | None:
-    """The predictions that a run recorded at its end; None if its agent makes none."""
+    """The predictions that a run recorded at its end; None if its agent makes none, or they are damaged."""
     path = None if run.folder is None else run.folder / CALIBRATION_FILE
     if path is None or not path.exists():
         return None
-    stored = json.loads(path.read_text(encoding="utf-8"))
-    return Predictions(*(np.array(stored[name], np.float64) for name in ("probability", "spread", "truth")))
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        return Predictions(*(np.array(stored[name], np.float64) for name in ("probability", "spread", "truth")))
+    except (ValueError, KeyError, TypeError) as error:
+        _log.warning("left out the calibration of a run: %s is cut off or damaged (%s)", path, error)
+        return None
 
 
 def scores(predictions: Predictions) -> dict[str, float]:

@@ -51,7 +51,8 @@ def load_task(name: str | Task, options: Mapping[str, Any] | None = None) -> Tas
         wanted = sources.TaskOptions.of(dict(options or {}))
         wanted.check_only(name.name, "limit", "heldout", "only")
         return name.head(wanted.limit, wanted.heldout, wanted.only)
-    return _load(name, json.dumps(dict(options or {}), sort_keys=True), _last_change(Path(name)))
+    place = str(Path(name).resolve()) if Path(name).exists() else ""
+    return _load(name, json.dumps(dict(options or {}), sort_keys=True), place, _last_change(Path(name)))
 
 
 def _of_code(name: str | Task) -> str | Task:
@@ -75,7 +76,7 @@ def _last_change(path: Path) -> int:
 
 
 @lru_cache(maxsize=8)
-def _load(name: str, options: str, changed: int) -> Task:
+def _load(name: str, options: str, place: str, changed: int) -> Task:
     path, wanted = Path(name), sources.TaskOptions.of(json.loads(options))
     packaged = name in task_names()
     if packaged:
@@ -103,7 +104,7 @@ def _load(name: str, options: str, changed: int) -> Task:
 
 def _from_npz(path: Path) -> Task:
     try:
-        with np.load(path, allow_pickle=False) as data:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
             header = json.loads(data["header"].tobytes())
             arrays = {key: data[key] for key in data.files if key != "header"}
         missing = {"schema", "name", "prompts", "n_duel", "references", "card"} - header.keys()

@@ -112,6 +112,9 @@ class Task:
             arrays["lm_log_probs"] = self.lm_log_probs
         arrays |= {f"utilities/{name}": value.astype(np.float32) for name, value in self.utilities.items()}
         scratch = path.with_name(f".{path.name}.tmp")
-        with scratch.open("wb") as file:
-            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-        scratch.replace(path)
+        try:
+            with scratch.open("wb") as file:
+                np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+            scratch.replace(path)
+        finally:
+            scratch.unlink(missing_ok=True)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ import torch
 from command_line import call, last_json
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from duelbench.assets.model_source import ModelUnavailableError
 from duelbench.records.record import load_runs
 from duelbench.records.spec import Judging, RunSpec
 from duelbench.runs.assemble import assemble
@@ -115,3 +119,39 @@ def test_without_a_trained_model_nothing_is_written(task_file: str, oracles: str
     with pytest.raises(ValueError, match=r"no model to export.*1 that trained no language model"):
         write(load_runs(tmp_path), tmp_path / "models")
     assert not (tmp_path / "models").exists()
+
+
+def test_a_model_by_relative_path_is_exported_from_anywhere(
+    llama: Path, task_file: str, oracles: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(llama, tmp_path / "here" / "m")
+    (tmp_path / "there").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    run(spec_of(Path("m"), task_file, oracles), tmp_path / "out")
+    monkeypatch.chdir(tmp_path / "there")
+    shutil.copytree(llama, "m")
+    (tmp_path / "there" / "m" / "config.json").write_text((llama / "config.json").read_text() + " ")  # another model
+    found = write(load_runs(tmp_path / "out"), tmp_path / "models")
+    assert len(found.folders) == 1 and (found.folders[0] / "config.json").exists()
+    shutil.rmtree(tmp_path / "here")
+    with pytest.raises(ModelUnavailableError, match=r"'m' that run .* started from is gone, or another one is in"):
+        write(load_runs(tmp_path / "out"), tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+
+
+FULL = """
+import resource, signal
+import duelbench.policies.loading
+from duelbench.cli.main import main
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write beyond the limit is then an error
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+main({argv})
+"""
+
+
+def test_a_model_export_that_fails_leaves_nothing(llama: Path, task_file: str, oracles: str, tmp_path: Path) -> None:
+    run(spec_of(llama, task_file, oracles), tmp_path / "out")
+    code = FULL.format(argv=["export", str(tmp_path / "out"), "--to", "model"])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "could not write" in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr
+    assert not [p for p in (tmp_path / "out" / "export").rglob("*") if p.is_file()]
