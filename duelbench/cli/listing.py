@@ -17,6 +17,14 @@ from rich.table import Table
 from duelbench.cli.printing import table_printer
 from duelbench.plugins import announcements
 
+_GROUPS = {
+    "duelbench.agents.alignment.": "agents that align a policy",
+    "duelbench.agents.arms.matrix.": "agents that play arms",
+    "duelbench.agents.arms.contextual.": "agents that play arms with features",
+    "duelbench.agents.": "baselines, and agents for one environment",
+}
+"""Folder -> heading of its agents, the first that fits."""
+
 
 @dataclass
 class ListCommand:
@@ -32,7 +40,9 @@ def show(command: ListCommand, line: str) -> int:
     """Print the lists; returns the exit status."""
     printer = table_printer(stderr=False)
     for title, rows in _lists(command.what).items():
-        table = Table("name", "what", title=title, title_justify="left", box=None)
+        table = Table(title=title, title_justify="left", box=None)
+        table.add_column("name", no_wrap=True)
+        table.add_column("what", no_wrap=True, overflow="ellipsis")
         for name, what in rows.items():
             table.add_row(escape(name), escape(what))
         printer.print(table)
@@ -70,8 +80,14 @@ def _environments() -> dict[str, str]:
 def _agents() -> dict[str, dict[str, str]]:
     from duelbench.agents.registry import AGENTS
 
-    lines = {kind: {name: entry.summary for name, entry in table.items()} for kind, table in AGENTS.items()}
-    return {"agents": _with_announced("agent", lines["policy"]), "agents that play arms": lines["arms"]}
+    groups: dict[str, dict[str, str]] = {title: {} for title in _GROUPS.values()}
+    for table in AGENTS.values():
+        for name, entry in table.items():
+            folder = next(folder for folder in _GROUPS if entry.target.startswith(folder))
+            groups[_GROUPS[folder]][name] = entry.summary
+    found = {title: rows for title, rows in groups.items() if rows}
+    announced = _with_announced("agent", {})
+    return found | ({"agents of installed packages": announced} if announced else {})
 
 
 def _oracles() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import shlex
 import sys
@@ -27,9 +28,24 @@ COMMANDS = {
     "export": ("duelbench.cli.export:ExportCommand", "duelbench.cli.export:export"),
     "report": ("duelbench.cli.report:ReportCommand", "duelbench.cli.report:report"),
     "rm": ("duelbench.cli.rm:RemoveCommand", "duelbench.cli.rm:remove_runs"),
+    "new": ("duelbench.cli.new:NewCommand", "duelbench.cli.new:write_new"),
     "list": ("duelbench.cli.listing:ListCommand", "duelbench.cli.listing:show"),
 }
 """Options and function of each command, loaded when it is asked for: no command pays for what another one imports."""
+EXAMPLES = {
+    "run": "duelbench run --env LLMDuelPool-v0 --agent sea --agent online --seeds 3",
+    "suite": "duelbench suite --agent double_ts --agent rucb --smoke",
+    "sweep": "duelbench sweep first_steps --dry-run",
+    "label": "duelbench label --task questions.csv --labels 100",
+    "tune": "duelbench tune --env LLMDuelPool-v0 --agent sea --search learner.learning_rate=log:1e-4:1e-1",
+    "task": "duelbench task questions.csv --prompt-column question --model smollm2-135m --out questions.npz",
+    "export": "duelbench export results/LLMDuel-v0 --to preferences",
+    "report": "duelbench report results/LLMDuel-v0 --format terminal",
+    "rm": "duelbench rm results/LLMDuel-v0 --stale",
+    "new": "duelbench new agent curious",
+    "list": "duelbench list agents",
+}
+"""What the help of each command begins with."""
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -72,13 +88,15 @@ def parse(argv: list[str]) -> Any:
     """The command that arguments ask for; exits with 2 and a message where they are none."""
     name = argv[0] if argv else ""
     if name in COMMANDS:
-        return _parse(_options(name), argv[1:], f"duelbench {name}", None)
+        options = _options(name)
+        described = f"Example: {EXAMPLES[name]}\n\n{inspect.getdoc(options)}"
+        return _parse(options, argv[1:], f"duelbench {name}", described)
     described = "LLM alignment as a contextual dueling bandit. `duelbench --version` says which version this is."
     each = [Annotated[_options(known), tyro.conf.subcommand(known)] for known in COMMANDS]  # type: ignore[misc]
     return _parse(Union[tuple(each)], argv, "duelbench", described)  # noqa: UP007 - there is no other way to spell it
 
 
-def _parse(options: Any, argv: list[str], prog: str, description: str | None) -> Any:
+def _parse(options: Any, argv: list[str], prog: str, description: str) -> Any:
     config = (tyro.conf.UseAppendAction, tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
     return tyro.cli(options, args=argv, prog=prog, description=description, config=config)
 

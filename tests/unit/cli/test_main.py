@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from importlib.metadata import EntryPoint, version
@@ -15,6 +16,7 @@ from reports import write_pool_runs
 from duelbench.acquisition.registry import RULES
 from duelbench.agents import registry
 from duelbench.cli import listing
+from duelbench.cli.main import COMMANDS, EXAMPLES, parse
 from duelbench.plugins import loader
 
 DUELBENCH = [sys.executable, "-m", "duelbench"]
@@ -105,3 +107,21 @@ def test_one_list_of_agents_holds_both_kinds(capsys: pytest.CaptureFixture[str])
     assert call("list", "agents") == 0
     printed = capsys.readouterr().out
     assert "rucb" in printed and "xpo" in printed and "smollm2" not in printed
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_begins_with_an_example_that_is_understood(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(name, "--help") == 0
+    printed = capsys.readouterr().out
+    words = shlex.split(EXAMPLES[name])
+    assert "Example: duelbench" in printed and words[:2] == ["duelbench", name]
+    assert type(parse(words[1:])).__name__ in COMMANDS[name][0]
+
+
+def test_agents_are_listed_in_groups_one_line_each(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("list", "agents") == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.strip()]
+    names = [line.split()[0] for line in lines if not line.startswith(("agents ", "baselines", "name"))]
+    table = [name for kind in registry.AGENTS.values() for name in kind]
+    assert sorted(set(names)) == sorted(set(table)) and len(names) == len(table)
+    assert "agents that play arms with features" in "\n".join(lines)
