@@ -14,6 +14,8 @@ OUT_OF_MEMORY = (
     "--set policy.checkpointing=true, --set policy.lora_rank=8, a smaller model, or fewer --workers. Nothing is lost: "
     "with the old settings the same command goes on from the last checkpoint, other settings are another run"
 )
+_LANGUAGE_MODELS = {"torch", "transformers", "safetensors", "gguf", "accelerate", "peft"}
+"""Packages of the extra ``lm``."""
 _STANDARD_LIBRARY = sysconfig.get_paths()["stdlib"]
 _GOES_ON = "Nothing is lost: the same command goes on from the last checkpoint, and answers are bought only once"
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.ENOTDIR)
@@ -106,6 +108,8 @@ def explain(error: BaseException) -> str:
         return f"{type(error).__name__}: {_one_line(error)} ({where})"
     if isinstance(error, FileNotFoundError) or _raised_on_purpose(error):
         return _one_line(error)
+    if isinstance(error, ModuleNotFoundError) and (how := lacking(error)):
+        return f"{_one_line(error)}: {how}"
     return "".join(traceback.format_exception(error))
 
 
@@ -116,6 +120,16 @@ def install(extra: str) -> str:
     "pip install -e '.[data]' in the source folder of duelbench"
     """
     return f"pip install -e '.[{extra}]' in the source folder of duelbench"
+
+
+def lacking(error: ModuleNotFoundError) -> str:
+    """How to get the package of a language model that is not installed; empty where another one is missing.
+
+    >>> lacking(ModuleNotFoundError("No module named 'torch'", name="torch"))
+    "language models need more packages: pip install -e '.[lm]' in the source folder of duelbench"
+    """
+    known = (error.name or "").partition(".")[0] in _LANGUAGE_MODELS
+    return f"language models need more packages: {install('lm')}" if known else ""
 
 
 def _one_line(error: BaseException) -> str:

@@ -47,7 +47,6 @@ def export(command: ExportCommand, line: str) -> int:
     from duelbench.records.record import load_runs
     from duelbench.results.exports import preferences
     from duelbench.results.exports.sinks import SINKS
-    from duelbench.runs import export_models
 
     runs = _chosen(load_runs(command.folder), command)
     out = command.out or command.folder / "export" / command.to
@@ -55,6 +54,8 @@ def export(command: ExportCommand, line: str) -> int:
         found = preferences.collect(command.folder, runs, plain=command.plain)
         path, what = preferences.write(found, out), str(found)
     elif command.to == "model":
+        from duelbench.runs import export_models  # takes torch
+
         path, what = out, str(export_models.write(runs, out))
     else:
         if not any(len(run.rows) for run in runs):

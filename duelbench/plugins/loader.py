@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from duelbench.errors import UsageError
+from duelbench.errors import UsageError, lacking
 from duelbench.records.content import digest, object_digest, sources, state_digest
 
 
@@ -147,7 +147,8 @@ def load_module(place: str, *, kind: str) -> ModuleType:
     except PluginError:
         raise
     except ModuleNotFoundError as error:
-        raise PluginError(f"{kind} {place!r} cannot be imported: {error}") from error
+        how = lacking(error)
+        raise PluginError(f"{kind} {place!r} cannot be imported: {error}" + (f": {how}" if how else "")) from error
     except Exception as error:
         raise PluginError(f"{kind} {place!r} fails when it is imported: {type(error).__name__}: {error}") from error
 
