@@ -41,7 +41,7 @@ def show(command: ListCommand, line: str) -> int:
     printer = table_printer(stderr=False)
     for title, rows in _lists(command.what).items():
         table = Table(title=title, title_justify="left", box=None)
-        table.add_column("name", no_wrap=True)
+        table.add_column("name", no_wrap=True, min_width=max(map(len, rows), default=0))
         table.add_column("what", no_wrap=True, overflow="ellipsis")
         for name, what in rows.items():
             table.add_row(escape(name), escape(what))

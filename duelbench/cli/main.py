@@ -37,6 +37,7 @@ EXAMPLES = {
     "suite": "duelbench suite --agent double_ts --agent rucb --smoke",
     "sweep": "duelbench sweep first_steps --dry-run",
     "label": "duelbench label --task questions.csv --labels 100",
+    "rank": "duelbench rank items.csv --judge taste.py:brevity --votes 300 --dry-run",
     "tune": "duelbench tune --env LLMDuelPool-v0 --agent sea --search learner.learning_rate=log:1e-4:1e-1",
     "task": "duelbench task questions.csv --prompt-column question --model smollm2-135m --out questions.npz",
     "export": "duelbench export results/LLMDuel-v0 --to preferences",
