@@ -121,7 +121,7 @@ def test_help_begins_with_an_example_that_is_understood(name: str, capsys: pytes
 def test_agents_are_listed_in_groups_one_line_each(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("list", "agents") == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if line.strip()]
-    names = [line.split()[0] for line in lines if not line.startswith(("agents ", "baselines", "name"))]
+    names = [line.split()[0] for line in lines if not line.startswith(("agents ", "baselines", " name "))]
     table = [name for kind in registry.AGENTS.values() for name in kind]
     assert sorted(set(names)) == sorted(set(table)) and len(names) == len(table)
     assert "agents that play arms with features" in "\n".join(lines)
