@@ -88,7 +88,7 @@ def test_another_models_references_take_the_place_of_stored_ones(tmp_path: Path,
     write_task(command(tmp_path, llama, **options), "")
     made, before = load_task(str(tmp_path / "made.npz")), load_task("short-writing")
     assert made.prompts == before.prompts[:3] + before.prompts[before.n_duel :][:2]
-    assert made.references.shape == (5, 3) and made.features is None and not made.utilities
+    assert made.references.shape == (5, 3) and made.features == {} and not made.utilities
     assert made.card["prompts_from"]["model"] == "tiny"
 
 
