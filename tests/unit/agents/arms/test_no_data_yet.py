@@ -85,7 +85,7 @@ def test_nobody_is_removed_without_data() -> None:
     agent = made("interleaved_filter", width=1e-9)
     agent.update({}, np.array([0]), np.array([1]), np.array([np.nan]))
     assert agent.rivals.sum() == ARMS - 1
-    agent = made("savage", width=0.0)
+    agent = made("savage", width=1e-9)
     assert sure_loser(agent, np.array([0]), np.array([1]), 0.0).tolist() == [-1]
 
 
