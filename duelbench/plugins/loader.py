@@ -43,7 +43,7 @@ def name_of(thing: Any) -> str:
     what it holds when it is first named.
 
     >>> name_of(PluginError)
-    'duelbench.plugins:PluginError'
+    'duelbench.plugins.loader:PluginError'
     """
     if isinstance(thing, str):
         return thing

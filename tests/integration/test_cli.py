@@ -288,7 +288,7 @@ def test_training_options_reach_policy_and_learner_and_wrong_ones_are_named(
     (spec,) = run_specs(
         RunCommand(agent=("online",), seeds=1, set=("policy.lora_rank=8", "learner.micro_batch=4", "learner.beta=0.2"))
     )
-    assert spec.policy == {"model": "tiny", "lora_rank": 8}
+    assert spec.policy == {"model": "tiny", "features": "preference", "lora_rank": 8}
     assert spec.learner == {"learning_rate": 5e-4, "loss": "dpo", "micro_batch": 4, "beta": 0.2}
     for setting, said in (("policy.lora=8", "'lora_rank'"), ("learner.betas=1", "'beta'"), ("policy.rng=1", "rng")):
         assert call("run", "-a", "online", "--set", setting, "--out", str(tmp_path)) == 2

@@ -111,7 +111,7 @@ def test_a_plan_is_read_as_it_was_written(tmp_path: Path) -> None:
         ({"settings": {"sea.real_share": []}}, "at least one value"),
         ({"settings": {"env.oracle": "reader"}}, "takes a list"),
         ({"judging": {"evry": 3}}, "did you mean 'every'"),
-        ({"judging": {"repeats": 0}}, "at least 1"),
+        ({"judging": {"repeats": 0}}, "repeats must be a whole number"),
         ({"settings": {"env.orakle": ["reader"]}}, "did you mean 'oracle'"),
         ({"settings": {"env.horizon": [3]}}, "the run itself sets horizon"),
         ({"settings": {"policy.model": ["tiny"]}}, "no option 'model'"),
