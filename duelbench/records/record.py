@@ -190,7 +190,9 @@ def _seeds(run: Run, folder: Path) -> list[Run]:
         with (folder / "curves.npz").open("rb") as file, np.load(file, allow_pickle=False) as stored:
             arrays = {name: stored[name].astype(np.float64) for name in stored.files}
         labels, seeds = arrays.pop("labels"), arrays.pop("seeds").astype(int).tolist()
-    timing = [entry | {"wall_seconds": entry["wall_seconds"] / len(seeds)} for entry in run.timing]  # a seed's share
+    with _reading(folder / "timing.jsonl"):
+        share = [{"wall_seconds": entry["wall_seconds"] / len(seeds)} for entry in run.timing]  # of a seed
+    timing = [entry | own for entry, own in zip(run.timing, share, strict=True)]
     return [
         dataclasses.replace(
             run,
@@ -209,7 +211,7 @@ def _load(path: Path) -> Run:
     with _reading(path):
         manifest = _read_manifest(path)
         run_id, spec = manifest["run_id"], RunSpec.from_json(manifest["spec"])
-    rows, timing = _rows(folder / "metrics.jsonl", "labels"), _rows(folder / "timing.jsonl", "wall_seconds")
+    rows, timing = _rows(folder / "metrics.jsonl"), _rows(folder / "timing.jsonl")
     with _reading(samples):
         shown = json.loads(samples.read_text(encoding="utf-8")) if samples.exists() else []
     with _reading(error):
@@ -229,12 +231,12 @@ def _load(path: Path) -> Run:
     )
 
 
-def _rows(path: Path, needed: str) -> list[dict[str, float]]:
-    """The lines of a file that each have one entry for certain."""
+def _rows(path: Path) -> list[dict[str, float]]:
+    """The lines of a file, each with the labels it belongs to."""
     with _reading(path):
         rows = read_lines(path)
         for row in rows:
-            float(row[needed])
+            float(row["labels"])
     return rows
 
 

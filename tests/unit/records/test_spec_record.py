@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from duelbench.records.files import write_atomic
-from duelbench.records.record import SCHEMA_VERSION, Run, load_runs
+from duelbench.records.record import SCHEMA_VERSION, RecordError, Run, load_runs
 from duelbench.records.spec import Judging, RunSpec
 from duelbench.runs.writer import RunFolder
 
@@ -172,7 +172,7 @@ def test_a_line_torn_by_a_kill_is_left_out(tmp_path: Path, file: str) -> None:
 def test_a_torn_line_inside_the_file_is_not_hidden(tmp_path: Path) -> None:
     path = make_folder(tmp_path).path / "metrics.jsonl"
     path.write_text('{"labels": 0}\n{"lab\n{"labels": 64}\n')
-    with pytest.raises(json.JSONDecodeError):
+    with pytest.raises(RecordError, match=r"metrics\.jsonl cannot be read: it is cut off or damaged"):
         load_runs(tmp_path)
 
 
