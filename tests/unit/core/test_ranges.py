@@ -143,7 +143,6 @@ def test_a_learner_out_of_range_is_refused(options: dict[str, Any]) -> None:
         {"lora_alpha": 0},
         {"prompt_template": "none"},
         {"sampler": "other"},
-        {"features": "no"},
     ],
 )
 def test_a_policy_out_of_range_is_refused_before_anything_is_loaded(options: dict[str, Any]) -> None:

@@ -193,8 +193,8 @@ def test_every_family_plays_under_every_condition(env_id: str, conditions: dict[
 @pytest.mark.parametrize(
     ("env_id", "able"),
     [
-        ("LLMDuel-v0", {AsksOracle, Demonstrates, StoresReferences}),
-        ("LLMDuelPool-v0", {AsksOracle, Demonstrates, StoresReferences}),
+        ("LLMDuel-v0", {AsksOracle, Demonstrates, Guided, StoresReferences}),
+        ("LLMDuelPool-v0", {AsksOracle, Demonstrates, Guided, StoresReferences}),
         ("MatrixDuel-v0", {KnowsRegret, Arms, Guided, KnowsParameter}),
         ("LinearDuel-v0", {KnowsRegret, Arms, Guided, KnowsParameter}),
     ],
@@ -206,7 +206,8 @@ def test_what_a_family_can_do_is_a_protocol(env_id: str, able: set[type]) -> Non
 
 
 def test_any_registered_environment_has_settings(arms_file: str, tmp_path: Path) -> None:
-    assert settings_of(f"{arms_file}:Mine-v0").arms and settings_of("LLMDuel-v0").policy == {"model": "tiny"}
+    assert settings_of(f"{arms_file}:Mine-v0").arms
+    assert settings_of("LLMDuel-v0").policy == {"model": "tiny", "features": "preference"}
     path = tmp_path / "short.py"
     path.write_text(TEXT_FILE)
     assert settings_of(f"{path}:Short-v0") == settings_of("LLMDuel-v0")  # those of the family it extends
