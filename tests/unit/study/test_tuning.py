@@ -376,5 +376,6 @@ def test_a_proposer_that_cannot_be_is_named() -> None:
 
 def test_a_local_model_answers_through_its_chat_template(llama: Path) -> None:
     model = make_proposer(str(llama))
-    with pytest.raises(ValueError, match="exceed the 128 that the model reads"):  # 128 new tokens leave no room for a question
+    # 128 new tokens leave no room for a question
+    with pytest.raises(ValueError, match="exceed the 128 that the model reads"):
         model("what?", np.random.default_rng(0))
