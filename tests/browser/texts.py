@@ -65,5 +65,5 @@ def write_task(path: Path) -> str:
     for place, (_, texts) in enumerate(rows):
         references[place] = texts
     features = np.random.default_rng(0).standard_normal((len(rows), 2, 5)).astype(np.float32)
-    Task("texts", tuple(prompt for prompt, _ in rows), len(ROWS), references, features=features).save(path)
+    Task("texts", tuple(prompt for prompt, _ in rows), len(ROWS), references, {"mine": features}).save(path)
     return str(path)

@@ -65,7 +65,7 @@ brevity.free = True
 def task() -> Task:
     references = np.array([[f"word {i}", f"many more words {i}"] for i in range(12)], dtype=object)
     features = np.tile(np.eye(2, dtype=np.float32), (12, 1, 1))
-    return Task("brief", tuple(f"question {i}" for i in range(12)), 8, references, features)
+    return Task("brief", tuple(f"question {i}" for i in range(12)), 8, references, {"mine": features})
 """
 AGENTS = ["rucb", "double_ts", "uniform"]
 
@@ -132,7 +132,7 @@ def test_a_class_is_taken_where_the_name_of_an_environment_is(tmp_path: Path) ->
 def small_task(word: str = "word") -> Task:
     references = np.array([[f"{word} {i}", f"many more words {i}"] for i in range(12)], dtype=object)
     features = np.tile(np.eye(2, dtype=np.float32), (12, 1, 1))
-    return Task("brief", tuple(f"question {i}" for i in range(12)), 8, references, features)
+    return Task("brief", tuple(f"question {i}" for i in range(12)), 8, references, {"mine": features})
 
 
 class Longest:

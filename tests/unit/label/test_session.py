@@ -278,10 +278,12 @@ def test_votes_are_kept_when_they_are_taken_back(task: dict[str, Any], tmp_path:
 def test_an_answer_that_was_built_on_stays(task: dict[str, Any], tmp_path: Path) -> None:
     with Session(spec=spec_of("online", task, labels=40, batch=2), out=tmp_path) as session:
         for _ in range(3):
-            for duel in session.ask(2):
+            last = session.ask(2)  # fewer where a round has a pair of identical responses
+            for duel in last:
                 session.tell(duel.id, "first")
         session.ask(2)
-        session.undo(), session.undo()  # the last round, which the agent has just learned from
+        for _ in last:
+            session.undo()  # the last round, which the agent has just learned from
         with pytest.raises(AnsweredError, match="can no longer be taken back"):
             session.undo()
 
