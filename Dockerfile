@@ -1,4 +1,4 @@
-# duelbench on a CPU, from this folder:   docker build -t duelbench . && docker run --rm -v "$PWD/results:/work/results" duelbench
+# duelbench on a CPU, from this folder:   docker build -t duelbench . && docker run --rm -v "$PWD/results:/home/duelbench/results" duelbench
 FROM python:3.12-slim
 
 ENV OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
@@ -12,8 +12,8 @@ COPY experiments experiments
 RUN pip install -c constraints-cpu.txt torch \
     && pip install -c constraints-cpu.txt ".[lm,data,tune]"
 
-WORKDIR /work
-RUN useradd --create-home duelbench && chown duelbench /work
+RUN useradd --create-home duelbench
 USER duelbench
+WORKDIR /home/duelbench
 ENTRYPOINT ["duelbench"]
 CMD ["run", "--env", "LLMDuelPool-v0"]

@@ -10,7 +10,7 @@ from duelbench.acquisition.confidence import delta_ucb, maxminlcb, rucb
 from duelbench.acquisition.information import bald, infomax, information_directed, knowledge_gradient, uncertainty
 from duelbench.acquisition.point import best_worst, boltzmann, uniform
 from duelbench.acquisition.posterior import Columns, Rewards, Rule
-from duelbench.acquisition.registry import RULES, choose_rule, find_rule
+from duelbench.acquisition.registry import RULES, choose_rule
 from duelbench.acquisition.thompson import (
     bai_thompson,
     double_reverse_thompson,
@@ -34,7 +34,6 @@ __all__ = [
     "double_reverse_thompson",
     "double_thompson",
     "ee_thompson",
-    "find_rule",
     "infomax",
     "information_directed",
     "knowledge_gradient",

@@ -15,7 +15,7 @@ from duelbench.acquisition.thompson import (
     ee_thompson,
     max_gap,
 )
-from duelbench.plugins import Choice, find
+from duelbench.plugins import Choice
 
 RULES: dict[str, Rule] = {
     "bai": bai_thompson,
@@ -36,16 +36,6 @@ RULES: dict[str, Rule] = {
     "rucb": rucb,
 }
 """Rules by the name an agent's ``selection`` takes."""
-
-
-def find_rule(name: str) -> Rule:
-    """The rule of a name, of an entry point of the group ``duelbench.rules``, or at a target.
-
-    Raises:
-        PluginError: with the nearest known name.
-    """
-    found: Rule = find(name, RULES, kind="rule")
-    return found
 
 
 def choose_rule(rule: Any = "bai", /, **options: Any) -> Choice:

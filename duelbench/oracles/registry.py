@@ -13,7 +13,6 @@ itself will do.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +20,7 @@ from duelbench.oracles.checks import OracleError
 from duelbench.oracles.function import FunctionOracle
 from duelbench.oracles.reader.taste import TASTES
 from duelbench.plugins import PluginError, find, load
+from duelbench.plugins.making import Maker
 from duelbench.protocols import Oracle
 
 #: Every built-in name and what it is; a name with a colon takes a model folder or hub id after it.
@@ -50,6 +50,16 @@ _PLAIN = {
 }
 """Name -> target; loaded only when it is wanted, since most take torch."""
 
+_MAKER = Maker(
+    kind="oracle",
+    options="arguments",
+    protocol=Oracle,
+    method="preference",
+    lacks="name and preference(prompts, firsts, seconds): give a class with both, or a plain function",
+    wrapper=FunctionOracle,
+    error=OracleError,
+)
+
 
 def make_oracle(oracle: str | Oracle | Callable[..., Any], **kwargs: Any) -> Oracle:
     """Make an oracle from its name, from where its code is, or from the code itself.
@@ -70,7 +80,7 @@ def make_oracle(oracle: str | Oracle | Callable[..., Any], **kwargs: Any) -> Ora
     [0.5]
     """
     if not isinstance(oracle, str):
-        return _as_oracle(oracle, str(getattr(oracle, "__name__", type(oracle).__name__)), kwargs)
+        return _MAKER.make(oracle, str(getattr(oracle, "__name__", type(oracle).__name__)), kwargs)
     kind, _, model = oracle.partition(":")
     try:
         if kind == "ray" and model:
@@ -78,38 +88,10 @@ def make_oracle(oracle: str | Oracle | Callable[..., Any], **kwargs: Any) -> Ora
             made: Oracle = remote(make_oracle, model, **kwargs)
             return made
         if kind == "judge" and model.startswith(("http://", "https://")):
-            return _called(load(_CHAT_JUDGE, kind="oracle"), oracle, model, **kwargs)
+            return _MAKER.call(load(_CHAT_JUDGE, kind="oracle"), oracle, model, **kwargs)
         if kind in _TAKES_MODEL and model:
-            return _called(load(_TAKES_MODEL[kind], kind="oracle"), oracle, model, **kwargs)
+            return _MAKER.call(load(_TAKES_MODEL[kind], kind="oracle"), oracle, model, **kwargs)
         found = find(oracle, {**dict.fromkeys(ORACLES, ""), **_PLAIN}, kind="oracle")
     except PluginError as error:
         raise OracleError(str(error)) from error
-    return _called(found, oracle, oracle, **kwargs) if oracle in TASTES else _as_oracle(found, oracle, kwargs)
-
-
-def _as_oracle(found: Any, spec: str, kwargs: dict[str, Any]) -> Oracle:
-    if inspect.isclass(found):
-        oracle = _called(found, spec, **kwargs)
-    elif isinstance(found, Oracle):
-        if kwargs:
-            raise OracleError(f"oracle {spec} is made already: it takes no {', '.join(kwargs)}")
-        oracle = found
-    elif callable(found):
-        oracle = _called(FunctionOracle, spec, found, **kwargs)
-    else:
-        oracle = found
-    if not isinstance(oracle, Oracle) or not callable(oracle.preference):
-        raise OracleError(
-            f"oracle {spec!r} is a {type(oracle).__name__} without name and "
-            "preference(prompts, firsts, seconds): give a class with both, or a plain function"
-        )
-    return oracle
-
-
-def _called(make: Any, spec: str, *args: Any, **kwargs: Any) -> Any:
-    """What a constructor gives for its arguments; names that it does not take are a user's error."""
-    try:
-        inspect.signature(make).bind(*args, **kwargs)
-    except TypeError as error:
-        raise OracleError(f"oracle {spec!r} cannot be made with the arguments {kwargs}: {error}") from error
-    return make(*args, **kwargs)
+    return _MAKER.call(found, oracle, oracle, **kwargs) if oracle in TASTES else _MAKER.make(found, oracle, kwargs)

@@ -105,6 +105,11 @@ class EnsemblePosterior:
         self.pairs.add(chosen, rejected)
         # before they are learned from; no pairs must not set the standardisation
         metrics = accuracy(self.rewards(chosen), self.rewards(rejected)) if len(chosen) else {}
+        return metrics | self.learn(labels)
+
+    def learn(self, labels: int) -> Metrics:
+        """Take ``steps`` gradient steps on the pairs in the buffer, once it holds enough of them."""
+        metrics: Metrics = {}
         if self.pairs.scaled and len(self.pairs) >= self.config.min_pairs:
             for _ in range(self.config.steps):
                 metrics["posterior_loss"] = self._step(labels)

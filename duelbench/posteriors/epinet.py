@@ -14,7 +14,6 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 from annotated_types import Interval
-from numpy.typing import NDArray
 
 from duelbench.posteriors.ensemble import EnsemblePosterior
 from duelbench.posteriors.prior_ensemble import PriorEnsembleConfig, PriorEnsemblePosterior
@@ -51,14 +50,12 @@ class EpinetPosterior(PriorEnsemblePosterior):
         config = config or EpinetConfig()
         self._point = EnsemblePosterior(dim, rng, replace(config, members=1, hidden=config.point_hidden))
         super().__init__(dim, rng, config)
+        self._point.pairs = self.pairs  # one buffer, on one scale
 
-    def update(self, chosen: NDArray[np.float32], rejected: NDArray[np.float32], labels: int) -> Metrics:
-        """The point head learns from the n new pairs (n, d) and those before, then the particles do."""
-        if len(chosen):
-            self.pairs.fit_scale(chosen)
-        self._point.pairs.load_state_dict(self.pairs.state_dict())  # the same pairs on the same scale
-        self._point.update(chosen, rejected, labels)
-        return super().update(chosen, rejected, labels)
+    def learn(self, labels: int) -> Metrics:
+        """The point head learns from the pairs in the buffer, then the particles do."""
+        self._point.learn(labels)
+        return super().learn(labels)
 
     def _forward(self, x: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():

@@ -46,6 +46,8 @@ class LaplacePosterior(LinearPosterior):
         config = config or LaplaceConfig()
         self._torso = EnsemblePosterior(dim, rng, replace(config.torso, members=1)) if config.learned else None
         super().__init__(dim, rng, config, config.torso.hidden if config.learned else None)
+        if self._torso is not None:
+            self._torso.pairs = self.pairs  # one buffer, on one scale
         self._mode = np.zeros(self.theta.shape[1])
 
     def _embed(self, features: NDArray[np.float32]) -> Floats:
@@ -59,9 +61,7 @@ class LaplacePosterior(LinearPosterior):
     def _learn(self, chosen: NDArray[np.float32], rejected: NDArray[np.float32], labels: int) -> None:
         if self._torso is None:
             return
-        self._torso.pairs.load_state_dict(self.pairs.state_dict())  # one scale for both
-        none = chosen[:0]
-        self._torso.update(none, none, labels)
+        self._torso.learn(labels)
         size = (self._embed(self.pairs.chosen) ** 2).sum(-1).mean()
         self.precision = float(size) / self.config.prior_std**2
 

@@ -12,10 +12,10 @@ announce encoders as entry points of the group ``duelbench.encoders``.
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 from duelbench.plugins import find, load
+from duelbench.plugins.making import Maker
 from duelbench.posteriors.encoders.function import FunctionEncoder
 from duelbench.protocols import Encoder
 
@@ -36,6 +36,16 @@ _TARGETS = {
     "hf": "duelbench.posteriors.encoders.hidden_states:HiddenStatesEncoder",
 }
 """Name -> target; loaded only when it is wanted."""
+
+_MAKER = Maker(
+    kind="encoder",
+    options="options",
+    protocol=Encoder,
+    method="encode",
+    lacks="name, dim and encode(prompts, responses): give a class with all three, or a plain function",
+    wrapper=FunctionEncoder,
+    error=ValueError,
+)
 
 
 def make_encoder(encoder: Any, **options: Any) -> Encoder:
@@ -58,37 +68,9 @@ def make_encoder(encoder: Any, **options: Any) -> Encoder:
     [[[1.0], [3.0]]]
     """
     if not isinstance(encoder, str):
-        return _as_encoder(encoder, str(getattr(encoder, "__name__", type(encoder).__name__)), options)
+        return _MAKER.make(encoder, str(getattr(encoder, "__name__", type(encoder).__name__)), options)
     kind, _, model = encoder.partition(":")
     if kind in _TARGETS and (model or kind != "hf"):
         made = load(_TARGETS[kind], kind="encoder")
-        return _called(made, encoder, *([model] if model else []), **options)
-    return _as_encoder(find(encoder, dict.fromkeys(ENCODERS, ""), kind="encoder"), encoder, options)
-
-
-def _as_encoder(found: Any, spec: str, options: dict[str, Any]) -> Encoder:
-    if inspect.isclass(found):
-        encoder = _called(found, spec, **options)
-    elif isinstance(found, Encoder):
-        if options:
-            raise ValueError(f"encoder {spec} is made already: it takes no {', '.join(options)}")
-        encoder = found
-    elif callable(found):
-        encoder = _called(FunctionEncoder, spec, found, **options)
-    else:
-        encoder = found
-    if not isinstance(encoder, Encoder):
-        raise ValueError(
-            f"encoder {spec!r} is a {type(encoder).__name__} without name, dim and encode(prompts, responses): give a "
-            "class with all three, or a plain function"
-        )
-    return encoder
-
-
-def _called(make: Any, spec: str, *args: Any, **options: Any) -> Any:
-    """What a constructor gives for its arguments; names that it does not take are a user's error."""
-    try:
-        inspect.signature(make).bind(*args, **options)
-    except TypeError as error:
-        raise ValueError(f"encoder {spec!r} cannot be made with the options {options}: {error}") from error
-    return make(*args, **options)
+        return _MAKER.call(made, encoder, *([model] if model else []), **options)
+    return _MAKER.make(find(encoder, dict.fromkeys(ENCODERS, ""), kind="encoder"), encoder, options)

@@ -336,4 +336,4 @@ def test_permuting_the_candidates_permutes_the_pair(rule: str) -> None:
 
 def test_an_unknown_rule_is_told_its_neighbour() -> None:
     with pytest.raises(ValueError, match=r"unknown rule 'delta_ubc'.*did you mean 'delta_ucb'"):
-        acquisition.find_rule("delta_ubc")
+        acquisition.choose_rule("delta_ubc")
