@@ -92,7 +92,7 @@ class Policy(Protocol):
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that training changes, as tensors."""
+        """Copies of everything that training changes, as tensors: later steps do not reach them."""
         ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -112,7 +111,7 @@ def two_samples(policy: Policy, observation: Observation, rng: np.random.Generat
 @contextmanager
 def weights_of(policy: Policy, state: dict[str, Any]) -> Iterator[None]:
     """The policy with other weights, those of an earlier or averaged self, for as long as the block lasts."""
-    current = copy.deepcopy(policy.state_dict())
+    current = policy.state_dict()
     policy.load_state_dict(state)
     try:
         yield

@@ -28,7 +28,6 @@ head's. ε, β, η and step sizes are not published: the defaults are ours, from
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
@@ -81,7 +80,7 @@ class Ladder(RewardModelAgent):
     def __init__(self, setup: Setup, config: Any = None) -> None:
         super().__init__(setup, config)
         self.prompts_per_label *= 1.0 + self.config.unlabelled
-        self.anchor: dict[str, Any] = copy.deepcopy(self.policy.state_dict())
+        self.anchor: dict[str, Any] = self.policy.state_dict()
 
     def propose(self, observation: Observation) -> Pair:
         """A duel for the labelled prompts, and the candidates that the policy will learn from."""
@@ -96,7 +95,7 @@ class Ladder(RewardModelAgent):
         if self.config.prompt_selection.name != "none":
             return super().keep(duel)
         seen = len(duel.first)
-        return np.arange(seen) < max(1, round(seen / self.prompts_per_label))
+        return np.arange(seen) < self.labelled(seen)
 
     def update(self, observation: Observation, pair: Pair, feedback: NDArray[np.float64]) -> Metrics:
         """The reward model learns from the answers, the policy from the reward model."""

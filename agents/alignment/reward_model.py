@@ -84,8 +84,11 @@ class RewardModelAgent(LearningAgent):
 
     def keep(self, duel: Proposal) -> NDArray[np.bool_]:
         """Which prompts are worth a label, (B,)."""
-        seen = len(duel.first)
-        return self.prompts.keep(duel, min(seen, max(1, round(seen / self.prompts_per_label))))
+        return self.prompts.keep(duel, self.labelled(len(duel.first)))
+
+    def labelled(self, seen: int) -> int:
+        """How many of the prompts seen get a label: at least one."""
+        return min(seen, max(1, round(seen / self.prompts_per_label)))
 
     def update(self, observation: Observation, pair: Pair, feedback: NDArray[np.float64]) -> Metrics:
         """Reward model and policy learn from the answers."""

@@ -10,7 +10,6 @@ duel, two samples of the current policy meet, so that α = 0 with a reference th
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -61,7 +60,7 @@ class SELM(LearningAgent):
         before, self.labels_seen = self.labels_seen, self.labels_seen + int((~np.isnan(feedback)).sum())
         every = self.config.iteration_labels
         if every and before // every != self.labels_seen // every:
-            self._moved = copy.deepcopy(self.policy.state_dict())
+            self._moved = self.policy.state_dict()
         return metrics
 
     def bonus(self, duels: Pair, rejected: Responses) -> ResponseLoss | None:

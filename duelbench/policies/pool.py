@@ -98,8 +98,8 @@ class PoolPolicy:
         """There are no copies of the head elsewhere."""
 
     def state_dict(self) -> dict[str, Any]:
-        """The head's weights."""
-        return dict(self._head.state_dict())
+        """Copies of the head's weights."""
+        return {name: weight.clone() for name, weight in self._head.state_dict().items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore the head's weights."""

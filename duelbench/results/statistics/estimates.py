@@ -81,14 +81,9 @@ def iqm(scores: ArrayLike, axis: int | None = None) -> Floats:
 
 
 def center(scores: ArrayLike, axis: int = 0) -> Floats:
-    """The interquartile mean where there are scores enough for one (``center_name``), else the mean."""
+    """The interquartile mean where there are scores enough for one, else the mean."""
     array = np.asarray(scores, dtype=np.float64)
     return iqm(array, axis) if array.shape[axis] >= IQM_MIN_SCORES else array.mean(axis)
-
-
-def center_name(n: int) -> str:
-    """What ``center`` of n scores is, in words."""
-    return "interquartile mean" if n >= IQM_MIN_SCORES else "mean"
 
 
 def standard_error(values: ArrayLike) -> float | None:

@@ -127,3 +127,13 @@ def test_state_comes_back() -> None:
     other.load_state_dict(policy.state_dict())
     one, two = (p.sample(seen, 5, np.random.default_rng(0)) for p in (policy, other))
     assert np.array_equal(one.log_probs, two.log_probs) and np.array_equal(one.actions, two.actions)
+
+
+def test_a_state_is_a_copy_that_later_steps_do_not_reach() -> None:
+    policy = trained()
+    state = policy.state_dict()
+    before = {name: weight.clone() for name, weight in state.items()}
+    with torch.no_grad():
+        for parameter in policy.parameters():
+            parameter.add_(1.0)
+    assert all(torch.equal(state[name], weight) for name, weight in before.items())
