@@ -48,6 +48,9 @@ duelbench suite --smoke --seeds {SUITE_SEEDS} --out results/leaderboard/suite \\
 python -m duelbench.experiments.leaderboard.build --runs results/leaderboard/pool results/leaderboard/suite
 ```
 
+The pool's records were played from the language model's own features (`env.features=lm`), and with a duel of two
+identical responses as a tie that costs a label (`env.identical=tie`): the defaults then, and not now.
+
 Seeds 0, 1, … were not used for tuning. To enter, open a pull request with the agent and its records.
 
 """
