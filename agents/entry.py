@@ -19,12 +19,15 @@ class AgentEntry:
             lock-step.
         options: fields of its ``Config`` that make the name.
         summary: what it is and whose, in a line.
+        reads_features: False for an agent that never looks at the features of responses: a language model's policy then
+            computes none for it.
     """
 
     target: str
     kind: Kind
     options: Mapping[str, Any] = field(default_factory=dict)
     summary: str = ""
+    reads_features: bool = True
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from duelbench.agents.alignment.table import POLICY_AGENTS
@@ -29,6 +29,7 @@ class FoundAgent:
         target: where the class is, ``module:Class`` or ``file.py:Class``.
         name: as it was asked for; of a class given as such, the class's own.
         options: fields of its ``Config`` that make the name.
+        reads_features: whether it may look at the features of responses; only known of agents of the table.
     """
 
     cls: type
@@ -36,6 +37,7 @@ class FoundAgent:
     target: str
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    reads_features: bool = True
 
 
 def find_agent(agent: str | type, *, arms: bool = False) -> FoundAgent:
@@ -57,7 +59,7 @@ def find_agent(agent: str | type, *, arms: bool = False) -> FoundAgent:
     known = POLICY_AGENTS | ARM_AGENTS if arms else POLICY_AGENTS
     if agent in known:
         entry = known[agent]
-        return _loaded(entry.target, agent, entry.options)
+        return replace(_loaded(entry.target, agent, entry.options), reads_features=entry.reads_features)
     announced = announcements("agent")
     target = announced.get(agent, agent)
     if ":" in target:

@@ -11,6 +11,11 @@ def _policy(target: str, summary: str, **options: Any) -> AgentEntry:
     return AgentEntry(target, "policy", options, summary)
 
 
+def _direct(target: str, summary: str, **options: Any) -> AgentEntry:
+    """An agent that learns from texts and their probabilities alone."""
+    return AgentEntry(target, "policy", options, summary, reads_features=False)
+
+
 def _rule(selection: str, summary: str, **options: Any) -> AgentEntry:
     """A rule for pairs as an agent."""
     return _policy("duelbench.agents.alignment.reward_model:RewardModelAgent", summary, selection=selection, **options)
@@ -45,41 +50,41 @@ RULES_AS_AGENTS: dict[str, AgentEntry] = {
 """The rules for pairs as agents. Where an algorithm for arms has the name already, it is ``rm_…``, for reward model."""
 
 POLICY_AGENTS: dict[str, AgentEntry] = {
-    "uniform": _policy(
+    "uniform": _direct(
         "duelbench.agents.alignment.uniform:Uniform",
         "Uniform: random duels of the reference policy, no learning. The floor that every curve is read against.",
     ),
-    "offline": _policy(
+    "offline": _direct(
         "duelbench.agents.alignment.offline:Offline",
         "Offline: duels of the reference policy, never refreshed, and a policy trained on them (offline DPO).",
     ),
-    "online": _policy(
+    "online": _direct(
         "duelbench.agents.alignment.online:Online",
         "Online: passive online preference learning (online DPO; OAIF, arXiv 2402.04792; SEA Table 1, variant 1).",
     ),
-    "apl": _policy(
+    "apl": _direct(
         "duelbench.agents.alignment.apl:APL",
         "APL: active preference learning (Muldrew et al. 2024, arXiv 2402.08114), played online.",
     ),
-    "xpo": _policy(
+    "xpo": _direct(
         "duelbench.agents.alignment.xpo:XPO",
         "XPO: exploratory preference optimization (Xie et al. 2024, arXiv 2405.21046).",
     ),
-    "selm": _policy(
+    "selm": _direct(
         "duelbench.agents.alignment.selm:SELM",
         "SELM: self-exploring language models (Zhang et al. 2024, arXiv 2405.19332).",
     ),
-    "vpo": _policy(
+    "vpo": _direct(
         "duelbench.agents.alignment.vpo:VPO",
         "VPO: value-incentivized preference optimization (Cen et al. 2024, arXiv 2405.19320).",
     ),
-    "vpo-offline": _policy(
+    "vpo-offline": _direct(
         "duelbench.agents.alignment.vpo:VPO",
         "VPO offline: pessimistic, on duels of the reference (Cen et al. 2024, arXiv 2405.19320).",
         mode="offline",
         alpha=0.01,
     ),
-    "geb": _policy(
+    "geb": _direct(
         "duelbench.agents.alignment.geb:GEB",
         "GEB: the general exploratory bonus (Li et al. 2025, arXiv 2510.03269), for DPO's reverse KL.",
     ),
@@ -87,7 +92,7 @@ POLICY_AGENTS: dict[str, AgentEntry] = {
         "duelbench.agents.alignment.count_bonus:CountBonus",
         "Online DPO with an elliptical count bonus: a policy is paid for responses unlike those already duelled.",
     ),
-    "nash_md": _policy(
+    "nash_md": _direct(
         "duelbench.agents.alignment.nash_md:NashMD",
         "Nash-MD: Nash learning from human feedback (Munos et al. 2024, arXiv 2312.00886), the policy-gradient form.",
     ),

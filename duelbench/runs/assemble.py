@@ -47,7 +47,8 @@ def assemble(spec: RunSpec) -> Parts:
     streams = Streams(spec.seed)
     env = _make_env(spec, spec.batch)
     problem = env.problem
-    policy = make_policy(spec, env.single_observation_space, streams)
+    found = registry.find_agent(spec.agent)
+    policy = make_policy(spec, env.single_observation_space, streams, features=found.reads_features)
     setup = Setup(
         policy=policy,
         learner=PreferenceLearner(policy, LearnerConfig(**spec.learner)),
@@ -57,7 +58,7 @@ def assemble(spec: RunSpec) -> Parts:
         batch=spec.batch,
         demonstrate=problem.demonstrations if isinstance(problem, Demonstrates) else None,
     )
-    agent = registry.make_agent(spec.agent, setup, spec.agent_options)
+    agent = registry.make_agent(found, setup, spec.agent_options)
     rows = max(1, round(spec.batch * getattr(agent, "prompts_per_label", 1.0)))
     if rows != spec.batch:  # known only now: the agent wants the policy, and the policy the spaces
         env.close()
@@ -74,8 +75,15 @@ def _make_env(spec: RunSpec, rows: int) -> DuelVectorEnv:
     return env
 
 
-def make_policy(spec: RunSpec, observation_space: gym.Space[Any], streams: Streams) -> Policy:
-    """The policy that fits what is observed: a softmax over a pool's features, or a causal language model."""
+def make_policy(spec: RunSpec, observation_space: gym.Space[Any], streams: Streams, *, features: bool = True) -> Policy:
+    """The policy that fits what is observed: a softmax over a pool's features, or a causal language model.
+
+    Args:
+        spec: what is run.
+        observation_space: of one row.
+        streams: the run's.
+        features: whether anybody will look at the features of a language model's responses, which cost time.
+    """
     options: dict[str, Any] = dict(spec.policy)
     spaces = getattr(observation_space, "spaces", {})
     if "features" in spaces:
@@ -83,8 +91,10 @@ def make_policy(spec: RunSpec, observation_space: gym.Space[Any], streams: Strea
 
         return PoolPolicy(spaces["features"].shape[-1], streams.generator("policy"), **options)
     from duelbench.policies.causal_lm import CausalLMPolicy
-    from duelbench.posteriors.encoders.registry import make_encoder
+    from duelbench.posteriors.encoders.registry import find_encoder, make_encoder
 
-    seen = options.pop("features", "lm")
-    features = seen if seen in ("lm", "none") else make_encoder(seen)
-    return CausalLMPolicy(resolve_model(options.pop("model", "tiny")), features=features, **options)
+    named = options.pop("features", "lm")
+    if encoded := named not in ("lm", "none"):
+        find_encoder(named)  # a misspelt name is refused even where nobody reads what it would show
+    seen = "none" if not features else make_encoder(named) if encoded else named
+    return CausalLMPolicy(resolve_model(options.pop("model", "tiny")), features=seen, **options)

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from duelbench.agents.registry import find_agent
 from duelbench.envs.duel.settings import DEMO_AGENTS
 from duelbench.records.record import load_run
 from duelbench.records.spec import Judging, RunSpec
+from duelbench.runs.assemble import assemble
 from duelbench.runs.policy_loop import run
 
 SMALL = {"posterior.members": 4, "posterior.hidden": 16, "candidates": 4}
@@ -69,3 +71,21 @@ def test_online_learns(tmp_path: Path) -> None:
     (played,) = load_run(run(spec, tmp_path))
     before, after = (row["offline_win_probability"] for row in (played.rows[0], played.rows[-1]))
     assert after > before + 0.15
+
+
+@pytest.mark.parametrize("agent", ["uniform", "online", "apl", "xpo"])
+def test_an_agent_that_reads_no_features_plays_the_same_without_them(agent: str, tmp_path: Path) -> None:
+    """By its name the policy computes none; by its class, which nothing is known of, it does."""
+    found = find_agent(agent)
+    spec = spec_of(agent, labels=32)
+    by_name, by_class = assemble(spec), assemble(spec_of(found.target, labels=32))
+    assert (by_name.policy.feature_dim, by_class.policy.feature_dim > 0) == (0, True)
+    one, two = (run(spec_of(who, labels=32), tmp_path / str(i)) for i, who in enumerate((agent, found.target)))
+    for name in ("metrics.jsonl", "samples.json"):
+        assert (one / name).read_bytes() == (two / name).read_bytes()
+
+
+def test_a_misspelt_encoder_is_refused_even_where_nobody_reads_it() -> None:
+    spec = spec_of("online")
+    with pytest.raises(ValueError, match="did you mean 'preference'"):
+        assemble(spec_of("online", policy={**spec.policy, "features": "prefernce"}))

@@ -69,8 +69,20 @@ def make_encoder(encoder: Any, **options: Any) -> Encoder:
     """
     if not isinstance(encoder, str):
         return _MAKER.make(encoder, str(getattr(encoder, "__name__", type(encoder).__name__)), options)
+    found = find_encoder(encoder)
     kind, _, model = encoder.partition(":")
     if kind in _TARGETS and (model or kind != "hf"):
-        made = load(_TARGETS[kind], kind="encoder")
-        return _MAKER.call(made, encoder, *([model] if model else []), **options)
-    return _MAKER.make(find(encoder, dict.fromkeys(ENCODERS, ""), kind="encoder"), encoder, options)
+        return _MAKER.call(found, encoder, *([model] if model else []), **options)
+    return _MAKER.make(found, encoder, options)
+
+
+def find_encoder(encoder: str) -> Any:
+    """What an encoder's name stands for, not made yet: a class, a function, or the encoder itself.
+
+    Raises:
+        duelbench.plugins.PluginError: no such name, module, file or attribute.
+    """
+    kind, _, model = encoder.partition(":")
+    if kind in _TARGETS and (model or kind != "hf"):
+        return load(_TARGETS[kind], kind="encoder")
+    return find(encoder, dict.fromkeys(ENCODERS, ""), kind="encoder")
