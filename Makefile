@@ -1,4 +1,4 @@
-# make demo   align a language model with seven agents and draw the curves (about ten minutes on two cores)
+# make demo   align a language model with seven agents and draw the curves (about twenty minutes on two cores)
 # make test   the test suite but its slowest part (under ten minutes on two cores); make test-all runs all of it
 # Both make their own virtual environment first. PYTHON=python3.12 picks another interpreter.
 
