@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from duelbench.types import Metrics, Observation, Pair, Responses
+from duelbench.types import Detail, Metrics, Observation, Pair, Responses
 
 if TYPE_CHECKING:
     import torch
@@ -75,8 +75,13 @@ class Policy(Protocol):
         *,
         reference: bool = False,
         greedy: bool = False,
+        detail: Detail = "all",
     ) -> Responses:
         """n responses for each prompt, shape (B, n), from the policy or from its frozen reference."""
+        ...
+
+    def referenced(self, responses: Responses) -> Responses:
+        """Responses of shape (B,) with the reference's log-probabilities filled in where they are missing."""
         ...
 
     def log_probs(self, responses: Responses) -> torch.Tensor:

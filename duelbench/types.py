@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,10 @@ Observation = Mapping[str, Any]
 """A batched observation: ``prompt`` (B strings) and ``prompt_id`` (B,); pools add ``features`` and more."""
 
 Metrics = dict[str, float]
+
+Detail = Literal["all", "features", "texts"]
+"""How much of sampled responses is computed: everything; everything but the reference's log-probabilities, which are
+NaN until ``Policy.referenced`` fills them; or neither those nor features."""
 
 
 def is_text(text: str) -> bool:
@@ -58,7 +62,7 @@ class Responses:
         prompts: the B prompt texts.
         actions: responses in the environment's form, S: strings (object array) or pool indices (int64).
         log_probs: log-probability under the policy that sampled them, S, float32.
-        reference_log_probs: the same under the frozen reference policy, S, float32.
+        reference_log_probs: the same under the frozen reference policy, S, float32; NaN where not computed.
         lengths: number of response tokens, S, int64 (1 on a pool: the response is one atom).
         features: what the posterior sees of (prompt, response), S + (d,), float32.
         context: policy-private arrays leading with (B,), e.g. prompt tokens or the whole pool's features.

@@ -84,7 +84,8 @@ class LearningAgent:
 
     def respond(self, observation: Observation) -> Responses:
         """One sample of the current policy for each prompt."""
-        return self.policy.sample(observation, 1, self.setup.evaluation_rng()).pick(first_column(observation))
+        sample = self.policy.sample(observation, 1, self.setup.evaluation_rng(), detail="texts")
+        return sample.pick(first_column(observation))
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a run changes: policy, optimizer, random state."""

@@ -33,6 +33,7 @@ from functools import partial
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from duelbench.acquisition import choose_rule
@@ -130,6 +131,7 @@ class Ladder(RewardModelAgent):
         wins, _ = self.predict({}, first, second)  # (n,)
         if self.config.objective == "direct":
             better = wins >= 0.5
+            first, second = self.policy.referenced(first), self.policy.referenced(second)
             return self.learner.step(Responses.where(better, first, second), Responses.where(better, second, first))
         both = self._anchored(concatenate([first, second]))
         values = np.concatenate([wins, 1.0 - wins]) + self.config.epsilon
@@ -138,9 +140,9 @@ class Ladder(RewardModelAgent):
     def _anchored(self, responses: Responses) -> Responses:
         """The responses with the anchor's log-probabilities in the place of the reference's."""
         if self.config.anchor_decay == 1.0 or not self.config.beta:
-            return responses
-        with weights_of(self.policy, self.anchor):
-            return replace(responses, reference_log_probs=self.policy.log_probs(responses).detach().numpy())
+            return self.policy.referenced(responses)
+        with weights_of(self.policy, self.anchor), torch.no_grad():
+            return replace(responses, reference_log_probs=self.policy.log_probs(responses).numpy())
 
     def _move_anchor(self) -> None:
         decay = self.config.anchor_decay

@@ -22,7 +22,7 @@ from duelbench.agents.alignment.base import LearningAgent, Setup
 from duelbench.plugins import Choice
 from duelbench.posteriors.registry import choose_posterior
 from duelbench.ranges import Checked, Count
-from duelbench.types import Metrics, Observation, Pair, Responses
+from duelbench.types import Detail, Metrics, Observation, Pair, Responses, concatenate
 
 
 @dataclass(frozen=True)
@@ -73,12 +73,27 @@ class RewardModelAgent(LearningAgent):
     def propose(self, observation: Observation) -> Pair:
         """Duels by the rule; those of prompts that are not worth a label are not asked."""
         duel = self.consider(observation)
-        candidates = duel.candidates
-        return Pair(candidates.pick(duel.first), candidates.pick(duel.second), self.keep(duel))
+        return self.pair(duel.candidates, duel.first, duel.second, self.keep(duel))
+
+    def pair(
+        self,
+        candidates: Responses,
+        first: NDArray[np.int64],
+        second: NDArray[np.int64],
+        ask: NDArray[np.bool_],
+        **payload: Any,
+    ) -> Pair:
+        """Duels of these columns (B,) of the candidates, with all that the policy's loss needs of them."""
+        both = self.policy.referenced(concatenate([candidates.pick(first), candidates.pick(second)]))
+        n = len(candidates)
+        return Pair(both.rows(np.arange(n)), both.rows(np.arange(n, 2 * n)), ask, payload)
 
     def consider(self, observation: Observation, *, reference: bool = False) -> Proposal:
         """Candidates of the current policy or of its reference, their rewards, and the pairs that the rule picks."""
-        candidates = self.policy.sample(observation, self.config.candidates, self.rng, reference=reference)
+        # only a selection of prompts may look at the reference's log-probabilities of all candidates
+        detail: Detail = "features" if self.config.prompt_selection.name == "none" else "all"
+        n = self.config.candidates
+        candidates = self.policy.sample(observation, n, self.rng, reference=reference, detail=detail)
         rewards = self.rewards(candidates)  # (E, B, M)
         return Proposal(candidates, rewards, *self.rule(rewards, self.rng))
 
@@ -115,7 +130,8 @@ class RewardModelAgent(LearningAgent):
         """A sample of the policy, or the best of several by the posterior's mean reward."""
         if self.config.best_of == 1:
             return super().respond(observation)
-        candidates = self.policy.sample(observation, self.config.best_of, self.setup.evaluation_rng())
+        n, rng = self.config.best_of, self.setup.evaluation_rng()
+        candidates = self.policy.sample(observation, n, rng, detail="features")
         return candidates.pick(self.posterior.rewards(candidates.features).mean(0).argmax(-1))
 
     def predict(

@@ -82,8 +82,7 @@ class SEA(RewardModelAgent):
         kept = self.keep(duel)
         ask = kept & self._real(len(kept))
         first, second, first_wins = self._label_synthetic(duel, ask)
-        payload = {"kept": kept, "first_wins": first_wins}
-        return Pair(duel.candidates.pick(first), duel.candidates.pick(second), ask, payload)
+        return self.pair(duel.candidates, first, second, ask, kept=kept, first_wins=first_wins)
 
     def update(self, observation: Observation, pair: Pair, feedback: NDArray[np.float64]) -> Metrics:
         """The ensemble learns from the oracle's labels, the policy from those and the ensemble's own."""

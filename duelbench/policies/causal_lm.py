@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from duelbench.policies.finite import check_log_probs
@@ -20,7 +20,7 @@ from duelbench.policies.samplers.own import OwnSampler
 from duelbench.policies.tokens import Tokens
 from duelbench.protocols import Encoder
 from duelbench.ranges import Count, Natural, NonNegative, check_values
-from duelbench.types import Observation, Responses
+from duelbench.types import Detail, Observation, Responses
 
 
 class CausalLMPolicy:
@@ -136,15 +136,33 @@ class CausalLMPolicy:
         *,
         reference: bool = False,
         greedy: bool = False,
+        detail: Detail = "all",
     ) -> Responses:
-        """n responses for each prompt, shape (B, n), settled by the generator's state and the weights."""
+        """n responses for each prompt, shape (B, n), settled by the generator's state and the weights.
+
+        Reading what was sampled with the reference takes about as long as sampling it; whoever needs few of many
+        candidates samples them without (``detail``) and calls ``referenced`` on those. The reference's own samples and
+        its own features ("lm") come with its log-probabilities in any case.
+        """
         texts = tuple(observation["prompt"])
         prompts, lengths = self._tokens.prompts(texts)
         drawn = self.sampler.draw(prompts, lengths, n, rng, reference=reference, greedy=greedy)
         self.generated_tokens += int(drawn.lengths.sum())
         owner = torch.arange(len(texts)).repeat_interleave(n)
         batch = TokenBatch(prompts, lengths, owner, drawn.tokens, drawn.lengths)
-        return self._responses(texts, batch, (len(texts), n), None if reference else drawn.log_probs)
+        return self._responses(texts, batch, (len(texts), n), None if reference else drawn.log_probs, detail)
+
+    def referenced(self, responses: Responses) -> Responses:
+        """Responses of shape (B,) with the reference's log-probabilities filled in where they are missing."""
+        missing = np.isnan(responses.reference_log_probs)
+        if not missing.any():
+            return responses
+        with torch.no_grad():
+            read = self._reference.score(TokenBatch.of(responses.rows(missing)), features=False)[0].numpy()
+        check_log_probs(read)
+        filled = responses.reference_log_probs.copy()
+        filled[missing] = read
+        return replace(responses, reference_log_probs=filled)
 
     def sample_mixture(self, observation: Observation, n: int, rng: np.random.Generator, share: float) -> Responses:
         """n responses for each prompt from the token-by-token mixture π^(1 − share) π_ref^share, shape (B, n).
@@ -171,16 +189,8 @@ class CausalLMPolicy:
         return self._responses(tuple(prompts), batch, (len(prompts),), log_probs)
 
     def log_probs(self, responses: Responses) -> Tensor:
-        """Log-probability of each response of shape (B,), with gradient. Equal prompts are read once."""
-        prompts, owner = np.unique(_prompt_rows(responses), axis=0, return_inverse=True)
-        batch = TokenBatch(
-            prompts=_long(prompts[:, 1:]),
-            prompt_lengths=_long(prompts[:, 0]),
-            owner=_long(owner.reshape(-1)),
-            tokens=_long(responses.payload["tokens"]),
-            lengths=_long(responses.lengths),
-        )
-        return self._network.score(batch, features=False)[0]
+        """Log-probability of each response of shape (B,), with gradient."""
+        return self._network.score(TokenBatch.of(responses), features=False)[0]
 
     def parameters(self) -> Iterable[torch.nn.Parameter]:
         """What is trained, float32: the transformers model's own parameters, or its adapters'."""
@@ -215,30 +225,43 @@ class CausalLMPolicy:
             prompt = _mean_embedding(table, batch.prompts, batch.prompt_lengths)
             return torch.cat([response, response * prompt[batch.owner]], -1)
 
-    def _responses(
-        self, prompts: tuple[str, ...], batch: TokenBatch, shape: tuple[int, ...], log_probs: Tensor | None
-    ) -> Responses:
-        """Everything about sampled tokens; without ``log_probs`` the reference is what sampled them."""
+    def _read(self, batch: TokenBatch, detail: Detail, *, sampled: bool) -> tuple[Tensor | None, Tensor | None]:
+        """The reference's log-probabilities and its features of responses, (N,) and (N, 4 d): what is asked for."""
+        own = self._features == "lm" and detail != "texts"
+        if not (own or sampled or detail == "all"):
+            return None, None
         with torch.no_grad():
-            reference, features = self._reference.score(batch, features=self._features == "lm")
+            reference, states = self._reference.score(batch, features=own)
+        return reference, None if states is None else torch.cat([states, self._embedded(batch)], -1)
+
+    def _responses(
+        self,
+        prompts: tuple[str, ...],
+        batch: TokenBatch,
+        shape: tuple[int, ...],
+        log_probs: Tensor | None,
+        detail: Detail = "all",
+    ) -> Responses:
+        """What is to be known about sampled tokens; without ``log_probs`` the reference is what sampled them."""
+        reference, features = self._read(batch, detail, sampled=log_probs is None)
         for scores in (reference, log_probs):
             if scores is not None:
                 check_log_probs(scores.numpy())
+        if reference is None:
+            reference = torch.full((len(batch.tokens),), torch.nan)
         actions = np.empty(len(batch.tokens), dtype=object)
         actions[:] = self._tokens.texts(batch.tokens, batch.lengths)
-        if not isinstance(self._features, str):
-            seen = self._features.encode(prompts, actions.reshape(len(prompts), -1).tolist())
+        if isinstance(self._features, str) or detail == "texts":
+            seen = torch.zeros(len(actions), 0) if features is None else features
         else:
-            seen = (
-                torch.zeros(len(actions), 0) if features is None else torch.cat([features, self._embedded(batch)], -1)
-            )
+            seen = self._features.encode(prompts, actions.reshape(len(prompts), -1).tolist())
         return Responses(
             prompts=prompts,
             actions=actions.reshape(shape),
             log_probs=(reference if log_probs is None else log_probs).numpy().reshape(shape),
             reference_log_probs=reference.numpy().reshape(shape),
             lengths=batch.lengths.numpy().reshape(shape),
-            features=seen.numpy().reshape(*shape, self.feature_dim),
+            features=seen.numpy().reshape(*shape, seen.shape[-1]),
             context={"prompt_tokens": batch.prompts.numpy(), "prompt_lengths": batch.prompt_lengths.numpy()},
             payload={
                 "tokens": batch.tokens.numpy().reshape(*shape, -1),
@@ -263,12 +286,3 @@ def _mean_embedding(table: Tensor, tokens: Tensor, lengths: Tensor) -> Tensor:
     """Mean embedding of the first ``lengths`` tokens of each row: (n, T), (n,) -> (n, d) float32."""
     weights = (torch.arange(tokens.shape[1]) < lengths[:, None]).float() / lengths[:, None]
     return torch.nn.functional.embedding_bag(tokens, table, per_sample_weights=weights, mode="sum")
-
-
-def _prompt_rows(responses: Responses) -> NDArray[np.int64]:
-    """Length and padded tokens of each prompt, (B, 1 + P): what makes two prompts one."""
-    return np.column_stack([responses.context["prompt_lengths"], responses.context["prompt_tokens"]])
-
-
-def _long(array: NDArray[Any]) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.int64))

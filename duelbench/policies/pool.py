@@ -17,7 +17,7 @@ from torch import nn
 
 from duelbench.policies.finite import check_log_probs
 from duelbench.ranges import Natural, check_values
-from duelbench.types import Observation, Responses
+from duelbench.types import Detail, Observation, Responses
 
 
 class PoolPolicy:
@@ -53,13 +53,21 @@ class PoolPolicy:
         *,
         reference: bool = False,
         greedy: bool = False,
+        detail: Detail = "all",
     ) -> Responses:
-        """n responses a prompt by inverse CDF, with replacement; ``greedy`` takes the most probable one."""
+        """n responses a prompt by inverse CDF, with replacement; ``greedy`` takes the most probable one.
+
+        A pool knows everything about its responses, so they carry it whatever ``detail`` asks for.
+        """
         log_probs = _reference(observation) if reference else self._current(observation)  # (B, N)
         uniforms = rng.random((len(log_probs), n))
         if greedy:
             return _responses(observation, log_probs, np.repeat(log_probs.argmax(-1)[:, None], n, axis=1))
         return _responses(observation, log_probs, _invert(log_probs, uniforms))
+
+    def referenced(self, responses: Responses) -> Responses:
+        """The responses as they are: a pool's always carry the reference's log-probabilities."""
+        return responses
 
     def sample_mixture(self, observation: Observation, n: int, rng: np.random.Generator, share: float) -> Responses:
         """n responses a prompt from the normalised geometric mixture π^(1 − share) π_ref^share, shape (B, n)."""

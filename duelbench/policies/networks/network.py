@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+from duelbench.types import Responses
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,14 @@ class TokenBatch:
     tokens: Tensor
     lengths: Tensor
 
+    @classmethod
+    def of(cls, responses: Responses) -> TokenBatch:
+        """A policy's own responses, shape (B,). Equal prompts are read once."""
+        rows = np.column_stack([responses.context["prompt_lengths"], responses.context["prompt_tokens"]])  # (B, 1 + P)
+        prompts, owner = np.unique(rows, axis=0, return_inverse=True)
+        tokens = responses.payload["tokens"], responses.lengths
+        return cls(*map(_long, (prompts[:, 1:], prompts[:, 0], owner.reshape(-1), *tokens)))
+
     def rows(self, rows: Tensor) -> TokenBatch:
         """Some responses, by integer index, with the prompts that they answer."""
         prompts, owner = self.owner[rows].unique(return_inverse=True)
@@ -39,6 +51,10 @@ class TokenBatch:
         tokens = torch.zeros_like(self.prompt_lengths).index_add_(0, self.owner, self.lengths)  # of each prompt, (U,)
         portion = ((tokens.cumsum(0) - tokens) // most)[self.owner]  # (N,)
         return [(portion == index).nonzero().squeeze(1) for index in portion.unique()]
+
+
+def _long(array: NDArray[Any]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.int64))
 
 
 class Decoder(Protocol):

@@ -64,6 +64,27 @@ def test_everything_agrees_with_one_by_one_forward_passes(any_model: Path) -> No
             np.testing.assert_allclose(drawn.features[b, m], features, atol=1e-4)
 
 
+def test_the_reference_reads_only_what_is_asked_for(llama: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = policy(llama, features="none")
+    whole, part = sample(ours, PROMPTS, 3), sample(ours, PROMPTS, 3, detail="features")
+    assert part.actions.tolist() == whole.actions.tolist() and np.isnan(part.reference_log_probs).all()
+    half = part.pick(np.zeros(4, np.int64))
+    half.reference_log_probs[1] = 7.0  # what is known stays
+    filled, wanted = ours.referenced(half), whole.pick(np.zeros(4, np.int64)).reference_log_probs
+    assert filled.reference_log_probs[1] == 7.0
+    np.testing.assert_allclose(filled.reference_log_probs[[0, 2, 3]], wanted[[0, 2, 3]], rtol=1e-5)
+    monkeypatch.setattr(ours._reference, "score", None)
+    assert ours.referenced(filled) is filled
+
+
+def test_the_references_own_features_come_with_its_log_probabilities(llama: Path) -> None:
+    ours = policy(llama)
+    whole, part = sample(ours, PROMPTS, 3), sample(ours, PROMPTS, 3, detail="features")
+    assert np.array_equal(part.features, whole.features)
+    assert np.array_equal(part.reference_log_probs, whole.reference_log_probs)
+    assert sample(ours, PROMPTS, 3, detail="texts").features.size == 0
+
+
 def test_gradients_agree_with_transformers(any_model: Path) -> None:
     ours, model = policy(any_model), plain_model(any_model)
     drawn = sample(ours, PROMPTS[:2], 3)
