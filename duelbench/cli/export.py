@@ -54,7 +54,7 @@ def export(command: ExportCommand, line: str) -> int:
         found = preferences.collect(command.folder, runs, plain=command.plain)
         path, what = preferences.write(found, out), str(found)
     elif command.to == "model":
-        from duelbench.runs import export_models  # takes torch
+        from duelbench.runs.recording import export_models  # takes torch
 
         path, what = out, str(export_models.write(runs, out))
     else:

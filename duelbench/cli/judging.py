@@ -40,7 +40,7 @@ class JudgingOptions:
             console: where it is said.
             times: how often as many are played.
         """
-        from duelbench.runs.forecast import MANY, forecast_all, forecast_text
+        from duelbench.runs.judging.forecast import MANY, forecast_all, forecast_text
 
         calls = forecast_all(specs)
         for purpose in calls:

@@ -34,7 +34,7 @@ def remove_runs(command: RemoveCommand, line: str) -> int:
         UsageError: no run has such an id.
     """
     from duelbench.records.record import load_runs
-    from duelbench.runs.remove import chosen, remove
+    from duelbench.runs.recording.remove import chosen, remove
 
     console = Console(stderr=True)
     gone, busy = remove(chosen(command.folder, command.run, stale=command.stale))

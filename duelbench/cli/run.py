@@ -67,7 +67,7 @@ def play_run(command: RunCommand, line: str) -> int:
     """Play what is missing, write the report, and return the exit status."""
     from duelbench.records.record import load_runs
     from duelbench.runs.execute import say_failures
-    from duelbench.runs.writer import RunFolder
+    from duelbench.runs.recording.run_folder import RunFolder
     from duelbench.study.library import default_folder, play
 
     specs = run_specs(command)

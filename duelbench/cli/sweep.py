@@ -18,7 +18,7 @@ from duelbench.cli.report import write_report
 from duelbench.errors import UsageError
 from duelbench.plugins import did_you_mean
 from duelbench.records.plan import Plan, Planned
-from duelbench.runs.writer import RunFolder
+from duelbench.runs.recording.run_folder import RunFolder
 from duelbench.study.costs import Costs, forecast
 from duelbench.study.sweep_files import load_sweep
 
@@ -68,7 +68,7 @@ def play_sweep(command: SweepCommand, line: str) -> int:
         UsageError: for an unknown sweep or tag, or a sweep that does not fit together.
     """
     from duelbench.records.record import load_runs
-    from duelbench.runs.forecast import forecast_all, forecast_text
+    from duelbench.runs.judging.forecast import forecast_all, forecast_text
     from duelbench.study.library import clear
 
     name, sweep = load_sweep(command.sweep)

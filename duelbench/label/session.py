@@ -22,11 +22,12 @@ from duelbench.label.specify import check_spec, people_spec
 from duelbench.records.journal import Answer
 from duelbench.records.spec import RunSpec
 from duelbench.records.votes import Posed, Said, Votes
-from duelbench.runs.game import Game
-from duelbench.runs.lesson import Lesson, Place
+from duelbench.runs.configuration.resolve import resolve
+from duelbench.runs.policy_game.game import Game
+from duelbench.runs.policy_game.lesson import Lesson, Place
 from duelbench.runs.policy_loop import game_of
-from duelbench.runs.resolve import resolve
-from duelbench.runs.writer import PATIENCE_SECONDS, RunFolder
+from duelbench.runs.recording.lock import PATIENCE_SECONDS
+from duelbench.runs.recording.run_folder import RunFolder
 from duelbench.study.library import default_folder
 from duelbench.types import Verdict
 

@@ -44,9 +44,9 @@ class Judging(Checked):
 class RunSpec:
     """One run of one agent with one seed. All fields are plain JSON data.
 
-    A specification says what is asked for; ``duelbench.runs.resolve.resolve`` adds what that comes to. The id of a run
-    follows from the latter: an option that is set to its default changes nothing, a default or a file that changed
-    makes another run.
+    A specification says what is asked for; ``duelbench.runs.configuration.resolve`` adds what that comes to. The id of
+    a run follows from the latter: an option that is set to its default changes nothing, a default or a file that
+    changed makes another run.
 
     Attributes:
         env: environment id, or where it is: ``package.module:Id-v0``, ``path/to/file.py:Id-v0``.

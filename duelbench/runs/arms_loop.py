@@ -25,9 +25,9 @@ from duelbench.duels.preference import REWARD_OF_VERDICT
 from duelbench.envs import resolve_env
 from duelbench.envs.duel.problem import Arms, Guided, KnowsParameter
 from duelbench.records.spec import RunSpec
-from duelbench.runs.resolve import resolve
-from duelbench.runs.schedule import evaluation_points, passed
-from duelbench.runs.writer import RunFolder, described
+from duelbench.runs.configuration.resolve import resolve
+from duelbench.runs.judging.schedule import evaluation_points, passed
+from duelbench.runs.recording.run_folder import RunFolder, described
 from duelbench.streams import Streams
 
 Ids = NDArray[np.int64]

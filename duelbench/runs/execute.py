@@ -14,12 +14,12 @@ from duelbench.assets.model_source import resolve_model
 from duelbench.assets.wheel_source import Say
 from duelbench.errors import explain
 from duelbench.records.spec import RunSpec
+from duelbench.runs.configuration.resolve import resolve
 from duelbench.runs.engines import Engine, make_engine
 from duelbench.runs.engines.outcome import Outcome, Tell
-from duelbench.runs.forecast import requests_text
+from duelbench.runs.judging.forecast import requests_text
 from duelbench.runs.progress import progress
-from duelbench.runs.resolve import resolve
-from duelbench.runs.writer import RunFolder
+from duelbench.runs.recording.run_folder import RunFolder
 
 
 def execute(

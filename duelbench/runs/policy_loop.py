@@ -12,11 +12,11 @@ from duelbench.records.checkpoint import load_checkpoint
 from duelbench.records.journal import Journal
 from duelbench.records.journaled_oracle import JournaledDuels, portion
 from duelbench.records.spec import RunSpec
-from duelbench.runs.assemble import assemble
-from duelbench.runs.game import Game
-from duelbench.runs.judge import Judge, judge_name, oracle_of
-from duelbench.runs.resolve import resolve
-from duelbench.runs.writer import CHECKPOINT, RunFolder, described
+from duelbench.runs.configuration.assemble import assemble
+from duelbench.runs.configuration.resolve import resolve
+from duelbench.runs.judging.judge import Judge, judge_name, oracle_of
+from duelbench.runs.policy_game.game import Game
+from duelbench.runs.recording.run_folder import CHECKPOINT, RunFolder, described
 
 Progress = Callable[[int], None]
 

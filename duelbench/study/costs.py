@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from duelbench.records.spec import RunSpec
-from duelbench.runs.writer import RunFolder
+from duelbench.runs.recording.run_folder import RunFolder
 
 Kind = tuple[str, str, str]
 """Environment, language model, agent."""

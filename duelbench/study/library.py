@@ -19,9 +19,10 @@ from duelbench.results.results import Results
 from duelbench.runs.engines import Engine, make_engine
 from duelbench.runs.engines.outcome import Outcome
 from duelbench.runs.execute import execute, fetch_models, say_failures
-from duelbench.runs.forecast import forecast_all, forecast_text
-from duelbench.runs.remove import remove
-from duelbench.runs.writer import RunBusyError, RunFolder
+from duelbench.runs.judging.forecast import forecast_all, forecast_text
+from duelbench.runs.recording.lock import RunBusyError
+from duelbench.runs.recording.remove import remove
+from duelbench.runs.recording.run_folder import RunFolder
 from duelbench.study.settings import settings_of
 from duelbench.study.sweep import AgentSetting, EnvSetting, Sweep
 from duelbench.study.sweep_files import load_sweep

@@ -32,7 +32,7 @@ from duelbench.errors import UsageError
 from duelbench.plugins import name_of
 from duelbench.records.plan import Plan, Planned
 from duelbench.records.spec import Judging, RunSpec, seed_specs
-from duelbench.runs.resolve import resolve
+from duelbench.runs.configuration.resolve import resolve
 from duelbench.study.options import (
     OTHERS,
     check_env_options,

@@ -28,7 +28,7 @@ from duelbench.records.journal import Answer, Journal
 from duelbench.records.spec import RunSpec
 from duelbench.runs.engines import make_engine
 from duelbench.runs.execute import execute
-from duelbench.runs.writer import RunFolder
+from duelbench.runs.recording.run_folder import RunFolder
 from duelbench.study.sweep import AgentSetting, EnvSetting, Sweep
 from duelbench.study.sweep_files import load_sweep
 

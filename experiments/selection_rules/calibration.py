@@ -24,8 +24,8 @@ from duelbench.posteriors.laplace import LaplaceConfig
 from duelbench.posteriors.prior_ensemble import PriorEnsembleConfig
 from duelbench.posteriors.registry import find_posterior
 from duelbench.results.report.drawing import save_csv
-from duelbench.runs.assemble import assemble
-from duelbench.runs.resolve import resolve
+from duelbench.runs.configuration.assemble import assemble
+from duelbench.runs.configuration.resolve import resolve
 
 Floats = NDArray[np.float64]
 HERE = Path(__file__).parent

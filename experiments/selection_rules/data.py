@@ -15,8 +15,8 @@ from duelbench.posteriors.laplace import LaplaceConfig, LaplacePosterior
 from duelbench.protocols import Posterior
 from duelbench.records.journal import Journal
 from duelbench.records.spec import RunSpec
-from duelbench.runs.assemble import Parts, assemble
-from duelbench.runs.resolve import resolve
+from duelbench.runs.configuration.assemble import Parts, assemble
+from duelbench.runs.configuration.resolve import resolve
 from duelbench.types import Verdict
 
 Features = NDArray[np.float32]

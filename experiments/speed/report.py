@@ -59,7 +59,7 @@ def planned(options: Options) -> list[RunSpec]:
 
 
 def write_record(folder: Path, spec: RunSpec) -> None:
-    """A finished run as ``duelbench.runs.writer.RunFolder`` writes it, without playing it or waiting for the disk."""
+    """A finished run as ``RunFolder`` writes it, without playing it or waiting for the disk."""
     rng = np.random.default_rng(int(spec.run_id, 16))
     speed = AGENTS.index(spec.agent) / len(AGENTS) * (1.0 if spec.agent != "uniform" else 0.0)
     labels = np.linspace(0, spec.labels, EVALUATIONS).astype(int)

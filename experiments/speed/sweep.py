@@ -23,10 +23,11 @@ import tyro
 from duelbench.records import checkpoint
 from duelbench.records.journal import Journal
 from duelbench.records.spec import RunSpec
-from duelbench.runs import game, policy_loop
+from duelbench.runs import policy_loop
 from duelbench.runs.engines import make_engine
 from duelbench.runs.execute import execute
-from duelbench.runs.writer import RunFolder
+from duelbench.runs.policy_game import game
+from duelbench.runs.recording.run_folder import RunFolder
 from duelbench.study.sweep_files import load_sweep
 
 _FILE = """from duelbench.study.sweep import Sweep

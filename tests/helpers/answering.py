@@ -8,7 +8,7 @@ import numpy as np
 
 from duelbench.label.session import Session
 from duelbench.records.spec import RunSpec
-from duelbench.runs.assemble import assemble
+from duelbench.runs.configuration.assemble import assemble
 from duelbench.types import Verdict
 
 SAID = {Verdict.FIRST: "first", Verdict.SECOND: "second", Verdict.TIE: "tie"}

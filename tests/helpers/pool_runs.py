@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from duelbench.agents.alignment.table import POLICY_AGENTS, RULES_AS_AGENTS
 from duelbench.records.spec import Judging, RunSpec
-from duelbench.runs.assemble import Parts
+from duelbench.runs.configuration.assemble import Parts
 from duelbench.types import Pair
 
 POOL = "LLMDuelPool-v0"

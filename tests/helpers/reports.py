@@ -12,7 +12,7 @@ import numpy as np
 
 from duelbench.records.record import Run, SeedRows
 from duelbench.records.spec import RunSpec
-from duelbench.runs.writer import RunFolder
+from duelbench.runs.recording.run_folder import RunFolder
 from duelbench.study.suite import TASKS
 
 ROLES = {"uniform": "floor", "oracle": "ceiling"}

@@ -17,7 +17,7 @@ from command_line import call, last_json
 from duelbench.agents.arms.matrix.rucb import RUCB
 from duelbench.records.record import load_runs
 from duelbench.records.spec import Judging, RunSpec
-from duelbench.runs.resolve import ChangedError, resolve
+from duelbench.runs.configuration.resolve import ChangedError, resolve
 
 AGENT = """
 from __future__ import annotations
@@ -153,7 +153,8 @@ def test_what_changed_between_planning_and_playing_is_one_error(mine: Path) -> N
 
 def test_places_machines_and_days_do_not_decide(mine: Path, tmp_path: Path) -> None:
     code = (
-        "import sys; from duelbench.records.spec import Judging, RunSpec; from duelbench.runs.resolve import resolve; "
+        "import sys; from duelbench.records.spec import Judging, RunSpec; "
+        "from duelbench.runs.configuration.resolve import resolve; "
         "spec = RunSpec('MatrixDuel-v0', sys.argv[1], 0, 60, batch=1, lockstep=2, env_kwargs={'matrix': sys.argv[2]}); "
         "print(resolve(spec).run_id)"
     )

@@ -144,7 +144,21 @@ def test_nobody_imports_by_a_computed_name_to_get_round_the_rule() -> None:
     assert found <= allowed
 
 
-@pytest.mark.parametrize("folder", ["duelbench", "agents", "envs"])
+ONE_FILE_EACH = {
+    "agents/alignment": "one file an agent, read top to bottom",
+    "agents/arms/contextual": "one file an agent, read top to bottom",
+    "agents/arms/matrix": "one file an agent, read top to bottom",
+    "duelbench/cli": "one file a command",
+    "duelbench/posteriors": "one file a posterior",
+    "envs/arms": "one file a family of environments",
+}
+"""Folders of many files of one kind, in which a reader looks for one by its name."""
+
+STILL_LARGE = {"duelbench/policies/networks", "duelbench/rank", "duelbench/records", "duelbench/results/report"}
+"""Folders that could do with rooms; this set only ever shrinks."""
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent.relative_to(ROOT).as_posix() for path in MODULES.values()}))
 def test_few_modules_lie_open(folder: str) -> None:
     loose = [path.name for path in (ROOT / folder).glob("*.py") if path.name not in ("__init__.py", "__main__.py")]
-    assert len(loose) <= 8
+    assert (len(loose) > 8) == (folder in ONE_FILE_EACH or folder in STILL_LARGE), loose

@@ -11,7 +11,7 @@ from duelbench.agents.registry import find_agent
 from duelbench.envs.duel.settings import DEMO_AGENTS
 from duelbench.records.record import load_run
 from duelbench.records.spec import Judging, RunSpec
-from duelbench.runs.assemble import assemble
+from duelbench.runs.configuration.assemble import assemble
 from duelbench.runs.policy_loop import run
 
 SMALL = {"posterior.members": 4, "posterior.hidden": 16, "candidates": 4}

@@ -15,9 +15,10 @@ from journals import journal_of
 
 from duelbench.records.journal import Answer
 from duelbench.records.spec import Judging, RunSpec
+from duelbench.runs.configuration.resolve import resolve
 from duelbench.runs.policy_loop import run
-from duelbench.runs.resolve import resolve
-from duelbench.runs.writer import RunBusyError, RunFolder
+from duelbench.runs.recording.lock import RunBusyError
+from duelbench.runs.recording.run_folder import RunFolder
 from duelbench.types import Verdict
 
 KILLS, LABELS, BATCH = 10, 150, 8
@@ -127,7 +128,7 @@ def test_a_run_that_does_not_repeat_itself_is_stopped(task_file: str, oracles: s
 def test_two_processes_never_play_one_run(
     task_file: str, oracles: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("duelbench.runs.writer.PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("duelbench.runs.recording.run_folder.PATIENCE_SECONDS", 0.0)
     log = tmp_path / "log.jsonl"
     spec = spec_of("online", task_file, oracles, log)
     folder = tmp_path / "runs" / resolve(spec).folder_name
@@ -158,7 +159,7 @@ def wait_until_held(folder: Path) -> None:
 def test_a_run_plays_where_files_cannot_be_locked(
     task_file: str, oracles: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("duelbench.runs.writer.fcntl", None)  # as on Windows
+    monkeypatch.setattr("duelbench.runs.recording.lock.fcntl", None)  # as on Windows
     spec = spec_of("uniform", task_file, oracles, tmp_path / "log.jsonl")
     assert (run(spec, tmp_path) / "DONE").exists()
 

@@ -19,7 +19,7 @@ from duelbench.records.record import load_runs
 from duelbench.records.spec import RunSpec
 from duelbench.runs.engines import make_engine
 from duelbench.runs.execute import execute
-from duelbench.runs.writer import RunFolder
+from duelbench.runs.recording.run_folder import RunFolder
 from duelbench.study.sweep_files import load_sweep
 
 TEN_LINES = """

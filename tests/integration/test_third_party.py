@@ -17,7 +17,7 @@ from duelbench.envs.arms.problem import FixedArms
 from duelbench.envs.text.tasks import Task, load_task
 from duelbench.plugins import PluginError
 from duelbench.records.spec import RunSpec
-from duelbench.runs.resolve import resolve
+from duelbench.runs.configuration.resolve import resolve
 from duelbench.study.sweep import EnvSetting, Sweep
 
 MODULE = """

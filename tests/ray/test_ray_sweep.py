@@ -19,7 +19,7 @@ from ray.cluster_utils import Cluster  # noqa: E402
 from duelbench.records.spec import RunSpec  # noqa: E402
 from duelbench.runs.engines import make_engine  # noqa: E402
 from duelbench.runs.execute import execute  # noqa: E402
-from duelbench.runs.writer import RunFolder  # noqa: E402
+from duelbench.runs.recording.run_folder import RunFolder  # noqa: E402
 from duelbench.study.sweep import AgentSetting, Sweep  # noqa: E402
 
 LABELS = 192

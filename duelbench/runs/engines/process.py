@@ -16,7 +16,7 @@ from pathlib import Path
 from duelbench.errors import OUT_OF_MEMORY
 from duelbench.records.spec import RunSpec
 from duelbench.runs.engines.outcome import MOST_DEATHS, Outcome, Tell, play_one
-from duelbench.runs.writer import RunFolder
+from duelbench.runs.recording.run_folder import RunFolder
 
 _NEWS_SECONDS = 0.1  # between two words of a worker to the progress bar
 

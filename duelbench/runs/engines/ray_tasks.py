@@ -15,7 +15,7 @@ from typing import Any
 from duelbench.cluster import connect, ray
 from duelbench.records.spec import RunSpec
 from duelbench.runs.engines.outcome import MOST_DEATHS, Outcome, Tell, play_one
-from duelbench.runs.writer import RunFolder
+from duelbench.runs.recording.run_folder import RunFolder
 
 _POLL_SECONDS = 1.0
 

@@ -16,7 +16,7 @@ from pool_runs import spec_of
 from duelbench.agents.alignment.sea import SEA, SEAConfig
 from duelbench.agents.registry import AGENTS, UnknownAgentError, find_agent, make_agent, make_config
 from duelbench.plugins import resolved_config, with_options
-from duelbench.runs.assemble import assemble
+from duelbench.runs.configuration.assemble import assemble
 
 
 @pytest.fixture

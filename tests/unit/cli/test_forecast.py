@@ -100,7 +100,7 @@ def test_who_agrees_beforehand_is_not_asked(
         questions.append(text)
         return False
 
-    monkeypatch.setattr("duelbench.runs.forecast.MANY", 1)
+    monkeypatch.setattr("duelbench.runs.judging.forecast.MANY", 1)
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("duelbench.cli.judging.Confirm.ask", no)
     monkeypatch.setattr("rich.console.Console.is_terminal", True)

@@ -9,7 +9,7 @@ from duelbench.assets.model_source import ModelUnavailableError
 from duelbench.errors import explain, out_of_memory
 from duelbench.plugins import PluginError, load
 from duelbench.records.spec import RunSpec
-from duelbench.runs.writer import RunFolder
+from duelbench.runs.recording.run_folder import RunFolder
 
 
 def allocate_everything() -> None:

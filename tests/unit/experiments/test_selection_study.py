@@ -14,7 +14,7 @@ from duelbench.experiments.records import Records, add_records, recorded
 from duelbench.experiments.selection_rules import analysis, calibration, data, sweep
 from duelbench.records.record import Run
 from duelbench.records.spec import Judging, RunSpec
-from duelbench.runs.assemble import assemble
+from duelbench.runs.configuration.assemble import assemble
 from duelbench.runs.policy_loop import run
 
 POOL, NEURAL = "LLMDuelPool-v0", "NeuralDuel-v0"

@@ -17,10 +17,10 @@ from duelbench.label.desk import AnsweredError, UnknownDuelError
 from duelbench.label.session import Session
 from duelbench.records.record import load_runs
 from duelbench.records.spec import Judging, RunSpec
-from duelbench.runs.forecast import forecast_calls
+from duelbench.runs.configuration.resolve import resolve
+from duelbench.runs.judging.forecast import forecast_calls
 from duelbench.runs.policy_loop import run
-from duelbench.runs.resolve import resolve
-from duelbench.runs.writer import RunBusyError
+from duelbench.runs.recording.lock import RunBusyError
 from duelbench.types import Verdict
 
 SCOUT = f"{Path(__file__).parents[2] / 'integration' / 'my_agent.py'}:Scout"
@@ -112,7 +112,7 @@ def test_a_session_killed_within_a_step_goes_on_and_ends_the_same(
     spec = resolve(spec_of("sea", task, labels=40, batch=8, judging=Judging(every=16), agent_options=FAST))
     whole = run(spec, tmp_path / "run")
     rng, respondent = random.Random(place), Respondent(spec)
-    from duelbench.runs.game import Game
+    from duelbench.runs.policy_game.game import Game
 
     method = getattr(Game, place)
 

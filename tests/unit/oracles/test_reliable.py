@@ -20,8 +20,8 @@ from duelbench.oracles import FunctionOracle, OracleError, make_oracle, reliable
 from duelbench.protocols import Oracle, UtilityOracle
 from duelbench.records.content import object_digest
 from duelbench.records.spec import Judging, RunSpec
+from duelbench.runs.configuration.resolve import resolve
 from duelbench.runs.policy_loop import run
-from duelbench.runs.resolve import resolve
 
 
 class Moody:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from duelbench.records.files import write_atomic
 from duelbench.records.record import SCHEMA_VERSION, RecordError, Run, load_runs
 from duelbench.records.spec import Judging, RunSpec
-from duelbench.runs.writer import RunFolder
+from duelbench.runs.recording.run_folder import RunFolder
 
 SPEC = RunSpec("LLMDuelPool-v0", "sea", 3, 96, env_kwargs={"oracle": "reader", "flip": 0.1}, learner={"beta": 0.1})
 

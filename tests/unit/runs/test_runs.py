@@ -16,8 +16,8 @@ from pool_runs import SILENT, WRITTEN, spec_of
 from duelbench.envs.text.tasks import load_task
 from duelbench.records.record import load_runs
 from duelbench.records.spec import Judging, RunSpec
-from duelbench.runs.assemble import assemble
-from duelbench.runs.game import OracleFailedError
+from duelbench.runs.configuration.assemble import assemble
+from duelbench.runs.policy_game.game import OracleFailedError
 from duelbench.runs.policy_loop import run
 from duelbench.types import Verdict
 
@@ -221,7 +221,7 @@ def test_a_run_that_dies_between_its_last_row_and_its_end_repeats_nothing(
     spec = spec_of("online", task)
     whole = run(spec, tmp_path / "whole")
     with monkeypatch.context() as patch:
-        patch.setattr("duelbench.runs.writer.RunFolder.finish", lambda self, *_: 1 / 0)
+        patch.setattr("duelbench.runs.recording.run_folder.RunFolder.finish", lambda self, *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             run(spec, tmp_path / "cut")
     cut = run(spec, tmp_path / "cut")

@@ -10,7 +10,7 @@ import pytest
 from duelbench.errors import UsageError
 from duelbench.records.plan import Plan
 from duelbench.records.spec import Judging, RunSpec
-from duelbench.runs.resolve import resolve
+from duelbench.runs.configuration.resolve import resolve
 from duelbench.study.settings import settings_of
 from duelbench.study.sweep import SMOKE, AgentSetting, EnvSetting, Sweep
 from duelbench.study.sweep_files import load_sweep, sweep_names

@@ -21,7 +21,7 @@ from optuna.trial import TrialState, create_trial  # noqa: E402
 from duelbench.records.record import Run  # noqa: E402
 from duelbench.records.spec import RunSpec  # noqa: E402
 from duelbench.runs.engines.outcome import Outcome  # noqa: E402
-from duelbench.runs.writer import RunFolder  # noqa: E402
+from duelbench.runs.recording.run_folder import RunFolder  # noqa: E402
 from duelbench.study.tuning.llm import LLMSampler, make_proposer, question, read_answer  # noqa: E402
 from duelbench.study.tuning.record import Budget, best_trial, document, markdown, proposals  # noqa: E402
 from duelbench.study.tuning.samplers import sampler_factory  # noqa: E402

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pool_runs import FROZEN, SILENT, WRITTEN, everything, probabilities, rounds, spec_of
 
 from duelbench.protocols import Agent
-from duelbench.runs.assemble import Parts, assemble
+from duelbench.runs.configuration.assemble import Parts, assemble
 
 agents = pytest.mark.parametrize("agent", sorted(WRITTEN - SILENT))
 

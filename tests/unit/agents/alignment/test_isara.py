@@ -17,7 +17,7 @@ from duelbench.learning.learner import LearnerConfig, PreferenceLearner
 from duelbench.policies.causal_lm import CausalLMPolicy
 from duelbench.records.record import load_runs
 from duelbench.records.spec import Judging, RunSpec
-from duelbench.runs.assemble import assemble
+from duelbench.runs.configuration.assemble import assemble
 from duelbench.runs.policy_loop import run
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from pool_runs import probabilities, rounds, spec_of, worths
 
-from duelbench.runs.assemble import Parts, assemble
+from duelbench.runs.configuration.assemble import Parts, assemble
 from duelbench.types import Pair
 
 

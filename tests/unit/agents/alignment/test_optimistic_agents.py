@@ -12,7 +12,7 @@ import torch
 from duelbench.agents.alignment.count_bonus import EllipticalCount
 from duelbench.agents.registry import make_agent
 from duelbench.records.spec import Judging, RunSpec
-from duelbench.runs.assemble import Parts, assemble
+from duelbench.runs.configuration.assemble import Parts, assemble
 from duelbench.runs.policy_loop import run
 from duelbench.types import Responses
 

@@ -19,7 +19,7 @@ from duelbench.learning.learner import LearnerConfig, PreferenceLearner
 from duelbench.policies.causal_lm import CausalLMPolicy
 from duelbench.policies.pool import PoolPolicy
 from duelbench.records.spec import RunSpec
-from duelbench.runs.assemble import assemble
+from duelbench.runs.configuration.assemble import assemble
 
 B, N = 3, 5
 RNG = np.random.default_rng(0)

@@ -13,7 +13,7 @@ import torch
 from pool_runs import SILENT, WRITTEN, everything, rounds, spec_of
 
 from duelbench.records.spec import Judging
-from duelbench.runs.assemble import Parts, assemble
+from duelbench.runs.configuration.assemble import Parts, assemble
 
 agents = pytest.mark.parametrize("agent", sorted(WRITTEN - SILENT))
 

@@ -23,9 +23,9 @@ from duelbench.posteriors.laplace import LaplacePosterior
 from duelbench.posteriors.registry import POSTERIORS
 from duelbench.records.record import load_runs
 from duelbench.records.spec import Judging, RunSpec
-from duelbench.runs.assemble import Parts, assemble
+from duelbench.runs.configuration.assemble import Parts, assemble
+from duelbench.runs.configuration.resolve import resolve
 from duelbench.runs.policy_loop import run
-from duelbench.runs.resolve import resolve
 
 POOL = "LLMDuelPool-v0"
 NET = {"members": 4, "hidden": 12, "min_pairs": 8}

@@ -17,7 +17,7 @@ from duelbench.envs.duel.problem import InvalidActionError
 from duelbench.records.journal import Journal
 from duelbench.records.journaled_oracle import JournaledDuels
 from duelbench.records.spec import RunSpec
-from duelbench.runs.assemble import assemble
+from duelbench.runs.configuration.assemble import assemble
 from duelbench.runs.policy_loop import run
 from duelbench.types import Pair, Responses, Verdict
 

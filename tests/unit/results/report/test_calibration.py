@@ -22,7 +22,7 @@ from duelbench.results.statistics.reliability import (
     scores,
     uncertainty,
 )
-from duelbench.runs import game
+from duelbench.runs.policy_game import game
 from duelbench.runs.policy_loop import run
 from duelbench.types import Verdict
 

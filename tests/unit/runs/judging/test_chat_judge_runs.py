@@ -14,10 +14,10 @@ from duelbench.records.journal import Journal
 from duelbench.records.record import load_runs
 from duelbench.results.report.comparison import sections
 from duelbench.results.report.findings import notes
+from duelbench.runs.configuration.resolve import resolve
 from duelbench.runs.execute import execute
-from duelbench.runs.forecast import forecast_calls, requests_text
+from duelbench.runs.judging.forecast import forecast_calls, requests_text
 from duelbench.runs.policy_loop import run
-from duelbench.runs.resolve import resolve
 
 QUICK = {"pause": 0.0, "attempts": 2}
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 from duelbench.duels.guides import Guide
 from duelbench.envs.duel.problem import Problem
@@ -20,22 +19,11 @@ from duelbench.records.files import read_lines, write_atomic
 from duelbench.records.provenance import git_state, installed_versions, machine
 from duelbench.records.record import CALIBRATION_FILE, SCHEMA_VERSION, Role
 from duelbench.records.spec import RunSpec
-from duelbench.runs.resolve import resolve
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+from duelbench.runs.configuration.resolve import resolve
+from duelbench.runs.recording.lock import PATIENCE_SECONDS, hold
 
 CHECKPOINT, POLICY = "checkpoint", "policy"
 """Where a run that is played keeps its state, and a finished one what it trained."""
-PATIENCE_SECONDS = 20.0
-"""How long to wait for a run that another process is playing."""
-_POLL_SECONDS = 0.25
-
-
-class RunBusyError(RuntimeError):
-    """Another process is playing this run."""
 
 
 class RunFolder:
@@ -205,33 +193,3 @@ def role_of(agent: object) -> Role:
     if getattr(agent, "privileged", False):
         return "ceiling"
     return "floor" if getattr(agent, "floor", False) else "rival"
-
-
-@contextmanager
-def hold(folder: Path, patience: float = PATIENCE_SECONDS) -> Iterator[None]:
-    """Keep other processes off the folder of a run; the system lets go of it when this process ends, however it ends.
-
-    Waits a while first: a worker whose parent was killed ends within a round, so that the same command can be given
-    again at once.
-
-    Raises:
-        RunBusyError: if another process still has it then.
-    """
-    if fcntl is None:
-        yield
-        return
-    with (folder / "lock").open("a") as file:
-        deadline = time.monotonic() + patience
-        while not _locked(file):
-            if time.monotonic() > deadline:
-                raise RunBusyError(f"another process is playing this run: {folder}")
-            time.sleep(_POLL_SECONDS)
-        yield
-
-
-def _locked(file: IO[str]) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

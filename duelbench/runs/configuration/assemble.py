@@ -15,7 +15,7 @@ from duelbench.envs.duel.env import DuelVectorEnv
 from duelbench.envs.duel.problem import Demonstrates
 from duelbench.protocols import Agent, Policy
 from duelbench.records.spec import RUN_SETS, RunSpec
-from duelbench.runs.checks import check_before_labels
+from duelbench.runs.configuration.checks import check_before_labels
 from duelbench.streams import Streams
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from pool_runs import spec_of
 from duelbench.agents.alignment.sea import SEA
 from duelbench.envs.duel.engine import Answered, Duel
 from duelbench.records.spec import RunSpec
-from duelbench.runs.lesson import Lesson
+from duelbench.runs.configuration.resolve import resolve
+from duelbench.runs.policy_game.lesson import Lesson
 from duelbench.runs.policy_loop import game_of, run
-from duelbench.runs.resolve import resolve
-from duelbench.runs.writer import RunFolder
+from duelbench.runs.recording.run_folder import RunFolder
 from duelbench.types import Metrics, Observation, Pair, Verdict
 
 

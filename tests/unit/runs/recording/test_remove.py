@@ -11,7 +11,7 @@ import pytest
 from command_line import call
 
 from duelbench.records.record import load_runs
-from duelbench.runs.remove import chosen
+from duelbench.runs.recording.remove import chosen
 
 AGENT = """
 import numpy as np
@@ -24,7 +24,7 @@ class Mine(MatrixAgent):
 HOLD = """
 import sys, time
 from pathlib import Path
-from duelbench.runs.writer import hold
+from duelbench.runs.recording.lock import hold
 
 with hold(Path(sys.argv[1])):
     print("held", flush=True)

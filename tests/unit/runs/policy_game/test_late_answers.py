@@ -18,7 +18,7 @@ from duelbench.records.journal import Answer
 from duelbench.records.record import load_runs
 from duelbench.records.spec import Judging, RunSpec
 from duelbench.runs.policy_loop import run
-from duelbench.runs.writer import RunFolder
+from duelbench.runs.recording.run_folder import RunFolder
 from duelbench.types import Metrics, Observation, Pair, Verdict
 
 LATE = [{"delay": 3}, {"delay": 2, "delay_spread": 1.5}, {"answer_batch": 4}]

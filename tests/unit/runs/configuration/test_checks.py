@@ -10,8 +10,8 @@ import pytest
 
 from duelbench.envs.text.tasks import Task, load_task, task_names
 from duelbench.records.spec import RunSpec
-from duelbench.runs.assemble import assemble
-from duelbench.runs.checks import check_task
+from duelbench.runs.configuration.assemble import assemble
+from duelbench.runs.configuration.checks import check_task
 from duelbench.runs.policy_loop import run
 
 GOOD = [f"Write about {thing}." for thing in ("a fox", "rain", "a lamp", "the sea", "bread", "a bridge")]

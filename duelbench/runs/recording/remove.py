@@ -12,7 +12,7 @@ from duelbench.errors import UsageError
 from duelbench.plugins import did_you_mean
 from duelbench.records.record import RecordError, Run, load_run
 from duelbench.records.spec import RunSpec
-from duelbench.runs.writer import RunBusyError, hold
+from duelbench.runs.recording.lock import RunBusyError, hold
 
 
 def remove(folders: Iterable[Path]) -> tuple[list[Path], list[Path]]:

@@ -18,9 +18,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from duelbench.assets.model_source import ModelUnavailableError
 from duelbench.records.record import load_runs
 from duelbench.records.spec import Judging, RunSpec
-from duelbench.runs.assemble import assemble
-from duelbench.runs.export_models import write
+from duelbench.runs.configuration.assemble import assemble
 from duelbench.runs.policy_loop import run
+from duelbench.runs.recording.export_models import write
 
 LORA = {"lora_rank": 4, "lora_alpha": 16}
 

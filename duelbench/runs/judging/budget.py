@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from duelbench.records.spec import Judging
-from duelbench.runs.schedule import evaluation_points
+from duelbench.runs.judging.schedule import evaluation_points
 
 QUESTIONS_PER_LABEL = 3
 """An oracle that costs something is asked so many questions a label in all, unless more are asked for."""

@@ -17,7 +17,7 @@ from duelbench.protocols import Oracle, UtilityOracle
 from duelbench.records.journal import Journal, Purpose
 from duelbench.records.journaled_oracle import JournaledUtilityOracle, is_free, journaled
 from duelbench.records.spec import RunSpec
-from duelbench.runs.budget import questions_per_duel, size_of
+from duelbench.runs.judging.budget import questions_per_duel, size_of
 from duelbench.streams import Streams
 
 SAMPLES_SHOWN = 8

@@ -28,14 +28,14 @@ from numpy.typing import NDArray
 from duelbench.records.checkpoint import save_checkpoint
 from duelbench.records.journal import Journal
 from duelbench.records.spec import RunSpec
-from duelbench.runs.assemble import Parts
-from duelbench.runs.calibration import calibration
-from duelbench.runs.judge import Judge
-from duelbench.runs.late import Answered, LateAnswers
-from duelbench.runs.lesson import Lesson, Place, Proposed
-from duelbench.runs.schedule import passed
-from duelbench.runs.tally import CUMULATIVE, Tally
-from duelbench.runs.writer import CHECKPOINT, POLICY, RunFolder
+from duelbench.runs.configuration.assemble import Parts
+from duelbench.runs.judging.calibration import calibration
+from duelbench.runs.judging.judge import Judge
+from duelbench.runs.judging.schedule import passed
+from duelbench.runs.policy_game.late_answers import Answered, LateAnswers
+from duelbench.runs.policy_game.lesson import Lesson, Place, Proposed
+from duelbench.runs.policy_game.tally import CUMULATIVE, Tally
+from duelbench.runs.recording.run_folder import CHECKPOINT, POLICY, RunFolder
 from duelbench.types import Pair, Responses, Verdict
 
 _FAILURES_IN_A_ROW = 8  # a judge may fail on a duel now and then; an oracle that only fails is down

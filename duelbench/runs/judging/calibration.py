@@ -6,7 +6,7 @@ import numpy as np
 
 from duelbench.protocols import Predictor
 from duelbench.records.spec import RunSpec
-from duelbench.runs.assemble import Parts
+from duelbench.runs.configuration.assemble import Parts
 from duelbench.streams import Streams
 
 _PREDICTED = 256  # held-out duels

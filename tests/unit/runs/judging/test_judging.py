@@ -15,10 +15,10 @@ from duelbench.errors import OracleRaisedError, explain
 from duelbench.records.journal import Journal
 from duelbench.records.record import load_runs
 from duelbench.records.spec import Judging, RunSpec
-from duelbench.runs.budget import size_of
-from duelbench.runs.forecast import forecast_calls
+from duelbench.runs.judging.budget import size_of
+from duelbench.runs.judging.forecast import forecast_calls
+from duelbench.runs.judging.schedule import evaluation_points
 from duelbench.runs.policy_loop import run
-from duelbench.runs.schedule import evaluation_points
 
 ORACLES = '''
 """Oracles that write down what they are asked, in the file beside them."""

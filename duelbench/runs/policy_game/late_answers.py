@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from duelbench.runs.policy_game.packing import pack, unpack
 from duelbench.types import Observation, Pair, Responses, concatenate
 
 Arrived = Iterable[tuple[int, int, float]]
@@ -163,36 +164,3 @@ def _stacked(values: list[Any]) -> Any:
     if isinstance(values[0], Mapping):
         return {name: _stacked([value[name] for value in values]) for name in values[0]}
     return _end_to_end(values)
-
-
-_CLASSES = {cls.__name__: cls for cls in (Pair, Responses)}
-
-
-def pack(node: Any) -> Any:
-    """Data as a checkpoint keeps it."""
-    if isinstance(node, Pair | Responses):
-        fields = {field.name: pack(getattr(node, field.name)) for field in dataclasses.fields(node)}
-        return {"is": type(node).__name__, "fields": fields}
-    if isinstance(node, Mapping):
-        return {"is": "dict", "fields": {name: pack(value) for name, value in node.items()}}
-    if isinstance(node, tuple | list):
-        return {"is": type(node).__name__, "items": [pack(value) for value in node]}
-    if isinstance(node, np.ndarray) and node.dtype == object:
-        return {"is": "objects", "items": node.tolist()}
-    return node
-
-
-def unpack(node: Any) -> Any:
-    """What ``pack`` was given."""
-    if not isinstance(node, dict):
-        return node
-    kind = node["is"]
-    if kind == "objects":
-        array = np.empty(len(node["items"]), dtype=object)
-        array[:] = node["items"]
-        return array
-    if kind in ("tuple", "list"):
-        items = [unpack(value) for value in node["items"]]
-        return tuple(items) if kind == "tuple" else items
-    fields = {name: unpack(value) for name, value in node["fields"].items()}
-    return fields if kind == "dict" else _CLASSES[kind](**fields)

@@ -15,9 +15,9 @@ from duelbench.plugins import find
 from duelbench.records.journal import Purpose
 from duelbench.records.journaled_oracle import is_free
 from duelbench.records.spec import RunSpec
-from duelbench.runs.budget import allowance, questions_per_duel
-from duelbench.runs.resolve import problem_of
-from duelbench.runs.schedule import evaluation_points
+from duelbench.runs.configuration.resolve import problem_of
+from duelbench.runs.judging.budget import allowance, questions_per_duel
+from duelbench.runs.judging.schedule import evaluation_points
 
 MANY = 10_000
 """Questions above which one is asked whether that is meant."""

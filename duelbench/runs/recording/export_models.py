@@ -15,8 +15,8 @@ from safetensors import SafetensorError
 from duelbench.assets.model_source import ModelUnavailableError, resolve_model
 from duelbench.records.checkpoint import load_checkpoint
 from duelbench.records.record import Run
-from duelbench.runs.resolve import model_content
-from duelbench.runs.writer import POLICY
+from duelbench.runs.configuration.named_content import model_content
+from duelbench.runs.recording.run_folder import POLICY
 
 _log = logging.getLogger(__name__)
 

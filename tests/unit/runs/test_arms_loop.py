@@ -12,8 +12,8 @@ import duelbench  # noqa: F401 - registers the environments
 from duelbench.records.record import load_runs
 from duelbench.records.spec import Judging, RunSpec
 from duelbench.runs.arms_loop import run_lockstep
-from duelbench.runs.resolve import resolve
-from duelbench.runs.schedule import evaluation_points
+from duelbench.runs.configuration.resolve import resolve
+from duelbench.runs.judging.schedule import evaluation_points
 from duelbench.streams import Streams
 
 AGENTS = Path(__file__).parents[2] / "helpers" / "lockstep_agents.py"

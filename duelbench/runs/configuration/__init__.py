@@ -1,0 +1,1 @@
+"""From what was asked for to what is played: defaults and contents filled in, checked, and built."""
