@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from duelbench.records.record import Run
-from duelbench.results.report.drawing import save_csv
+from duelbench.results.report.pictures.drawing import save_csv
 from duelbench.results.statistics.curves import Curves, align
 
 COSTS = ("wall_seconds", "generated_tokens")

@@ -150,8 +150,8 @@ def write_suite(out: Path, tasks: Sequence[Task], scores: Sequence[Score]) -> No
     Several agents also get one picture together, ``radar.png``.
     """
     from duelbench.records.files import write_atomic
-    from duelbench.results.report.drawing import save_csv
-    from duelbench.results.report.radar import save_radar
+    from duelbench.results.report.pictures.drawing import save_csv
+    from duelbench.results.report.pictures.radar import save_radar
 
     rows = _rows(scores)
     write_atomic(out / "scores.json", json.dumps(rows, indent=1))

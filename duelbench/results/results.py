@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from duelbench.records.record import Run, load_runs
-from duelbench.results.report.comparison import Section
+from duelbench.results.report.comparison.section import Section
 from duelbench.results.report.page import write_report
 from duelbench.results.report.subject import Subject
 from duelbench.results.report.terminal import WIDTH, terminal

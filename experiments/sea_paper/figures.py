@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from duelbench.experiments.records import Ids, Records
 from duelbench.experiments.sea_paper.sweep import AGENTS, OPTIMIZERS, RULES, SCALES, VARIANTS, Part, run_ids
-from duelbench.results.report.drawing import FAINT, MUTED, caption, legend, save_png
-from duelbench.results.report.styles import Style, styles
+from duelbench.results.report.pictures.drawing import FAINT, MUTED, caption, legend, save_png
+from duelbench.results.report.pictures.styles import Style, styles
 from duelbench.results.statistics.estimates import BAND_MIN_RUNS, mean_band
 
 _BANDS = f"Means; bands: 95 % Student t, from {BAND_MIN_RUNS} seeds. Dotted: the level at the start."

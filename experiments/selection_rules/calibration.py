@@ -23,7 +23,7 @@ from duelbench.posteriors.gibbs import GibbsConfig
 from duelbench.posteriors.laplace import LaplaceConfig
 from duelbench.posteriors.prior_ensemble import PriorEnsembleConfig
 from duelbench.posteriors.registry import find_posterior
-from duelbench.results.report.drawing import save_csv
+from duelbench.results.report.pictures.drawing import save_csv
 from duelbench.runs.configuration.assemble import assemble
 from duelbench.runs.configuration.resolve import resolve
 

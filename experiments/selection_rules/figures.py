@@ -16,8 +16,8 @@ from duelbench.experiments.records import Records
 from duelbench.experiments.sea_paper.figures import curve, dress
 from duelbench.experiments.selection_rules.calibration import COMPARED
 from duelbench.experiments.selection_rules.sweep import BASE, PLACES, PROMPTS, RULES, run_ids
-from duelbench.results.report.drawing import FAINT, MUTED, caption, legend, save_png
-from duelbench.results.report.styles import styles
+from duelbench.results.report.pictures.drawing import FAINT, MUTED, caption, legend, save_png
+from duelbench.results.report.pictures.styles import styles
 from duelbench.results.statistics.estimates import mean_interval, paired_differences
 
 _AXES = {"offline_win_rate": "policy", "rm_accuracy": "data"}

@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from duelbench.results.report.styles import Style
+from duelbench.results.report.pictures.styles import Style
 
 
 @dataclass(frozen=True)

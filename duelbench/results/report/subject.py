@@ -10,8 +10,9 @@ from pathlib import Path
 from duelbench.records.plan import Plan
 from duelbench.records.record import Run
 from duelbench.records.spec import RunSpec
-from duelbench.results.report.comparison import Section, sections
-from duelbench.results.report.standings import Overview
+from duelbench.results.report.comparison.section import Section
+from duelbench.results.report.comparison.standings import Overview
+from duelbench.results.report.comparison.tasks import sections
 
 THRESHOLDS = (0.55, 0.6, 0.65, 0.7, 0.75, 0.8)
 

@@ -10,10 +10,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from duelbench.results.report.comparison import Section
-from duelbench.results.report.findings import VERDICTS, baseline_name, compare, headline_metric, notes, ranked
-from duelbench.results.report.formats import NOTHING, interval
-from duelbench.results.report.origins import progress
+from duelbench.results.report.comparison.findings import (
+    VERDICTS,
+    baseline_name,
+    compare,
+    headline_metric,
+    notes,
+    ranked,
+)
+from duelbench.results.report.comparison.section import Section
+from duelbench.results.report.grids import NOTHING, interval
+from duelbench.results.report.parts.origins import progress
 from duelbench.results.report.subject import Subject
 from duelbench.results.statistics.estimates import mean_interval
 

@@ -16,7 +16,7 @@ from duelbench.agents.alignment.online import Online
 from duelbench.agents.arms.baselines import OracleArms, UniformArms
 from duelbench.envs.arms.kl import BudgetedArms
 from duelbench.records.record import load_runs
-from duelbench.results.report.radar import save_radar
+from duelbench.results.report.pictures.radar import save_radar
 from duelbench.results.statistics.scores import Score, final_regrets, seed_scores
 from duelbench.runs.arms_loop import run_lockstep
 from duelbench.study.suite import TAGS, TASKS, Task, select, task_specs, why_not

@@ -16,9 +16,9 @@ from scipy import stats as scipy_stats
 from duelbench.cli.main import main
 from duelbench.records.record import Run
 from duelbench.records.spec import Judging, RunSpec
-from duelbench.results.report.comparison import sections
-from duelbench.results.report.compute import compute, priced_curves
+from duelbench.results.report.comparison.tasks import sections
 from duelbench.results.report.formats import COLUMNS, FORMATS, latex, markdown, tidy_csv
+from duelbench.results.report.parts.compute import compute, priced_curves
 from duelbench.results.report.subject import Subject
 from duelbench.runs.policy_loop import run
 

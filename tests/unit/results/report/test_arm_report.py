@@ -16,12 +16,14 @@ from reports import ROLES
 
 from duelbench.duels.guides import matrix_guides
 from duelbench.records.record import Run, SeedRows
-from duelbench.results.report import plots, tables
-from duelbench.results.report.comparison import Section, sections
-from duelbench.results.report.findings import baseline_name, compare, headline, headline_metric
+from duelbench.results.report.comparison.findings import baseline_name, compare, headline, headline_metric
+from duelbench.results.report.comparison.section import Section
+from duelbench.results.report.comparison.tasks import sections
 from duelbench.results.report.page import summary, write_report
-from duelbench.results.report.panels import Panel, draw_panel, drawn_curves
-from duelbench.results.report.styles import styles
+from duelbench.results.report.parts import tables
+from duelbench.results.report.pictures import plots
+from duelbench.results.report.pictures.panels import Panel, draw_panel, drawn_curves
+from duelbench.results.report.pictures.styles import styles
 
 LABELS = np.array([0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0])
 END = float(LABELS[-1])

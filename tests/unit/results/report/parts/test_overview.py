@@ -14,10 +14,10 @@ from scipy import stats as scipy_stats
 from duelbench.records.plan import Plan, Planned
 from duelbench.records.record import Run
 from duelbench.records.spec import RunSpec
-from duelbench.results.report import origins, overview
-from duelbench.results.report.comparison import sections
+from duelbench.results.report.comparison.standings import Overview, task_scores
+from duelbench.results.report.comparison.tasks import sections
 from duelbench.results.report.page import write_report
-from duelbench.results.report.standings import Overview, task_scores
+from duelbench.results.report.parts import origins, overview
 from duelbench.results.report.subject import THRESHOLDS, Subject
 
 SEEDS = range(10)

@@ -7,11 +7,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from duelbench.results.report import plots, tables
-from duelbench.results.report.calibration import NOTE, calibration_table, draw_calibration, predictions
-from duelbench.results.report.comparison import Section, language_model
-from duelbench.results.report.compute import compute
-from duelbench.results.report.findings import (
+from duelbench.results.report.comparison.findings import (
     FAILED,
     baseline_name,
     compare,
@@ -22,11 +18,16 @@ from duelbench.results.report.findings import (
     notes,
     sentence,
 )
-from duelbench.results.report.formats import Grid, labels_needed, power_laws, questions
-from duelbench.results.report.origins import run_ids, unfinished
-from duelbench.results.report.panels import Panel, default_panels, further_panels
-from duelbench.results.report.people import NOTE as NOTE_ON_PEOPLE
-from duelbench.results.report.people import people
+from duelbench.results.report.comparison.section import Section, language_model
+from duelbench.results.report.grids import Grid, labels_needed, power_laws, questions
+from duelbench.results.report.parts import tables
+from duelbench.results.report.parts.calibration import NOTE, calibration_table, draw_calibration, predictions
+from duelbench.results.report.parts.compute import compute
+from duelbench.results.report.parts.origins import run_ids, unfinished
+from duelbench.results.report.parts.people import NOTE as NOTE_ON_PEOPLE
+from duelbench.results.report.parts.people import people
+from duelbench.results.report.pictures import plots
+from duelbench.results.report.pictures.panels import Panel, default_panels, further_panels
 from duelbench.results.report.rendering import Table, joined, link, picture, render
 from duelbench.results.report.subject import Subject
 from duelbench.results.statistics.estimates import BAND_MIN_RUNS

@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from PIL import Image
 
 from duelbench.records.files import write_atomic
-from duelbench.results.report.styles import Style
+from duelbench.results.report.pictures.styles import Style
 
 DPI = 160
 INK, MUTED, FAINT = "#1f2328", "#66707b", "#b6bdc6"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from duelbench.records.record import Run
-from duelbench.results.report.naming import canonical, leaves
+from duelbench.results.report.comparison.naming import canonical, leaves
 
 _AGENT = "agent"  # what is the agent's own, in ``resolved`` and in ``content``; changes of the rest concern everyone
 _ENVIRONMENT = "env"

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from duelbench.results.report.drawing import FAINT, INK, MUTED, caption, legend, save_png
-from duelbench.results.report.styles import Style, styles
+from duelbench.results.report.pictures.drawing import FAINT, INK, MUTED, caption, legend, save_png
+from duelbench.results.report.pictures.styles import Style, styles
 from duelbench.results.statistics.scores import Score
 
 Floats = NDArray[np.float64]

@@ -11,9 +11,9 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from duelbench.duels.guides import BEST_AGAINST_UNIFORM
 from duelbench.metrics import PICTURED, cumulative_regret
-from duelbench.results.report.comparison import Section
-from duelbench.results.report.drawing import FAINT, GUIDE, MUTED
-from duelbench.results.report.styles import Style
+from duelbench.results.report.comparison.section import Section
+from duelbench.results.report.pictures.drawing import FAINT, GUIDE, MUTED
+from duelbench.results.report.pictures.styles import Style
 from duelbench.results.statistics.curves import Curves
 from duelbench.results.statistics.estimates import BAND_MIN_RUNS, Floats, mean_band
 

@@ -14,8 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
-from duelbench.results.report.comparison import Section
-from duelbench.results.report.drawing import (
+from duelbench.results.report.comparison.section import Section
+from duelbench.results.report.pictures.drawing import (
     FAINT,
     MUTED,
     caption,
@@ -23,7 +23,7 @@ from duelbench.results.report.drawing import (
     save_csv,
     save_png,
 )
-from duelbench.results.report.panels import (
+from duelbench.results.report.pictures.panels import (
     COLUMNS,
     Drawn,
     Panel,
@@ -33,7 +33,7 @@ from duelbench.results.report.panels import (
     guide_styles,
     table_of,
 )
-from duelbench.results.report.styles import Style
+from duelbench.results.report.pictures.styles import Style
 from duelbench.results.statistics.curves import Multiplier
 
 _LARGE = 4  # panels; more of them are smaller, in three columns

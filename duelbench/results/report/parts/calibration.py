@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from duelbench.results.report.comparison import Section
-from duelbench.results.report.drawing import FAINT, MUTED, caption, legend, save_csv, save_png
+from duelbench.results.report.comparison.section import Section
+from duelbench.results.report.parts.tables import NOTHING, agent_name, anchor, estimate
+from duelbench.results.report.pictures.drawing import FAINT, MUTED, caption, legend, save_csv, save_png
+from duelbench.results.report.pictures.styles import Style
 from duelbench.results.report.rendering import Table, link
-from duelbench.results.report.styles import Style
-from duelbench.results.report.tables import NOTHING, agent_name, anchor, estimate
 from duelbench.results.statistics import reliability as calibration
 from duelbench.results.statistics.estimates import BAND_MIN_RUNS, mean_interval
 from duelbench.results.statistics.reliability import Binned, Predictions

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from duelbench.records.record import Run
 from duelbench.records.votes import Votes, has_votes
 from duelbench.results.people import summary
-from duelbench.results.report.comparison import Section
+from duelbench.results.report.comparison.section import Section
 from duelbench.results.report.rendering import Table, joined
 
 _COLUMNS = {

@@ -10,12 +10,12 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from duelbench.results.report.drawing import FAINT, MUTED, caption, legend, save_csv, save_png
-from duelbench.results.report.radar import save_radar
+from duelbench.results.report.comparison.standings import LOW, Overview, Standing, TaskScores
+from duelbench.results.report.parts.tables import NOTHING, anchor, estimate, probability
+from duelbench.results.report.pictures.drawing import FAINT, MUTED, caption, legend, save_csv, save_png
+from duelbench.results.report.pictures.radar import save_radar
+from duelbench.results.report.pictures.styles import Style
 from duelbench.results.report.rendering import Table, dotted, link, picture, render
-from duelbench.results.report.standings import LOW, Overview, Standing, TaskScores
-from duelbench.results.report.styles import Style
-from duelbench.results.report.tables import NOTHING, anchor, estimate, probability
 from duelbench.results.statistics.aggregate import profile
 from duelbench.results.statistics.estimates import BAND_MIN_RUNS, Floats
 from duelbench.results.statistics.scores import Score

@@ -14,7 +14,7 @@ import numpy as np
 from duelbench.duels.guides import UNIFORM_PAIRS
 from duelbench.metrics import HEADLINE, REGRETS
 from duelbench.records.record import Run
-from duelbench.results.report.comparison import Section, asks_no_more
+from duelbench.results.report.comparison.section import Section, asks_no_more
 from duelbench.results.statistics.curves import Multiplier, area_under_curve, multipliers
 from duelbench.results.statistics.estimates import (
     Estimate,

@@ -13,11 +13,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from duelbench.results.report.comparison import Section
-from duelbench.results.report.drawing import FAINT, MUTED, caption, legend, save_csv, save_png
-from duelbench.results.report.findings import headline_metric
-from duelbench.results.report.panels import Drawn, drawn_curves
-from duelbench.results.report.styles import Style
+from duelbench.results.report.comparison.findings import headline_metric
+from duelbench.results.report.comparison.section import Section
+from duelbench.results.report.pictures.drawing import FAINT, MUTED, caption, legend, save_csv, save_png
+from duelbench.results.report.pictures.panels import Drawn, drawn_curves
+from duelbench.results.report.pictures.styles import Style
 from duelbench.results.statistics.curves import align
 from duelbench.results.statistics.estimates import Floats
 

@@ -10,9 +10,10 @@ import numpy as np
 
 from duelbench.duels.guides import UNIFORM_PAIRS
 from duelbench.records.record import Role
-from duelbench.results.report.comparison import Section, agent_place
-from duelbench.results.report.findings import FAILED, headline_metric
-from duelbench.results.report.styles import Style
+from duelbench.results.report.comparison.findings import FAILED, headline_metric
+from duelbench.results.report.comparison.section import Section
+from duelbench.results.report.comparison.tasks import agent_place
+from duelbench.results.report.pictures.styles import Style
 from duelbench.results.statistics.aggregate import Aggregate, aggregate
 from duelbench.results.statistics.estimates import Estimate, probability_of_improvement
 from duelbench.streams import Streams

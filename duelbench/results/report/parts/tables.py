@@ -13,9 +13,9 @@ from markupsafe import Markup
 
 from duelbench.metrics import LEADERBOARD, SHORT_LEADERBOARD
 from duelbench.records.record import Run
-from duelbench.results.report.comparison import Section
-from duelbench.results.report.findings import VERDICTS, Comparison, failures, headline_metric, ranked, signed
-from duelbench.results.report.naming import leaves
+from duelbench.results.report.comparison.findings import VERDICTS, Comparison, failures, headline_metric, ranked, signed
+from duelbench.results.report.comparison.naming import leaves
+from duelbench.results.report.comparison.section import Section
 from duelbench.results.report.rendering import Table, dotted, joined, link, render
 from duelbench.results.statistics.estimates import BAND_MIN_RUNS, Estimate, mean_interval
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from markupsafe import Markup
 
 from duelbench.records.record import Run
-from duelbench.results.report.comparison import Section
+from duelbench.results.report.comparison.section import Section
+from duelbench.results.report.parts.tables import NOTHING, agent_name, anchor
 from duelbench.results.report.rendering import Table, joined, link, render
 from duelbench.results.report.subject import Subject
-from duelbench.results.report.tables import NOTHING, agent_name, anchor
 
 _SHOWN_IDS = 12  # more are folded away
 _STATES = ("finished", "failed", "unfinished", "missing")
