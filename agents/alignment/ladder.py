@@ -37,7 +37,6 @@ import torch
 from numpy.typing import NDArray
 
 from duelbench.acquisition import choose_rule
-from duelbench.acquisition.prompts import Proposal
 from duelbench.agents.alignment.base import Setup, weights_of
 from duelbench.agents.alignment.reward_model import RewardModelAgent, RewardModelConfig
 from duelbench.learning.response_losses import ResponseLoss, nash_md
@@ -90,13 +89,6 @@ class Ladder(RewardModelAgent):
         if self.config.offline:
             duel = self.consider(observation, reference=True)
         return Pair(duel.candidates.pick(duel.first), duel.candidates.pick(duel.second), ask, {"candidates": taught})
-
-    def keep(self, duel: Proposal) -> NDArray[np.bool_]:
-        """Which prompts are labelled: those of the selection, or the first ones."""
-        if self.config.prompt_selection.name != "none":
-            return super().keep(duel)
-        seen = len(duel.first)
-        return np.arange(seen) < self.labelled(seen)
 
     def update(self, observation: Observation, pair: Pair, feedback: NDArray[np.float64]) -> Metrics:
         """The reward model learns from the answers, the policy from the reward model."""

@@ -13,13 +13,12 @@ candidates drawn from the reference, weighted by exp(r̂ / λ). No weight of the
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from duelbench.agents.alignment.base import LearningAgent, Setup
 from duelbench.agents.alignment.candidates import candidates, draw, gibbs, same_as
+from duelbench.agents.alignment.reward_model import RewardLearningAgent
 from duelbench.plugins import Choice
 from duelbench.posteriors.registry import choose_posterior
 from duelbench.ranges import Checked, Count, NonNegative, Positive
@@ -43,15 +42,10 @@ class LINVITConfig(Checked):
     posterior: Choice = field(default_factory=choose_posterior)
 
 
-class LINVIT(LearningAgent):
+class LINVIT(RewardLearningAgent):
     """Draws duels from the optimistic KL-regularised policy and deploys the one without optimism."""
 
     Config = LINVITConfig
-
-    def __init__(self, setup: Setup, config: Any = None) -> None:
-        super().__init__(setup, config)
-        self.posterior = self.config.posterior.make(self.policy.feature_dim, self.rng)
-        self.labels_seen = 0
 
     def propose(self, observation: Observation) -> Pair:
         """Two different draws from the optimistic policy."""
@@ -70,27 +64,11 @@ class LINVIT(LearningAgent):
         return seen, gibbs(optimistic, log_weights, self.config.temperature)
 
     def update(self, observation: Observation, pair: Pair, feedback: NDArray[np.float64]) -> Metrics:
-        """The ensemble learns from the decided duels."""
-        decided = np.isin(feedback, (0.0, 1.0))
-        if not decided.any():
-            return {}
-        self.labels_seen += int(decided.sum())
-        chosen, rejected = pair.rows(decided).ranked(feedback[decided] == 1.0)
-        metrics: Metrics = self.posterior.update(chosen.features, rejected.features, self.labels_seen)
-        return metrics
+        """The reward model learns from the decided duels; the language model is never trained."""
+        return self.learn_rewards(pair, feedback)
 
     def respond(self, observation: Observation) -> Responses:
         """A draw from the KL-regularised policy of the mean reward."""
         rng = self.setup.evaluation_rng()
         seen, log_probs = self.plan(observation, rng, 0.0)
         return seen.pick(draw(log_probs, rng))
-
-    def state_dict(self) -> dict[str, Any]:
-        """What every learning agent keeps, and the reward model."""
-        return super().state_dict() | {"posterior": self.posterior.state_dict(), "labels_seen": self.labels_seen}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore what ``state_dict`` gave."""
-        super().load_state_dict(state)
-        self.posterior.load_state_dict(state["posterior"])
-        self.labels_seen = state["labels_seen"]

@@ -51,24 +51,50 @@ class RewardModelConfig(Checked):
     train_policy: bool = True
 
 
-class RewardModelAgent(LearningAgent):
-    """Picks duels by a posterior over rewards, and learns both from the answers.
+class RewardLearningAgent(LearningAgent):
+    """Learns a reward model from the answers; its config names the ``posterior``.
 
     Attributes:
         posterior: the reward model.
         labels_seen: answers with a winner so far.
     """
 
+    def __init__(self, setup: Setup, config: Any = None) -> None:
+        super().__init__(setup, config)
+        self.posterior = self.config.posterior.make(self.policy.feature_dim, self.rng)
+        self.labels_seen = 0
+
+    def learn_rewards(self, pair: Pair, feedback: NDArray[np.float64]) -> Metrics:
+        """The posterior learns from the duels that have a winner."""
+        decided = np.isin(feedback, (0.0, 1.0))
+        self.labels_seen += int(decided.sum())
+        if not decided.any():
+            return {}
+        chosen, rejected = pair.rows(decided).ranked(feedback[decided] == 1.0)
+        metrics: Metrics = self.posterior.update(chosen.features, rejected.features, self.labels_seen)
+        return metrics
+
+    def state_dict(self) -> dict[str, Any]:
+        """What every learning agent keeps, and the reward model."""
+        return super().state_dict() | {"posterior": self.posterior.state_dict(), "labels_seen": self.labels_seen}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what ``state_dict`` gave."""
+        super().load_state_dict(state)
+        self.posterior.load_state_dict(state["posterior"])
+        self.labels_seen = state["labels_seen"]
+
+
+class RewardModelAgent(RewardLearningAgent):
+    """Picks duels by a posterior over rewards, and learns both from the answers."""
+
     Config: ClassVar[type] = RewardModelConfig
 
     def __init__(self, setup: Setup, config: Any = None) -> None:
         super().__init__(setup, config)
-        dim = self.policy.feature_dim
-        self.posterior = self.config.posterior.make(dim, self.rng)
         self.rule = self.config.selection.make()
-        self.prompts = make_prompt_selection(self.config.prompt_selection, dim)
+        self.prompts = make_prompt_selection(self.config.prompt_selection, self.policy.feature_dim)
         self.prompts_per_label = 1.0 if self.config.prompt_selection.name == "none" else self.config.oversample
-        self.labels_seen = 0
 
     def propose(self, observation: Observation) -> Pair:
         """Duels by the rule; those of prompts that are not worth a label are not asked."""
@@ -110,16 +136,6 @@ class RewardModelAgent(LearningAgent):
         metrics = self.learn_rewards(pair, feedback)
         return metrics | self.train(pair, np.isin(feedback, (0.0, 1.0)), feedback == 1.0)
 
-    def learn_rewards(self, pair: Pair, feedback: NDArray[np.float64]) -> Metrics:
-        """The posterior learns from the duels that have a winner."""
-        decided = np.isin(feedback, (0.0, 1.0))
-        self.labels_seen += int(decided.sum())
-        if not decided.any():
-            return {}
-        chosen, rejected = pair.rows(decided).ranked(feedback[decided] == 1.0)
-        metrics: Metrics = self.posterior.update(chosen.features, rejected.features, self.labels_seen)
-        return metrics
-
     def train(self, pair: Pair, rows: NDArray[np.bool_], first_wins: NDArray[np.bool_]) -> Metrics:
         """One step of the policy on these rows (B,) of the pairs, given which first responses are better, (B,)."""
         if not self.config.train_policy or not rows.any():
@@ -149,13 +165,10 @@ class RewardModelAgent(LearningAgent):
         return copied
 
     def state_dict(self) -> dict[str, Any]:
-        """What every learning agent keeps, the reward model, and the selection of prompts."""
-        own = {"posterior": self.posterior.state_dict(), "labels_seen": self.labels_seen}
-        return super().state_dict() | own | {"prompts": self.prompts.state_dict()}
+        """What every agent that learns rewards keeps, and the selection of prompts."""
+        return super().state_dict() | {"prompts": self.prompts.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what ``state_dict`` gave."""
         super().load_state_dict(state)
-        self.posterior.load_state_dict(state["posterior"])
-        self.labels_seen = state["labels_seen"]
         self.prompts.load_state_dict(state["prompts"])

@@ -40,7 +40,7 @@ class PromptSelection(Protocol):
     """Says which prompts are worth a label, and may learn from those it kept."""
 
     def keep(self, proposal: Proposal, n: int) -> NDArray[np.bool_]:
-        """Which n of the B prompts are kept, (B,)."""
+        """Which n of the B prompts are kept, (B,): never more or fewer."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
@@ -160,8 +160,8 @@ class TopScores:
         """Nothing to restore."""
 
 
-class AllPrompts:
-    """Keeps every prompt: a label for each.
+class FirstPrompts:
+    """Keeps prompts as they come: the first n, which are all where each gets a label.
 
     Args:
         dim: d, not needed.
@@ -171,8 +171,8 @@ class AllPrompts:
         pass
 
     def keep(self, proposal: Proposal, n: int) -> NDArray[np.bool_]:
-        """All of them, (B,)."""
-        return np.ones(len(proposal.first), bool)
+        """The first n, (B,)."""
+        return np.arange(len(proposal.first)) < n
 
     def state_dict(self) -> dict[str, Any]:
         """Nothing changes."""
@@ -182,7 +182,7 @@ class AllPrompts:
         """Nothing to restore."""
 
 
-PROMPT_SELECTIONS: dict[str, Any] = {"none": AllPrompts, "design": Design, **SCORES}
+PROMPT_SELECTIONS: dict[str, Any] = {"none": FirstPrompts, "design": Design, **SCORES}
 """Selections of prompts by name: a score of proposals, or a class made of the number of features, d."""
 
 

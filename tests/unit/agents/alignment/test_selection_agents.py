@@ -14,7 +14,15 @@ from journals import journal_of
 from numpy.typing import NDArray
 
 from duelbench.acquisition import RULES
-from duelbench.acquisition.prompts import SCORES, Design, Proposal, TopScores, choose_prompts, make_prompt_selection
+from duelbench.acquisition.prompts import (
+    PROMPT_SELECTIONS,
+    SCORES,
+    Design,
+    Proposal,
+    TopScores,
+    choose_prompts,
+    make_prompt_selection,
+)
 from duelbench.agents.alignment.reward_model import RewardModelConfig
 from duelbench.agents.alignment.table import RULES_AS_AGENTS
 from duelbench.agents.registry import AGENTS, UnknownAgentError, find_agent
@@ -270,9 +278,12 @@ def test_design_does_not_ask_the_same_thing_twice_in_a_batch() -> None:
     assert Design(2).keep(p, 2).tolist() == [False, True, True]
 
 
-def test_none_keeps_every_prompt() -> None:
-    p = Proposal(SimpleNamespace(), np.zeros((1, 3, 2)), np.zeros(3, int), np.ones(3, int))  # type: ignore[arg-type]
-    assert make_prompt_selection(choose_prompts("none"), 3).keep(p, 1).all()
+@pytest.mark.parametrize("name", PROMPT_SELECTIONS)
+@pytest.mark.parametrize("n", [0, 1, 5, 7])
+def test_every_selection_keeps_as_many_as_it_is_told(name: str, n: int) -> None:
+    kept = make_prompt_selection(choose_prompts(name), 3).keep(proposal(0), n)
+    assert kept.shape == (7,) and kept.sum() == n
+    assert name != "none" or kept[:n].all()  # no preference: as they come
 
 
 PLUGINS = """
