@@ -1,6 +1,7 @@
 # make demo   align a language model with seven agents and draw the curves (about twenty minutes on two cores)
+# make docs   the documentation, build/site/index.html
 # make test   the test suite but its slowest part (under ten minutes on two cores); make test-all runs all of it
-# Both make their own virtual environment first. PYTHON=python3.12 picks another interpreter.
+# Each makes its own virtual environment first. PYTHON=python3.12 picks another interpreter.
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -14,7 +15,7 @@ CONSTRAINTS := $(shell command -v nvidia-smi >/dev/null 2>&1 || echo "-c constra
 export OMP_NUM_THREADS := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: demo test test-all lint bench test-browser test-vllm test-peers test-ray clean
+.PHONY: demo docs test test-all coverage lint types bench test-browser test-vllm test-peers test-ray clean
 
 $(VENV)/.installed: pyproject.toml constraints-cpu.txt
 	$(PYTHON) -m venv $(VENV)
@@ -35,13 +36,26 @@ test: $(VENV)/.installed
 test-all: $(VENV)/.installed
 	$(BIN)/python -m pytest
 
+# The whole suite with the share of lines that it runs; what other processes run is not counted.
+coverage: $(VENV)/.installed
+	$(BIN)/python -m coverage run -m pytest
+	$(BIN)/python -m coverage report --skip-covered --sort=cover | tail -n 40
+
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	@# mypy cannot follow the editable install's map of folders, so it gets the package as the wheel has it
+	$(MAKE) --no-print-directory types
+	cd build/types && MYPYPATH=. $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml -p duelbench
+
+# mypy and the documentation cannot follow the editable install's map of folders: the package as the wheel has it
+types:
 	rm -rf build/types && mkdir -p build/types/duelbench
 	ln -s $(CURDIR)/duelbench/* $(CURDIR)/agents $(CURDIR)/envs $(CURDIR)/experiments build/types/duelbench/
-	cd build/types && MYPYPATH=. $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml -p duelbench
+
+# A broken link, or a public name without a page, fails it. Nothing is fetched from anywhere.
+docs: $(VENV)/.installed types
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	@echo "Open build/site/index.html"
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m pytest tests/benchmarks -o python_files="bench_*.py" -o addopts=--import-mode=importlib -o log_cli=true

@@ -61,7 +61,7 @@ TABLES = (
 )
 
 PROSE: dict[Path, tuple[Path, ...]] = {
-    HERE.parent / "README.md": tuple(table.path for table in TABLES),
+    HERE.parent / "docs" / "findings" / "index.md": tuple(table.path for table in TABLES),
     HERE / "sea_paper" / "README.md": (HERE / "sea_paper" / "RESULTS.md",),
     HERE / "selection_rules" / "README.md": (HERE / "selection_rules" / "RESULTS.md",),
 }

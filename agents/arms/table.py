@@ -14,15 +14,15 @@ def _arms(target: str, summary: str, **options: Any) -> AgentEntry:
 ARM_AGENTS: dict[str, AgentEntry] = {
     "uniform": _arms(
         "duelbench.agents.arms.baselines:UniformArms",
-        "The lines every picture needs: uniform pairs, greedy pairs, and the oracle policy, with or without features.",
+        "Uniform: two different arms at random. Linear regret, and a strong pure explorer.",
     ),
     "greedy": _arms(
         "duelbench.agents.arms.baselines:GreedyArms",
-        "The lines every picture needs: uniform pairs, greedy pairs, and the oracle policy, with or without features.",
+        "Greedy: the two arms that seem best. It never explores on purpose, and is often hard to beat.",
     ),
     "oracle": _arms(
         "duelbench.agents.arms.baselines:OracleArms",
-        "The lines every picture needs: uniform pairs, greedy pairs, and the oracle policy, with or without features.",
+        "Oracle: told the truth, it plays the best arm against itself. A reference line, not a rival.",
     ),
     "rucb": _arms(
         "duelbench.agents.arms.matrix.rucb:RUCB",
@@ -34,11 +34,11 @@ ARM_AGENTS: dict[str, AgentEntry] = {
     ),
     "double_ts": _arms(
         "duelbench.agents.arms.matrix.double_ts:DoubleTS",
-        "Double Thompson sampling, DTS and DTS+ (Wu & Liu 2016, NeurIPS; arXiv 1604.07101, Algorithms 1 and 2).",
+        "Double Thompson sampling, DTS (Wu & Liu 2016, NeurIPS; arXiv 1604.07101, Algorithm 1).",
     ),
     "double_ts_plus": _arms(
         "duelbench.agents.arms.matrix.double_ts:DoubleTSPlus",
-        "Double Thompson sampling, DTS and DTS+ (Wu & Liu 2016, NeurIPS; arXiv 1604.07101, Algorithms 1 and 2).",
+        "DTS+: double Thompson sampling that breaks ties by regret (Wu & Liu 2016, NeurIPS; arXiv 1604.07101).",
     ),
     "rmed1": _arms(
         "duelbench.agents.arms.matrix.rmed:RMED1",
@@ -54,11 +54,11 @@ ARM_AGENTS: dict[str, AgentEntry] = {
     ),
     "sparring_ucb": _arms(
         "duelbench.agents.arms.matrix.sparring:SparringUCB",
-        "Sparring: two reward bandits choose one arm each (Ailon, Karnin & Joachims 2014, ICML; arXiv 1405.3396).",
+        "Sparring: two UCB bandits choose one arm each (Ailon, Karnin & Joachims 2014, ICML; arXiv 1405.3396).",
     ),
     "sparring_ts": _arms(
         "duelbench.agents.arms.matrix.sparring:SparringTS",
-        "Sparring: two reward bandits choose one arm each (Ailon, Karnin & Joachims 2014, ICML; arXiv 1405.3396).",
+        "Sparring: two Thompson-sampling bandits choose one arm each (Ailon, Karnin & Joachims 2014, ICML).",
     ),
     "self_sparring": _arms(
         "duelbench.agents.arms.matrix.self_sparring:SelfSparring",
@@ -85,11 +85,11 @@ ARM_AGENTS: dict[str, AgentEntry] = {
     ),
     "wsw": _arms(
         "duelbench.agents.arms.matrix.winner_stays:WSW",
-        "Winner stays, WS-W for weak regret and WS-S for strong (Chen & Frazier 2017, ICML; arXiv 1706.04304).",
+        "WS-W: winner stays, for weak regret (Chen & Frazier 2017, ICML; arXiv 1706.04304).",
     ),
     "wss": _arms(
         "duelbench.agents.arms.matrix.winner_stays:WSS",
-        "Winner stays, WS-W for weak regret and WS-S for strong (Chen & Frazier 2017, ICML; arXiv 1706.04304).",
+        "WS-S: winner stays, for strong regret (Chen & Frazier 2017, ICML; arXiv 1706.04304).",
     ),
     "ccb": _arms(
         "duelbench.agents.arms.matrix.ccb:CCB",
@@ -167,7 +167,7 @@ ARM_AGENTS: dict[str, AgentEntry] = {
     ),
     "fgts_cdb": _arms(
         "duelbench.agents.arms.contextual.langevin_ts:FGTSCDB",
-        "Langevin TS and FGTS.CDB: draws from the posterior of θ by Langevin dynamics (Li, Zhao & Gu 2024, ICML).",
+        "FGTS.CDB: feel-good Thompson sampling by Langevin dynamics (Li, Zhao & Gu 2024, ICML).",
     ),
     "laplace_ts": _arms(
         "duelbench.agents.arms.contextual.laplace_ts:LaplaceTS",
@@ -175,7 +175,7 @@ ARM_AGENTS: dict[str, AgentEntry] = {
     ),
     "langevin_ts": _arms(
         "duelbench.agents.arms.contextual.langevin_ts:LangevinTS",
-        "Langevin TS and FGTS.CDB: draws from the posterior of θ by Langevin dynamics (Li, Zhao & Gu 2024, ICML).",
+        "Langevin TS: draws from the posterior of θ by Langevin dynamics (after Li, Zhao & Gu 2024, ICML).",
     ),
     "maxminlcb": _arms(
         "duelbench.agents.arms.contextual.maxminlcb:MaxMinLCB",

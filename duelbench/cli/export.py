@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 from rich.console import Console
+
+from duelbench.cli.arguments import UNSET
 
 if TYPE_CHECKING:
     from duelbench.records.record import Run
@@ -29,11 +31,11 @@ class ExportCommand:
     language models that finished runs aligned, each as a folder for transformers, vLLM and `--model` (`model`)."""
     run: tuple[str, ...] = ()
     """Only this run, by its id or the name of its folder. Default: all."""
-    out: Path | None = None
+    out: Annotated[Path | None, UNSET] = None
     """Where to. Default: FOLDER/export/TO."""
-    plain: bool = False
+    plain: Annotated[bool, UNSET] = False
     """Preferences as three texts instead of chat messages, for a model without a chat template."""
-    json: bool = False
+    json: Annotated[bool, UNSET] = False
     """Print what was written as one JSON object."""
 
 

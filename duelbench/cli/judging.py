@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from rich.console import Console
 from rich.prompt import Confirm
+
+from duelbench.cli.arguments import UNSET
 
 if TYPE_CHECKING:
     from duelbench.records.spec import RunSpec
@@ -18,19 +20,18 @@ if TYPE_CHECKING:
 class JudgingOptions:
     """How the deployed policy is judged; what is left out is as usual for the environment."""
 
-    judge_every: int | None = None
-    """Labels between two judgements of the deployed policy on held-out prompts; 0 judges it at the end alone."""
-    judge_prompts: int | None = None
-    """Held-out prompts that are judged; 0 judges nothing. Default: all, or few where the oracle costs something."""
-    judge_repeats: int | None = None
-    """Responses that are judged for each of them."""
-    judge_references: int | None = None
-    """Stored references that each response is compared with. Default: all, or one where the oracle costs something."""
-    judge_oracle: str | None = None
-    """Who judges: an oracle as for `--set env.oracle`. Default: the oracle that answers the duels."""
-
-    yes: bool = False
-    """Do not ask whether many questions to an oracle that costs something are meant."""
+    judge_every: Annotated[int | None, UNSET] = None
+    """Labels between judgements of the policy; 0: only at the end."""
+    judge_prompts: Annotated[int | None, UNSET] = None
+    """Held-out prompts to judge on; 0 judges nothing."""
+    judge_repeats: Annotated[int | None, UNSET] = None
+    """Responses to judge for each of them."""
+    judge_references: Annotated[int | None, UNSET] = None
+    """Stored references to compare each response with."""
+    judge_oracle: Annotated[str | None, UNSET] = None
+    """Who judges. Default: the oracle that answers the duels."""
+    yes: Annotated[bool, UNSET] = False
+    """Ask for no confirmation, however many questions an oracle gets."""
 
     def agreed(self, specs: Sequence[RunSpec], console: Console, times: int = 1) -> bool:
         """Say what the runs will ask of oracles that cost something; if it is much, have somebody at a terminal agree.

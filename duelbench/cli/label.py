@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import tyro
 from rich.console import Console
 
+from duelbench.cli.arguments import REPEATED, UNSET
 from duelbench.errors import UsageError, install
 from duelbench.records.votes import Posed
 
@@ -22,54 +24,52 @@ _OWN = ("127.0.0.1", "localhost", "::1")
 
 @dataclass
 class LabelCommand:
-    """Let people answer the duels of an agent, on a page in their browser.
+    """Let people answer an agent's duels on a page in their browser.
 
-    The agent chooses what is asked, learns from every round of answers and trains the policy. The same command again
-    goes on where it stood: no answer is lost, however the server or the browser ended.
+    The agent chooses what is asked and learns after every round. Give the same command again to go on: no answer is
+    lost, however the server or the browser ended.
     """
 
     task: str
-    """Prompts: a CSV, JSONL or Parquet file, a folder, a data set of the hub, or a packaged task."""
-    model: str | None = None
-    """Language model that writes the responses and is aligned: `tiny` (the default) or `mini`, which are embedded,
-    `smollm2-135m`, a local folder or a hub id."""
+    """Prompts: a CSV, JSONL or Parquet file, a folder, a hub data set, a task."""
+    model: Annotated[str | None, UNSET] = None
+    """Model that writes responses and is aligned, as for `duelbench run`."""
     agent: str = "sea"
-    """Agent that chooses the duels: a name, `package.module:Class` or `path/to/file.py:Class`."""
+    """Agent that chooses the duels: a name or `file.py:Class`."""
     labels: int = 200
     """Duels that people answer."""
     batch: int = 8
-    """Duels a round; the agent learns after each."""
-    env: Literal["LLMDuel-v0", "LLMDuelPool-v0"] = "LLMDuel-v0"
-    """Whether a model writes the responses, or they come from a task file that has them with features."""
+    """Duels per round; the agent learns after each round."""
+    env: Annotated[Literal["LLMDuel-v0", "LLMDuelPool-v0"], tyro.conf.arg(metavar="ID")] = "LLMDuel-v0"
+    """LLMDuelPool-v0: responses come from the task."""
     seed: int = 0
     """Seed of the run."""
     annotators: int = 1
     """People who judge each duel; the majority is the answer."""
     repeats: float = 0.0
-    """Share of a person's questions that they answered before, to see whether they agree with themselves."""
-    gold: Path | None = None
-    """Pairs whose answer is known, as a preference set: columns `prompt`, `chosen`, `rejected`."""
+    """Share of questions that the person has answered before."""
+    gold: Annotated[Path | None, UNSET] = None
+    """Pairs with a known answer: columns `prompt`, `chosen`, `rejected`."""
     gold_share: float = 0.05
-    """Share of a person's questions that are such pairs."""
+    """Share of questions that are such pairs."""
     ahead: int = 0
-    """Duels that may still lack an answer when the agent learns and writes the next ones. With the size of a round,
-    nobody waits while a model trains, and the agent is a round behind."""
+    """Duels that may lack an answer when the agent goes on."""
     lease: float = 600.0
-    """Seconds after which an unanswered duel goes to somebody else."""
-    guidelines: Path | None = None
-    """Markdown file that stands beside the questions."""
-    title: str = "Which response is better?"
+    """Seconds until an unanswered duel goes to somebody else."""
+    guidelines: Annotated[Path | None, UNSET] = None
+    """Markdown file that is shown beside the questions."""
+    title: Annotated[str, UNSET] = "Which response is better?"
     """Heading of the page."""
-    set: tuple[str, ...] = ()
-    """Options as for `duelbench run`: `sea.candidates=8`, `policy.lora_rank=8`, `env.task_options={"prompt": "q"}`."""
-    judge_oracle: str | None = None
-    """Who judges the policy on held-out prompts, as for `duelbench run`. Default: nobody."""
-    judge_every: int | None = None
+    set: Annotated[tuple[str, ...], REPEATED] = ()
+    """As for `duelbench run`, e.g. `policy.lora_rank=8`."""
+    judge_oracle: Annotated[str | None, UNSET] = None
+    """Who judges the policy on held-out prompts. Default: nobody."""
+    judge_every: Annotated[int | None, UNSET] = None
     """Labels between two such judgements."""
     host: str = "127.0.0.1"
-    """Address to serve at. Another than this machine's own is open to your network, without encryption."""
+    """Another address is open to your network, unencrypted."""
     port: int = 8765
-    """Port to serve at; 0 takes any that is free."""
+    """Port; 0 takes any that is free."""
     out: Path = Path("results/label")
     """Output folder."""
     threads: int = 1

@@ -93,17 +93,27 @@ def parse(argv: list[str]) -> Any:
         described = f"Example: {EXAMPLES[name]}\n\n{inspect.getdoc(options)}"
         return _parse(options, argv[1:], f"duelbench {name}", described)
     described = "LLM alignment as a contextual dueling bandit. `duelbench --version` says which version this is."
-    each = [Annotated[_options(known), tyro.conf.subcommand(known)] for known in COMMANDS]  # type: ignore[misc]
+    each = [Annotated[_options(known), tyro.conf.subcommand(known, description=_summary(known))] for known in COMMANDS]  # type: ignore[misc]
     return _parse(Union[tuple(each)], argv, "duelbench", described)  # noqa: UP007 - there is no other way to spell it
 
 
 def _parse(options: Any, argv: list[str], prog: str, description: str) -> Any:
-    config = (tyro.conf.UseAppendAction, tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
+    config = (
+        tyro.conf.UseAppendAction,
+        tyro.conf.FlagCreatePairsOff,
+        tyro.conf.OmitArgPrefixes,
+        tyro.conf.DisallowNone,
+    )
     return tyro.cli(options, args=argv, prog=prog, description=description, config=config)
 
 
 def _options(name: str) -> type:
     return plugins.load(COMMANDS[name][0], kind="command")
+
+
+def _summary(name: str) -> str:
+    """The first line of a command's help."""
+    return (inspect.getdoc(_options(name)) or "").partition("\n")[0]
 
 
 def _action(command: Any) -> Any:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import tyro
 from rich.console import Console
+
+from duelbench.cli.arguments import UNSET
 
 
 @dataclass
@@ -22,7 +24,7 @@ class RankCommand:
     items: tyro.conf.Positional[Path]
     """`items.csv` (one item a row), `models.jsonl` (the same prompts answered by several models) or `votes.csv` (votes
     that exist, which are replayed)."""
-    judge: str | None = None
+    judge: Annotated[str | None, UNSET] = None
     """Who answers: `judge:http://localhost:8000/v1#MODEL`, a function `file.py:name` that scores (prompt, text), or any
     oracle (`duelbench list oracles`)."""
     judge_options: str = "{}"
@@ -41,11 +43,11 @@ class RankCommand:
     """Votes at most, those of earlier commands included."""
     seed: int = 0
     """Of pairs and sides."""
-    out: Path | None = None
+    out: Annotated[Path | None, UNSET] = None
     """Output folder. Default: results/rank-NAME."""
-    dry_run: bool = False
+    dry_run: Annotated[bool, UNSET] = False
     """Only say how much would be asked at most."""
-    json: bool = False
+    json: Annotated[bool, UNSET] = False
     """Print the ranking as one JSON object as the last line of standard output."""
 
 

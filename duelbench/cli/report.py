@@ -6,11 +6,12 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
 
+from duelbench.cli.arguments import UNSET
 from duelbench.cli.printing import columns, complain
 from duelbench.errors import unwritable, unwritten
 
@@ -27,13 +28,13 @@ class ReportCommand:
     format: Literal["html", "terminal", "md", "csv", "latex"] = "html"
     """html: the page, in the folder. The others go to standard output: terminal is a short table, md and latex are
     tables to paste, csv has one line for each task, agent, metric and number of labels."""
-    baseline: str | None = None
+    baseline: Annotated[str | None, UNSET] = None
     """Whom the others are compared with. Default: what the sweep says, else `online`."""
     multipliers_over: tuple[str, ...] = ()
     """Tell label multipliers over this agent, too, besides the baseline; repeat for several."""
-    log_labels: bool = False
+    log_labels: Annotated[bool, UNSET] = False
     """Draw win rates with labels on a logarithmic axis."""
-    json: bool = False
+    json: Annotated[bool, UNSET] = False
     """Print the summary as one JSON object instead of the table."""
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 from rich.console import Console
 
+from duelbench.cli.arguments import UNSET
 from duelbench.cli.report import write_report
 
 
@@ -22,7 +24,7 @@ class RemoveCommand:
     """Folder that `duelbench run` or `duelbench sweep` wrote."""
     run: tuple[str, ...] = ()
     """Only the run with this id, as the report and the names of folders under `runs` show it; repeat for several."""
-    stale: bool = False
+    stale: Annotated[bool, UNSET] = False
     """Only runs of which there is a newer version: the same was asked for, but a file or a default has changed."""
 
 

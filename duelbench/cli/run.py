@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
-import tyro
 from rich.console import Console
 
+from duelbench.cli.arguments import AGENTS, CHOICE, UNSET, Optimizer
 from duelbench.cli.judging import JudgingOptions
 from duelbench.cli.report import write_report
 from duelbench.records.spec import RunSpec
@@ -19,48 +19,50 @@ console = Console(stderr=True)
 
 
 @dataclass
-class RunCommand(JudgingOptions):
-    """Align the policy with each agent and draw the curves.
-
-    Without arguments: seven agents, three seeds, the embedded language model on LLMDuel-v0. The same command again
-    continues what was interrupted and repeats nothing.
-    """
+class RunOptions:
+    """What is played, and where its records go."""
 
     env: str = "LLMDuel-v0"
-    """Environment id (`duelbench list envs`)."""
-    preset: str | None = None
-    """A named setting of the environment, e.g. `easy`, `standard`, `hard`, `noiseless`."""
-    agent: Annotated[tuple[str, ...], tyro.conf.arg(aliases=["-a"])] = ()
-    """Agent name, `package.module:Class` or `path/to/file.py:Class`; repeat for several. Default: all of the demo."""
-    optimizer: Literal["dpo", "ipo", "slic", "simpo"] = "dpo"
-    """Direct optimizer of the policy."""
-    seeds: int | None = None
+    """Its id (`list envs`) or `file.py:Name-v0`."""
+    preset: Annotated[str | None, UNSET] = None
+    """A named setting of the environment, e.g. `easy` or `hard`."""
+    agent: Annotated[tuple[str, ...], AGENTS] = ()
+    """A name (`duelbench list agents`) or `file.py:Class`."""
+    optimizer: Annotated[Optimizer, CHOICE] = "dpo"
+    """Loss that trains the policy: dpo, ipo, slic or simpo."""
+    seeds: Annotated[int | None, UNSET] = None
     """Number of seeds: 0, 1, …, N − 1."""
     first_seed: int = 0
-    """First seed; tune on seeds from 1000 up, report on those from 0."""
-    labels: int | None = None
-    """Oracle labels each run may use."""
-    batch: int | None = None
+    """From 1000 up for tuning, from 0 for reporting."""
+    labels: Annotated[int | None, UNSET] = None
+    """Oracle labels that each run may use."""
+    batch: Annotated[int | None, UNSET] = None
     """Labels per round."""
-    model: str | None = None
-    """Language model of LLMDuel-v0: `tiny` or `mini` (embedded), `smollm2-135m` (fetched once), a local folder or a hub
-    id."""
-    learning_rate: float | None = None
+    model: Annotated[str | None, UNSET] = None
+    """Language model: `tiny`, `mini`, `smollm2-135m`, a folder or a hub id."""
+    learning_rate: Annotated[float | None, UNSET] = None
     """Step size of the policy's optimizer."""
-    set: tuple[str, ...] = ()
-    """Options as `agent.name=value`, e.g. `sea.candidates=8 sea.posterior.members=10`; also `env.name=value`,
-    `policy.name=value` (`policy.lora_rank=8`) and `learner.name=value` (`learner.micro_batch=4`). An agent given by
-    path goes by the name of its class."""
-    out: Path | None = None
+    set: Annotated[tuple[str, ...], UNSET] = ()
+    """`sea.candidates=8`, `env.NAME=…`, `policy.NAME=…`, `learner.NAME=…`; repeat."""
+    out: Annotated[Path | None, UNSET] = None
     """Output folder. Default: results/ENV."""
-    workers: int | None = None
-    """Processes. Default: one for each core."""
+    workers: Annotated[int | None, UNSET] = None
+    """Runs at once. Default: one per core."""
     threads: int = 1
-    """Torch threads of a process."""
-    fresh: bool = False
-    """Remove earlier records of these runs first, and play them anew."""
-    json: bool = False
-    """Print one JSON object with the final metrics as the last line of standard output."""
+    """Torch threads of each run."""
+    fresh: Annotated[bool, UNSET] = False
+    """Remove earlier records of these runs, and play them again."""
+    json: Annotated[bool, UNSET] = False
+    """Print the final metrics as JSON, the last line of standard output."""
+
+
+@dataclass
+class RunCommand(JudgingOptions, RunOptions):
+    """Play agents × seeds on one environment, and write a report.
+
+    Without arguments: seven agents, three seeds, the embedded language model on LLMDuel-v0. Give the same command again
+    to continue what was interrupted; nothing is played twice.
+    """
 
 
 def play_run(command: RunCommand, line: str) -> int:

@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from duelbench.agents import registry
+from duelbench.cli.arguments import UNSET
 from duelbench.cli.printing import table_printer
 
 if TYPE_CHECKING:
@@ -43,19 +44,19 @@ class SuiteCommand:
     and max_pair_ucb."""
     seeds: int = 20
     """Number of seeds: 0, 1, …, N − 1."""
-    smoke: bool = False
+    smoke: Annotated[bool, UNSET] = False
     """Only the few tasks that show within seconds that an agent works."""
     tag: tuple[str, ...] = ()
     """Only tasks with this tag; repeat for several."""
-    labels: int | None = None
+    labels: Annotated[int | None, UNSET] = None
     """Labels of a seed on every task, instead of the task's own number."""
     out: Path = Path("results/suite")
     """Output folder."""
-    workers: int | None = None
+    workers: Annotated[int | None, UNSET] = None
     """Processes. Default: one for each core."""
-    json: bool = False
+    json: Annotated[bool, UNSET] = False
     """Print one JSON object with the scores as the last line of standard output."""
-    list: bool = False
+    list: Annotated[bool, UNSET] = False
     """Only list the tasks."""
 
 

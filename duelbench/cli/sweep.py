@@ -7,11 +7,12 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 from rich.console import Console
 
+from duelbench.cli.arguments import CHOICE, REPEATED, UNSET
 from duelbench.cli.forecast import table
 from duelbench.cli.judging import JudgingOptions
 from duelbench.cli.report import write_report
@@ -32,33 +33,37 @@ _TRACEBACKS = 3  # printed; the others are in the report
 
 
 @dataclass
-class SweepCommand(JudgingOptions):
-    """Play a sweep: environments × agents × optimizers × settings × seeds, as a Python file says.
-
-    The same command again continues what was interrupted and repeats nothing.
-    """
+class SweepOptions:
+    """Which runs, where, and what of them."""
 
     sweep: tyro.conf.Positional[str]
     """A file.py that holds a `sweep`, or a name (`duelbench list sweeps`)."""
-    engine: Literal["inline", "process", "ray"] = "process"
-    """Where runs are played. Records do not depend on it."""
-    workers: int | None = None
-    """Runs at once. Default: one for each core."""
+    only: Annotated[tuple[str, ...], REPEATED] = ()
+    """Only runs with this tag: an environment, preset, model, agent, optimizer, a tag of the file, or `smoke`."""
+    dry_run: Annotated[bool, UNSET] = False
+    """Only say what would be played, and what it would cost."""
+    retry_failed: Annotated[bool, UNSET] = False
+    """Play failed runs again, from where they stopped."""
+    fresh: Annotated[bool, UNSET] = False
+    """Remove earlier records of the chosen runs, and play them again."""
+    engine: Annotated[Literal["inline", "process", "ray"], CHOICE] = "process"
+    """inline, process or ray; records do not depend on it."""
+    workers: Annotated[int | None, UNSET] = None
+    """Runs at once. Default: one per core."""
     gpus: float = 0.0
     """GPUs of a run, on Ray; fractions share one."""
-    only: tuple[str, ...] = ()
-    """Only runs with this tag: an environment, preset, model, agent or optimizer, a tag of the file's own, or `smoke`.
-    Repeat to demand several."""
-    dry_run: bool = False
-    """Only say what would be played, and what it would cost by what was measured before."""
-    fresh: bool = False
-    """Remove earlier records of the chosen runs first, and play them anew."""
-    retry_failed: bool = False
-    """Play failed runs again, from where they stopped."""
-    out: Path | None = None
+    out: Annotated[Path | None, UNSET] = None
     """Output folder. Default: results/NAME."""
-    json: bool = False
-    """Print one JSON object with the final metrics as the last line of standard output."""
+    json: Annotated[bool, UNSET] = False
+    """Print the final metrics as JSON, the last line of standard output."""
+
+
+@dataclass
+class SweepCommand(JudgingOptions, SweepOptions):
+    """Play a sweep: environments × agents × optimizers × settings × seeds, as a Python file says.
+
+    Give the same command again to continue what was interrupted; nothing is played twice.
+    """
 
 
 def play_sweep(command: SweepCommand, line: str) -> int:

@@ -13,13 +13,14 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import tyro
 from numpy.typing import NDArray
 from rich.console import Console
 
+from duelbench.cli.arguments import UNSET
 from duelbench.envs.text.tasks.load import load_task
 from duelbench.envs.text.tasks.task import Task
 from duelbench.protocols import Policy
@@ -45,23 +46,23 @@ class TaskCommand:
     """Language model that answers: `tiny`, `smollm2-135m`, a local folder or a hub id."""
     references: int = 4
     """Responses a prompt."""
-    heldout: int | None = None
+    heldout: Annotated[int | None, UNSET] = None
     """Prompts kept for judging. Default: what the source says, else a tenth, at most 200."""
-    limit: int | None = None
+    limit: Annotated[int | None, UNSET] = None
     """Duel prompts, at most. Default: all."""
-    longest: int | None = None
+    longest: Annotated[int | None, UNSET] = None
     """Leave out prompts of more characters than this, for a model that reads only so much."""
     prompt_column: str = "prompt"
     """Column of the prompt, if the source is a table."""
     split: str = "train"
     """Split of the duel prompts, if the source is a folder or on the hub."""
-    heldout_split: str | None = None
+    heldout_split: Annotated[str | None, UNSET] = None
     """Split of the held-out prompts, likewise."""
     max_new_tokens: int = 32
     """Longest response, in tokens."""
     temperature: float = 1.0
     """Of sampling."""
-    prompt_template: str | None = None
+    prompt_template: Annotated[str | None, UNSET] = None
     """Text with {prompt} in it. Default: the model's chat template, or the bare prompt."""
     dtype: str = "auto"
     """Of matrix products."""

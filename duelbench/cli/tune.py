@@ -15,6 +15,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from duelbench.cli.arguments import CHOICE, REPEATED, UNSET
 from duelbench.cli.printing import table_printer
 from duelbench.cli.run import RunCommand, run_specs
 from duelbench.errors import UsageError, install
@@ -44,43 +45,50 @@ _NOT_RUN = (
 
 
 @dataclass
-class TuneCommand(RunCommand):
+class SearchOptions:
+    """What is searched, and how."""
+
+    search: Annotated[tuple[str, ...], REPEATED] = ()
+    """NAME=KIND:RANGE, e.g. log:1e-4:1e-1, float:0:2, int:4:32, int:4:32:4, logint:2:32, choice:64,128."""
+    trials: int = 20
+    """Settings to try in all; a grid has its own number."""
+    sampler: Annotated[Literal["tpe", "random", "cmaes", "gp", "grid", "llm"], CHOICE] = "tpe"
+    """Who proposes them: tpe, random, cmaes, gp, grid or llm."""
+    sampler_seed: int = 0
+    """Seed of the sampler."""
+    proposer: str = "smollm2-135m"
+    """For `llm`: a model or `URL#MODEL`."""
+    metric: Annotated[str | None, UNSET] = None
+    """Default: offline win rate, or cumulative regret where arms are played."""
+    at_end: Annotated[bool, UNSET] = False
+    """Score the end of the curve instead of its average height."""
+    pruner: Annotated[Literal["none", "median"], CHOICE] = "none"
+    """median: stop trials that are worse than half the others."""
+
+
+@dataclass
+class TuneCommand(RunCommand, SearchOptions):
     """Search the hyper-parameters of one agent with Optuna, on seeds that no reported number uses.
 
-    Names are those of `duelbench run --set`. The same command again goes on where it stopped; with more --trials it
-    goes further. Ends with the `duelbench run` line of the best setting.
+    Give the same command again to go on where it stopped. It ends with the `duelbench run` line of the best setting,
+    and takes the --judge-… options of `duelbench run` too.
     """
 
-    agent: Annotated[tuple[str, ...], tyro.conf.arg(aliases=["-a"])] = ()
-    """The agent: a name, `package.module:Class` or `path/to/file.py:Class`."""
+    agent: Annotated[tuple[str, ...], tyro.conf.arg(aliases=["-a"], help_behavior_hint="")] = ()
+    """The agent: a name or `file.py:Class`."""
     seeds: int | None = 3
     """Tuning seeds of each trial."""
     first_seed: int = 1000
     """First tuning seed, at least 1000."""
-    search: tuple[str, ...] = ()
-    """A range as NAME=KIND:RANGE; repeat for several. `learner.learning_rate=log:1e-4:1e-1`,
-    `sea.posterior.prior_scale=float:0:2`, `sea.candidates=int:4:32` (or `int:4:32:4` in steps of 4),
-    `sea.posterior.members=logint:2:32`, `policy.hidden=choice:64,128,256`."""
-    trials: int = 20
-    """Settings to try, those of earlier calls included; a grid has its own number."""
-    sampler: Literal["tpe", "random", "cmaes", "gp", "grid", "llm"] = "tpe"
-    """Who proposes settings: Optuna's samplers, every setting of a grid, or a language model in turn with TPE."""
-    sampler_seed: int = 0
-    """Of the sampler."""
-    proposer: str = "smollm2-135m"
-    """Language model of `--sampler llm`: a name or folder as for --model, or `URL#MODEL` of an OpenAI-compatible
-    endpoint."""
-    metric: str | None = None
-    """What counts, e.g. `offline_win_rate` or `simple_regret`. Default: offline win rate, or cumulative regret where
-    arms are duelled."""
-    at_end: bool = False
-    """Score the end of the curve instead of its average height."""
-    pruner: Literal["none", "median"] = "none"
-    """Stop a trial between seeds where its mean is worse than the median of the others."""
-    json: bool = False
+    json: Annotated[bool, UNSET] = False
     """Print the content of tuning.json as one line of standard output."""
-    out: Path | None = None
-    """Folder of the study and its runs. Default: results/tuning/ENV-AGENT."""
+    out: Annotated[Path | None, UNSET] = None
+    """Folder of the study. Default: results/tuning/ENV-AGENT."""
+    judge_every: Annotated[int | None, tyro.conf.Suppress] = None
+    judge_prompts: Annotated[int | None, tyro.conf.Suppress] = None
+    judge_repeats: Annotated[int | None, tyro.conf.Suppress] = None
+    judge_references: Annotated[int | None, tyro.conf.Suppress] = None
+    judge_oracle: Annotated[str | None, tyro.conf.Suppress] = None
 
 
 def tune(command: TuneCommand, line: str) -> int:

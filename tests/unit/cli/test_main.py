@@ -125,3 +125,15 @@ def test_agents_are_listed_in_groups_one_line_each(capsys: pytest.CaptureFixture
     table = [name for kind in registry.AGENTS.values() for name in kind]
     assert sorted(set(names)) == sorted(set(table)) and len(names) == len(table)
     assert "agents that play arms with features" in "\n".join(lines)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_help_fits_a_screen_and_begins_with_an_example(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    assert call(command, "--help") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(-(-max(len(line), 1) // 100) for line in lines) <= 40
+    assert lines[2] == f"Example: {EXAMPLES[command]}"
+    assert "{None}" not in "\n".join(lines) and "default: None" not in "\n".join(lines)
