@@ -114,7 +114,7 @@ class Reader:
 
     def _command(self, line: str, block: Block, *, run: bool) -> None:
         where = f"{self.page.name}:{block.line}: {line}"
-        words = shlex.split(line.partition(" | ")[0], comments=True)
+        words = words_of(line)
         if words[:1] == ["duelbench"]:
             understood(words[1:])
             if run:
@@ -130,6 +130,11 @@ class Reader:
                 assert f"\n{extra} = [" in (ROOT / "pyproject.toml").read_text(encoding="utf-8"), where
         else:
             assert words[0] in ("cd", "python", "git"), f"{where}: neither run nor marked as shown"
+
+
+def words_of(line: str) -> list[str]:
+    """The words of a command: what comes before a comment, a pipe or a file that it writes."""
+    return shlex.split(re.split(r"\s+[|>#]\s", line)[0])
 
 
 def understood(words: list[str]) -> None:

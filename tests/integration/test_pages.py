@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
 
 import pytest
-from pages import NOTES, ROOT, Reader, blocks, understood
+from pages import NOTES, ROOT, Reader, blocks, understood, words_of
 
 README = ROOT / "README.md"
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
@@ -60,7 +59,7 @@ def test_commands_that_take_long_are_understood(page: Path) -> None:
     for block in blocks(page):
         for line in block.commands if block.kind == "bash" else ():
             if line.startswith("duelbench "):
-                understood(shlex.split(re.split(" [|>] ", line)[0], comments=True)[1:])
+                understood(words_of(line)[1:])
 
 
 @pytest.mark.parametrize("page", [*PAGES, *EXPERIMENTS], ids=name)
