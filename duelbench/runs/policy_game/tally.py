@@ -100,8 +100,8 @@ class Tally:
             "online_win_rate": 0.5 * (first.win_rate() + second.win_rate()),
             "online_win_probability": 0.5 * (first.win_probability() + second.win_probability()),
         }
-        known = ~np.isnan(wins["online_win_rate"])
-        _add(self.window, {"duels": known} | {name: values[known] for name, values in wins.items()})
+        rows = np.flatnonzero(~np.isnan(wins["online_win_rate"]))
+        _add(self.window, {"duels": np.ones(len(rows))} | {name: values[rows] for name, values in wins.items()})
 
     def online(self) -> dict[str, float]:
         """The mean online wins since the last evaluation; the next count begins at none."""
