@@ -200,17 +200,16 @@ def test_utilities_that_the_oracle_does_not_know_are_in_no_metric(
     journal.close()
     first, last = load_runs(tmp_path)[0].rows
     assert all(math.isfinite(value) for value in (*first.values(), *last.values()))
+    assert "cumulative_average_regret" not in last  # a sum with an unknown part is not known
     pools = {}
     for i, row in enumerate(load_task(task_file).references):
         pools[f"prompt {i} 🙂"] = [float(text.split()[-1]) for text in row if not text.startswith("odd")]
-    gaps, wins = [], []
+    wins = []
     for answer in answers:
         if "odd" not in (answer.first.split()[0], answer.second.split()[0]):
             pool, u = pools[answer.prompt], [float(text.split()[-1]) for text in (answer.first, answer.second)]
-            gaps.append(max(pool) - sum(u) / 2)
             wins += [np.mean([(w > v) + 0.5 * (w == v) for v in pool]) for w in u]
-    assert 0 < len(gaps) < 150
-    assert last["cumulative_average_regret"] == pytest.approx(sum(gaps))
+    assert 0 < len(wins) < 300
     assert last["online_win_rate"] == pytest.approx(np.mean(wins))
     assert 0 < last["offline_win_rate"] < 1 and last["simple_regret"] >= 0
 
