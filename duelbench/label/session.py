@@ -254,13 +254,18 @@ class Session:
         return game
 
     def _teach(self, game: Game) -> None:
-        """Let the agent learn from the answers that have come; what it learned last is mended first."""
-        self._revise(game)
+        """Let the agent learn from the answers that have come; what it learned last is mended first.
+
+        A round in which nothing was asked leaves that for later, so that nobody's last answer becomes final by it.
+        """
+        nothing: NDArray[Any] = np.zeros(0, object)
+        proposed, late = game.proposed, list(self._late(game))
+        if late or (proposed is not None and (proposed.pair.ask & ~proposed.pair.identical).any()):
+            self._revise(game)
         if not game.revisable:
             self.desk.seal_all()
-        nothing: NDArray[Any] = np.zeros(0, object)
-        lesson = Lesson(None, nothing) if game.proposed is None else game.ask(game.proposed)
-        game.learn(lesson.and_late(list(self._late(game))))
+        lesson = Lesson(None, nothing) if proposed is None else game.ask(proposed)
+        game.learn(lesson.and_late(late))
 
     def _revise(self, game: Game) -> None:
         """What people took back, or changed, of the answers that the agent learned from last."""

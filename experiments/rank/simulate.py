@@ -126,14 +126,15 @@ def spread(items: int, rng: np.random.Generator) -> Floats:
 
 
 def votes(items: int, seeds: int, ways: Sequence[str], out: Path) -> None:
-    """Votes to settle the best of K items, for each way to choose pairs."""
+    """Votes to settle the best of K items, for each way to choose pairs; seeds that have a record are not played again."""
     for by in ways:
-        rows = []
-        for seed in range(seeds):
+        path = out / f"votes-{items}-{by}.jsonl"
+        rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
+        for seed in range(len(rows), seeds):
             rng = Streams(seed).generator("voters")
             voters = Voters(spread(items, rng), rng, TIES, PLACE)
             rows.append(play(voters, by, seed, cap=CAP[items], batch=max(1, items // 10)))
-            _write(out / f"votes-{items}-{by}.jsonl", rows)
+            _write(path, rows)
 
 
 def errors(rankings: int, out: Path) -> None:

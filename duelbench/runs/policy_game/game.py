@@ -60,7 +60,8 @@ class Game:
         at: where the run stands.
         late: the duels whose answers are on their way.
         revisable: whether the last lesson is kept, so that it can be given again with other answers.
-        lesson: the last one, if it is kept.
+        lesson: the last one in which anything was asked, if it is kept.
+        since: the lessons after it, in which nothing was asked.
         proposed: the round that waits for its answers.
     """
 
@@ -70,6 +71,7 @@ class Game:
         self._unlabelled: int = getattr(parts.agent, "unlabelled_rounds", 0)
         self._last_round = self._unlabelled or _ROUNDS_PER_BUDGET * (1 + spec.labels // spec.batch)
         self.lesson: Lesson | None = None
+        self.since: list[Lesson] = []
         self.revisable = False
         self.proposed: Proposed | None = None
         self._observation: Any = None
@@ -96,6 +98,7 @@ class Game:
             self.late.load_state_dict(state["late"])
             self.proposed = None if state.get("proposed") is None else Proposed.from_state(state["proposed"])
             self.lesson = None if state.get("lesson") is None else Lesson.from_state(state["lesson"])
+            self.since = [Lesson.from_state(lesson) for lesson in state.get("since", [])]
         self.folder.rewind(self.at.rows)
         start = {"start": self.at.round, "instance": self.spec.seed}
         self._observation, _ = env.reset(seed=self.parts.seeds, options=start)
@@ -157,20 +160,25 @@ class Game:
         Raises:
             OracleFailedError: the oracle is down.
         """
-        if self.revisable:
+        if self.revisable and self.lesson is not None and not lesson.asks:
+            self.since.append(lesson)
+        elif self.revisable:
             before = {"agent": self.parts.agent.state_dict(), "late": self.late.state_dict()}  # type: ignore[attr-defined]
-            self.lesson = replace(lesson, before=copy.deepcopy(before))
+            self.lesson, self.since = replace(lesson, before=copy.deepcopy(before)), []
         self._learn(lesson.settle(self.late))
 
     def revise(self, verdicts: Mapping[Place, Verdict]) -> None:
         """Give the last lesson again, with other answers to some of its duels; ``PENDING`` takes an answer out.
+
+        Lessons since, in which nothing was asked, follow it again.
 
         The agent forgets what it had learned from it, its random state included. What was recorded since stays.
         """
         assert self.lesson is not None and self.lesson.before is not None
         self.parts.agent.load_state_dict(self.lesson.before["agent"])  # type: ignore[attr-defined]
         self.late.load_state_dict(self.lesson.before["late"])
-        self.learn(self.lesson.revised(verdicts))
+        for lesson in [self.lesson.revised(verdicts), *self.since]:
+            self.learn(lesson)
 
     def _learn(self, answered: Answered | None) -> None:
         if answered is None:
@@ -263,6 +271,7 @@ class Game:
         state |= {"late": self.late.state_dict(), "delay": delay.state_dict() if delay else None}
         state["proposed"] = None if self.proposed is None else self.proposed.state_dict()
         state["lesson"] = None if self.lesson is None else self.lesson.state_dict()
+        state["since"] = [lesson.state_dict() for lesson in self.since]
         save_checkpoint(self.folder.path / CHECKPOINT, state)
 
 

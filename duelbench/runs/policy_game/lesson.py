@@ -69,6 +69,13 @@ class Lesson:
         a = self.asked
         return late.settle(a.number, a.observation, a.pair, self.verdicts, rewards, self.come)
 
+    @property
+    def asks(self) -> bool:
+        """Whether there is anything in it that somebody answers: two identical responses are no question."""
+        if self.come or self.asked is None:
+            return bool(self.come)
+        return bool(((self.verdicts != "skipped") & ~self.asked.pair.identical).any())
+
     def answers(self) -> Iterator[tuple[Place, Verdict]]:
         """Each duel that was asked with its verdict, the late ones included."""
         if self.asked is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from journals import journal_of
 from pool_runs import FAST, spec_of
 
 from duelbench.agents.alignment.online import Online
+from duelbench.envs.text.tasks.load import load_task
 from duelbench.errors import UsageError
 from duelbench.label.desk import AnsweredError, UnknownDuelError
 from duelbench.label.session import Session
@@ -286,6 +288,38 @@ def test_an_answer_that_was_built_on_stays(task: dict[str, Any], tmp_path: Path)
             session.undo()  # the last round, which the agent has just learned from
         with pytest.raises(AnsweredError, match="can no longer be taken back"):
             session.undo()
+
+
+@pytest.mark.parametrize("reopen", [False, True], ids=["at once", "after a kill"])
+def test_the_last_answer_can_be_taken_back_over_rounds_that_asked_nothing(
+    reopen: bool, task: dict[str, Any], tmp_path: Path
+) -> None:
+    """With two responses to a prompt many rounds propose nothing but identical ones, and are learned from at once."""
+    two = few_responses(task["task"], 2, tmp_path / "two.npz")
+    spec = spec_of("online", task | {"task": two}, labels=12, batch=2)
+    session, rounds = Session(spec=spec, out=tmp_path / "out"), set[int]()
+    while duels := session.ask():
+        session.tell(duels[0].id, "first")
+        if session.ask():
+            rounds.add(session._game.proposed.number)  # type: ignore[union-attr]
+            if reopen:
+                session.close()
+                session = Session(spec=spec, out=tmp_path / "out")
+            assert session.undo() == duels[0]
+            session.tell(duels[0].id, "second")
+    assert session.finished and max(rounds) > len(rounds)  # some rounds asked nothing
+    answers = labels(session.folder.path)
+    assert len(answers) == 12
+    session.close()
+
+
+def few_responses(task: str, n: int, path: Path) -> str:
+    """A pool with n responses to a prompt, those of another one."""
+    whole = load_task(task)
+    features = {name: values[:, :n] for name, values in whole.features.items()}
+    few = replace(whole, references=whole.references[:, :n], features=features, lm_log_probs=whole.lm_log_probs[:, :n])
+    few.save(path)
+    return str(path)
 
 
 def test_the_majority_of_several_people_is_the_answer(task: dict[str, Any], tmp_path: Path) -> None:
