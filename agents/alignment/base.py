@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from duelbench.agents.entry import NoOptions
 from duelbench.learning.learner import PreferenceLearner
+from duelbench.learning.replay import Replay
 from duelbench.learning.response_losses import ResponseLoss
 from duelbench.protocols import Policy
 from duelbench.types import Metrics, Observation, Pair, Responses
@@ -43,7 +44,10 @@ class Setup:
 
 
 class LearningAgent:
-    """Learns from every answered duel with one gradient step a round; subclasses choose the duels.
+    """Learns from every answered duel by gradient steps on the policy; subclasses choose the duels.
+
+    One step a round, on the duels that were just answered, or ``learner.steps`` of them, which cost compute and no
+    labels: each further one is on as many duels drawn from all that were ever answered.
 
     Attributes:
         Config: dataclass of the agent's hyper-parameters; the command line sets them with ``--set name=value``.
@@ -59,25 +63,41 @@ class LearningAgent:
         self.setup = setup
         self.policy, self.learner, self.rng = setup.policy, setup.learner, setup.rng
         self.config = self.Config() if config is None else config
+        self.replay = Replay()
 
     def propose(self, observation: Observation) -> Pair:
         """The duels to ask."""
         raise NotImplementedError
 
     def update(self, observation: Observation, pair: Pair, feedback: NDArray[np.float64]) -> Metrics:
-        """One gradient step on the duels that were answered with a winner."""
+        """Learn from the duels that were answered with a winner."""
         decided = np.isin(feedback, (0.0, 1.0))
-        if not decided.any():
-            return {}
-        duels = pair.rows(decided)
-        chosen, rejected = duels.ranked(feedback[decided] == 1.0)
+        return self.learn(pair.rows(decided), feedback[decided] == 1.0) if decided.any() else {}
+
+    def learn(self, duels: Pair, first_wins: NDArray[np.bool_]) -> Metrics:
+        """The learner's steps of a round. Returns the metrics of the first.
+
+        Args:
+            duels: n new duels, n > 0.
+            first_wins: which first responses are better, (n,).
+        """
+        steps = self.learner.config.steps
+        if steps > 1:
+            self.replay.add(duels, first_wins)
+        metrics = self._policy_step(duels, first_wins)
+        for _ in range(steps - 1):
+            self._policy_step(*self.replay.draw(len(duels), self.rng))
+        return metrics
+
+    def _policy_step(self, duels: Pair, first_wins: NDArray[np.bool_]) -> Metrics:
+        chosen, rejected = duels.ranked(first_wins)
         return self.learner.step(chosen, rejected, bonus=self.bonus(duels, rejected))
 
     def bonus(self, duels: Pair, rejected: Responses) -> ResponseLoss | None:
         """What the agent adds to the loss of each decided duel, if anything.
 
         Args:
-            duels: the n decided duels, with what ``propose`` put into their payload.
+            duels: n decided duels, new or replayed, with what ``propose`` put into their payload.
             rejected: their dispreferred responses, (n,).
         """
         return None
@@ -93,6 +113,7 @@ class LearningAgent:
             "policy": self.policy.state_dict(),
             "learner": self.learner.state_dict(),
             "rng": self.rng.bit_generator.state,
+            "replay": self.replay.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -100,6 +121,7 @@ class LearningAgent:
         self.policy.load_state_dict(state["policy"])
         self.learner.load_state_dict(state["learner"])
         self.rng.bit_generator.state = state["rng"]
+        self.replay.load_state_dict(state["replay"])
 
 
 def two_samples(policy: Policy, observation: Observation, rng: np.random.Generator, *, reference: bool) -> Pair:

@@ -41,7 +41,6 @@ from duelbench.agents.alignment.base import Setup, weights_of
 from duelbench.agents.alignment.reward_model import RewardModelAgent, RewardModelConfig
 from duelbench.learning.response_losses import ResponseLoss, nash_md
 from duelbench.plugins import Choice
-from duelbench.posteriors.registry import choose_posterior
 from duelbench.ranges import NonNegative, Share
 from duelbench.types import Metrics, Observation, Pair, Responses, concatenate
 
@@ -62,7 +61,6 @@ class LadderConfig(RewardModelConfig):
     """
 
     selection: Choice = field(default_factory=partial(choose_rule, "infomax"))
-    posterior: Choice = field(default_factory=partial(choose_posterior, "evidence"))
     objective: Literal["reinforce", "direct"] = "reinforce"
     epsilon: NonNegative = 0.05
     beta: NonNegative = 0.05
@@ -117,14 +115,16 @@ class Ladder(RewardModelAgent):
         return ahead.rows(different), behind.rows(different)
 
     def teach(self, first: Responses, second: Responses) -> Metrics:
-        """One step of the policy on n pairs that the reward model judges."""
+        """The policy's steps of a round on n pairs that the reward model judges."""
         if not len(first) or not self.config.train_policy:
             return {}
         wins, _ = self.predict({}, first, second)  # (n,)
         if self.config.objective == "direct":
             better = wins >= 0.5
             first, second = self.policy.referenced(first), self.policy.referenced(second)
-            return self.learner.step(Responses.where(better, first, second), Responses.where(better, second, first))
+            chosen, rejected = Responses.where(better, first, second), Responses.where(better, second, first)
+            metrics, *_ = [self.learner.step(chosen, rejected) for _ in range(self.learner.config.steps)]
+            return metrics
         both = self._anchored(concatenate([first, second]))
         values = np.concatenate([wins, 1.0 - wins]) + self.config.epsilon
         return self.learner.fit(ResponseLoss(both, partial(nash_md, tau=self.config.beta), values))

@@ -2,7 +2,7 @@
 
 LINVIT regularises value-based reinforcement learning by the KL divergence from the language model's policy and adds
 optimism. Only that principle was read (the paper's abstract); its one-step form is derived here: of all policies,
-π(y|x) ∝ π_ref(y|x) · exp(r̂(x, y) / λ) maximises E r̂ − λ KL(π ‖ π_ref). The reward is the mean of an ensemble, the
+π(y|x) ∝ π_ref(y|x) · exp(r̂(x, y) / λ) maximises E r̂ − λ KL(π ‖ π_ref). The reward is the mean of a posterior, the
 optimistic one adds ``optimism`` standard deviations of the members, each centred over a prompt's candidates because
 preferences do not settle a constant.
 

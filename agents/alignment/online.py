@@ -7,7 +7,7 @@ from duelbench.types import Observation, Pair
 
 
 class Online(LearningAgent):
-    """Two samples of the current policy a prompt, one gradient step a round on their verdicts."""
+    """Two samples of the current policy a prompt, and gradient steps on their verdicts."""
 
     def propose(self, observation: Observation) -> Pair:
         """Two samples of the current policy."""

@@ -137,10 +137,10 @@ class RewardModelAgent(RewardLearningAgent):
         return metrics | self.train(pair, np.isin(feedback, (0.0, 1.0)), feedback == 1.0)
 
     def train(self, pair: Pair, rows: NDArray[np.bool_], first_wins: NDArray[np.bool_]) -> Metrics:
-        """One step of the policy on these rows (B,) of the pairs, given which first responses are better, (B,)."""
+        """The policy learns from these rows (B,) of the pairs, given which first responses are better, (B,)."""
         if not self.config.train_policy or not rows.any():
             return {}
-        return self.learner.step(*pair.rows(rows).ranked(first_wins[rows]))
+        return self.learn(pair.rows(rows), first_wins[rows])
 
     def respond(self, observation: Observation) -> Responses:
         """A sample of the policy, or the best of several by the posterior's mean reward."""

@@ -20,7 +20,7 @@ from duelbench.learning.pair_losses import LOSSES
 from duelbench.learning.response_losses import ResponseLoss
 from duelbench.plugins import find
 from duelbench.protocols import Policy
-from duelbench.ranges import Checked, Natural, NonNegative, Positive
+from duelbench.ranges import Checked, Count, Natural, NonNegative, Positive
 from duelbench.types import Metrics, Responses, concatenate
 
 Momentum = Annotated[float, Interval(ge=0, lt=1)]
@@ -47,6 +47,8 @@ class LearnerConfig(Checked):
         clip: largest Euclidean norm of the whole gradient; a longer one is scaled down to it.
         warmup_steps: steps over which the learning rate rises linearly to its value.
         decay_steps: steps until which it then falls along a cosine to a tenth of its value; 0 keeps it.
+        steps: gradient steps a round. Further ones of agents that learn from duels are on duels drawn from all so far;
+            of agents that learn from their own samples, on the same samples again.
         micro_batch: pairs of one forward and backward pass; their gradients are added up to the whole batch's. 0 takes
             all pairs at once.
     """
@@ -62,6 +64,7 @@ class LearnerConfig(Checked):
     clip: Positive = 1.0
     warmup_steps: Natural = 0
     decay_steps: Natural = 0
+    steps: Count = 1
     micro_batch: Natural = 0
 
     def rate(self, step: int) -> float:
@@ -162,10 +165,10 @@ class PreferenceLearner:
         }
 
     def fit(self, loss: ResponseLoss) -> Metrics:
-        """One gradient step on the mean loss of n responses, without pairs.
+        """The steps of a round (``steps``) on the mean loss of n responses, without pairs.
 
         Returns:
-            ``loss``, and ``grad_norm`` before clipping.
+            ``loss``, and ``grad_norm`` before clipping, of the first step.
 
         Raises:
             NonFiniteLossError: loss or gradient is not finite; the weights have not been touched.
@@ -177,7 +180,7 @@ class PreferenceLearner:
             part = loss.rows(rows)
             return part(self.policy.log_probs(part.responses))
 
-        value, gradient = self._step(np.arange(n), n, losses)
+        (value, gradient), *_ = [self._step(np.arange(n), n, losses) for _ in range(self.config.steps)]
         return {"loss": value, "grad_norm": gradient}
 
     @property

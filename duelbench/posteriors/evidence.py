@@ -56,11 +56,19 @@ class EvidencePosterior(LinearPosterior):
         return standard * (scale / np.sqrt((scale**2).mean()))
 
     def _draw(self, differences: Floats) -> Floats:
+        n, p = differences.shape
+        # fewer pairs than features: they speak of their own span alone, and the prior holds in every other direction
+        basis = np.linalg.qr(differences.T)[0] if n < p else np.eye(p)  # (p, r)
+        seen, mode = differences @ basis, self._mode @ basis
         for _ in range(_ROUNDS):
-            self._mode, hessian = posterior_mode(differences, self.precision, self._mode)
-            self.precision = next_precision(self._mode, hessian, self.precision, self._guess, self.config.trust)
-        self._mode, hessian = posterior_mode(differences, self.precision, self._mode)
-        return gaussian(self._mode, hessian, self._rng.standard_normal(self.theta.shape))
+            mode, hessian = posterior_mode(seen, self.precision, mode)
+            self.precision = next_precision(mode, hessian, self.precision, self._guess, self.config.trust)
+        mode, hessian = posterior_mode(seen, self.precision, mode)
+        self._mode = basis @ mode
+        noise = self._rng.standard_normal(self.theta.shape)
+        inside = noise @ basis
+        outside = (noise - inside @ basis.T) / np.sqrt(self.precision)
+        return gaussian(mode, hessian, inside) @ basis.T + outside
 
     def state_dict(self) -> dict[str, Any]:
         """Samples, mode, precision, pairs and random state."""

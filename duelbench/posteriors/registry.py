@@ -30,7 +30,7 @@ def find_posterior(name: str) -> Callable[..., Posterior]:
     return found
 
 
-def choose_posterior(posterior: Any = "ensemble", /, **options: Any) -> Choice:
+def choose_posterior(posterior: Any = "evidence", /, **options: Any) -> Choice:
     """A posterior, by name or as the class itself, with its options.
 
     >>> choose_posterior("laplace", samples=50).config.samples

@@ -15,7 +15,7 @@ from duelbench.runs.configuration.assemble import Parts
 from duelbench.types import Pair
 
 POOL = "LLMDuelPool-v0"
-FAST = {"posterior.members": 4, "posterior.hidden": 12, "posterior.min_pairs": 8}
+FAST = {"posterior.samples": 8}
 SILENT = {"isara"}  # asks nothing: tests/unit/test_isara.py
 FROZEN = {"uniform", "mex", "linvit"}  # leave the policy as it is
 WRITTEN = POLICY_AGENTS.keys() - RULES_AS_AGENTS.keys()  # the others are sea with another rule

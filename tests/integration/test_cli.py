@@ -18,7 +18,7 @@ from duelbench.runs.execute import execute
 from duelbench.runs.policy_loop import run
 from duelbench.study.settings import settings_of
 
-FAST = ["--set", "sea.candidates=6", "--set", "sea.posterior.members=3", "--set", "sea.posterior.hidden=8"]
+FAST = ["--set", "sea.candidates=6", "--set", "sea.posterior.samples=8"]
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from duelbench.runs.policy_game.packing import pack, unpack
-from duelbench.types import Observation, Pair, Responses, concatenate
+from duelbench.packing import end_to_end, pack, unpack
+from duelbench.types import Observation, Pair
 
 Arrived = Iterable[tuple[int, int, float]]
 """Answers: (row, number of the round in which the row was asked, reward)."""
@@ -138,29 +137,9 @@ def _joined(parts: list[Answered]) -> Answered:
         return parts[0]
     names = parts[0].observation
     return Answered(
-        {name: _end_to_end([part.observation[name] for part in parts]) for name in names},
-        _pairs([part.pair for part in parts]),
+        {name: end_to_end([part.observation[name] for part in parts]) for name in names},
+        end_to_end([part.pair for part in parts]),
         np.concatenate([part.feedback for part in parts]),
         sum(part.answers for part in parts),
         sum(part.failed for part in parts),
     )
-
-
-def _end_to_end(values: list[Any]) -> Any:
-    if isinstance(values[0], tuple):
-        return tuple(item for part in values for item in part)
-    return np.concatenate(values)
-
-
-def _pairs(pairs: list[Pair]) -> Pair:
-    """Pairs one after another, with whatever they carry."""
-    fields = {field.name: [getattr(pair, field.name) for pair in pairs] for field in dataclasses.fields(Pair)}
-    return Pair(**{name: _stacked(values) for name, values in fields.items()})
-
-
-def _stacked(values: list[Any]) -> Any:
-    if isinstance(values[0], Responses):
-        return concatenate(values)
-    if isinstance(values[0], Mapping):
-        return {name: _stacked([value[name] for value in values]) for name in values[0]}
-    return _end_to_end(values)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from duelbench.packing import pack, unpack
 from duelbench.runs.policy_game.late_answers import Answered, LateAnswers
-from duelbench.runs.policy_game.packing import pack, unpack
 from duelbench.types import Observation, Pair, Verdict
 
 Place = tuple[int, int]

@@ -88,3 +88,24 @@ def test_a_belief_by_the_evidence_is_believable_from_64_labels_on() -> None:
         covered.append((np.abs(mean - p) <= 2 * sd).mean())
         losses.append(-(p * np.log(mean) + (1 - p) * np.log(1 - mean)).mean())
     assert 0.90 <= np.mean(covered) <= 0.98 and np.mean(losses) < 0.66
+
+
+def test_with_fewer_pairs_than_features_draws_follow_the_dense_formula(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mode, precision and covariance H⁻¹ of the span of 9 pairs and of the 21 directions outside it."""
+    chosen, rejected = linear_world(9, np.ones(30), 0.8)
+    posterior = EvidencePosterior(30, np.random.default_rng(0), EvidenceConfig(samples=30))
+    posterior.rewards(np.concatenate([chosen, rejected]))
+    posterior.pairs.add(chosen, rejected)
+    z = posterior._embed(chosen) - posterior._embed(rejected)
+
+    class Unit:
+        def standard_normal(self, shape: tuple[int, int]) -> Floats:
+            return np.eye(*shape)
+
+    monkeypatch.setattr(posterior, "_rng", Unit())
+    theta = posterior._draw(z)
+    mode, hessian = posterior_mode(z, posterior.precision, np.zeros(30))
+    np.testing.assert_allclose(posterior._mode, mode, atol=1e-8)
+    root = theta - mode
+    np.testing.assert_allclose(root.T @ root, np.linalg.inv(hessian), atol=1e-8)
+    assert next_precision(mode, hessian, posterior.precision, 30.0, 4.0) == pytest.approx(posterior.precision, rel=0.02)

@@ -1,4 +1,4 @@
-"""Pairs, responses and observations as the plain data and arrays that a checkpoint keeps."""
+"""Duels as plain data, for checkpoints, and duels of several rounds as one batch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,22 @@ from typing import Any
 
 import numpy as np
 
-from duelbench.types import Pair, Responses
+from duelbench.types import Pair, Responses, concatenate
+
+
+def end_to_end(values: list[Any]) -> Any:
+    """Batches one after another: of arrays, tuples, responses or pairs, or of mappings to these."""
+    if isinstance(values[0], Responses):
+        return concatenate(values)
+    if isinstance(values[0], Pair):
+        fields = {field.name: [getattr(pair, field.name) for pair in values] for field in dataclasses.fields(Pair)}
+        return Pair(**{name: end_to_end(parts) for name, parts in fields.items()})
+    if isinstance(values[0], Mapping):
+        return {name: end_to_end([value[name] for value in values]) for name in values[0]}
+    if isinstance(values[0], tuple):
+        return tuple(item for part in values for item in part)
+    return np.concatenate(values)
+
 
 _CLASSES = {cls.__name__: cls for cls in (Pair, Responses)}
 
