@@ -57,6 +57,10 @@ def _count(name: str, title: str, unit: str) -> Metric:
     return Metric(name, title, higher_is_better=None, unit=unit, group="count")
 
 
+def _of_policy(name: str, title: str, unit: str) -> Metric:
+    return Metric(name, title, None, None, _DEPLOYED, unit=unit, group="diagnostic")
+
+
 _TABLE = (
     Metric("offline_win_rate", "offline win rate", True, 0.5, _DEPLOYED),
     Metric("offline_win_probability", "offline win probability", True, 0.5, _DEPLOYED),
@@ -74,6 +78,9 @@ _TABLE = (
     Metric("offline_utility", "offline utility", True, None, _DEPLOYED),
     Metric("parameter_error", "squared parameter error", False, None, "", "|θ̂ − θ|²"),
     Metric("posterior_accuracy", "posterior accuracy", True, group="diagnostic"),
+    _of_policy("kl_to_start", "KL divergence from the start", "nats"),
+    _of_policy("response_entropy", "entropy of a response", "nats"),
+    _of_policy("response_length", "length of a response", "tokens"),
     _count("self_duel_share", "self-duel share", "proposed duels of two identical responses"),
     _count("prompts_passed", "prompts passed", "prompts"),
     _count("oracle_calls_duel", "oracle calls for duels", "questions"),

@@ -30,6 +30,7 @@ from duelbench.records.journal import Journal
 from duelbench.records.spec import RunSpec
 from duelbench.runs.configuration.assemble import Parts
 from duelbench.runs.judging.calibration import calibration
+from duelbench.runs.judging.drift import drift
 from duelbench.runs.judging.judge import Judge
 from duelbench.runs.judging.schedule import passed
 from duelbench.runs.policy_game.late_answers import Answered, LateAnswers
@@ -244,7 +245,7 @@ class Game:
             at.before_unfinished = responses.unfinished[:shown].tolist()
         if not recorded:
             return responses
-        row = self.judge.judge(responses.actions)
+        row = self.judge.judge(responses.actions) | drift(self.parts.policy, responses)
         at.calls = self.judge.calls
         known = at.cumulative or ({} if "simple_regret" not in row else dict.fromkeys(CUMULATIVE, 0.0))
         row = at.counts() | known | row | at.online() | {name: float(value) for name, value in at.metrics.items()}

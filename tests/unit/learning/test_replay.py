@@ -10,7 +10,7 @@ import pytest
 from pool_runs import probabilities, rounds, spec_of, worths
 
 from duelbench.learning.replay import Replay
-from duelbench.runs.assemble import Parts, assemble
+from duelbench.runs.configuration.assemble import Parts, assemble
 from duelbench.types import Pair
 
 
