@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from duelbench.packing import end_to_end, pack, unpack
+from duelbench.learning.packing import end_to_end, pack, unpack
 from duelbench.types import Pair
 
 

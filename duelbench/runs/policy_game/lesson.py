@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from duelbench.packing import pack, unpack
+from duelbench.learning.packing import pack, unpack
 from duelbench.runs.policy_game.late_answers import Answered, LateAnswers
 from duelbench.types import Observation, Pair, Verdict
 
