@@ -77,7 +77,7 @@ class Choice:
 
 
 def with_options(config: Any, options: Mapping[str, Any]) -> Any:
-    """A copy of a config with some fields changed; ``{"posterior.members": 10}`` reaches into a nested config."""
+    """A copy of a config with some fields changed; ``{"posterior.samples": 10}`` reaches into a nested config."""
     changes: dict[str, Any] = {}
     nested: dict[str, dict[str, Any]] = {}
     names = [f.name for f in dataclasses.fields(config)]

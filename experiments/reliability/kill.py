@@ -57,7 +57,7 @@ class Options:
 def small_sweep(ledger: str, seeds: int) -> Sweep:
     """Two agents, one that checkpoints much and one that checkpoints little."""
     env = EnvSetting("LLMDuelPool-v0", options={"task": _TASK, "oracle": _ORACLE, "oracle_kwargs": {"ledger": ledger}})
-    sea = AgentSetting("sea", {"candidates": 4, "posterior.members": 3, "posterior.hidden": 16})
+    sea = AgentSetting("sea", {"candidates": 4, "posterior.samples": 8})
     return Sweep("A sweep to be killed", [env], ["online", sea], seeds=seeds, labels=512, batch=8)
 
 

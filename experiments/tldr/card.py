@@ -28,6 +28,7 @@ _WARM_UP = {"sea": 0.02, "sea-ee": 0.02}
 _OTHER_WARM_UP = 0.03
 _REAL_SHARE = 0.7
 _ENSEMBLE: dict[str, Any] = {
+    "posterior": "ensemble",
     "posterior.members": 20,
     "posterior.hidden": 128,
     "posterior.learning_rate": 1e-3,

@@ -49,7 +49,7 @@ def play(agent: str, env_kwargs: dict[str, Any], out: Path, **fields: Any) -> li
 
 
 def test_an_acquisition_function_makes_an_agent(env_kwargs: dict[str, Any], tmp_path: Path) -> None:
-    options = {"candidates": 8, "posterior.members": 5, "posterior.hidden": 16}
+    options = {"candidates": 8, "posterior.samples": 5}
     rows = play(f"{__file__}:Cautious", env_kwargs, tmp_path, agent_options=options)
     assert load_runs(tmp_path)[0].spec["agent"] == "Cautious"
     assert rows[-1]["offline_win_rate"] > rows[0]["offline_win_rate"] + 0.1

@@ -14,7 +14,7 @@ from duelbench.records.spec import Judging, RunSpec
 from duelbench.runs.configuration.assemble import assemble
 from duelbench.runs.policy_loop import run
 
-SMALL = {"posterior.members": 4, "posterior.hidden": 16, "candidates": 4}
+SMALL = {"posterior.samples": 8, "candidates": 4}
 
 
 def spec_of(agent: str, labels: int = 64, **changes: object) -> RunSpec:

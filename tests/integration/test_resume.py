@@ -31,7 +31,7 @@ _forkserver.set_forkserver_preload(
 
 
 def spec_of(agent: str, task_file: str, oracles: str, log: Path) -> RunSpec:
-    small = {"candidates": 6, "posterior.members": 3, "posterior.hidden": 8, "burn_in": 0.1, "real_share": 0.5}
+    small = {"candidates": 6, "posterior.samples": 8, "burn_in": 0.1, "real_share": 0.5}
     return RunSpec(
         "LLMDuelPool-v0",
         agent,

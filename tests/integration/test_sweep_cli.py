@@ -28,7 +28,7 @@ from duelbench.study.sweep import AgentSetting, EnvSetting, Sweep
 sweep = Sweep(
     title="Small and quick",
     envs=[EnvSetting("LLMDuelPool-v0", options={{"task": {task!r}, "oracle": {oracle!r}{more}}})],
-    agents=["online", AgentSetting("sea", {{"candidates": 4, "posterior.members": 3, "posterior.hidden": 8}})],
+    agents=["online", AgentSetting("sea", {{"candidates": 4, "posterior.samples": 8}})],
     seeds={seeds},
     labels=64,
 )

@@ -26,7 +26,7 @@ LABELS = 192
 SWEEP = Sweep(
     title="on two machines",
     envs=["LLMDuelPool-v0"],
-    agents=["online", AgentSetting("sea", {"candidates": 4, "posterior.members": 3})],
+    agents=["online", AgentSetting("sea", {"candidates": 4, "posterior.samples": 3})],
     seeds=3,
     labels=LABELS,
 )

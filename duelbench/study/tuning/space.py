@@ -3,7 +3,7 @@
     learner.learning_rate=log:1e-4:1e-1   a number, uniform on the logarithmic scale
     sea.posterior.prior_scale=float:0:2    a number, uniform
     sea.candidates=int:4:32               a whole number; int:4:32:4 goes in steps of 4
-    sea.posterior.members=logint:2:32      a whole number, uniform on the logarithmic scale
+    sea.posterior.samples=logint:8:256     a whole number, uniform on the logarithmic scale
     policy.hidden=choice:64,128,256       one of these values, each read like that of a ``--set``
 
 Names are those of ``--set``.

@@ -16,6 +16,7 @@ from pool_runs import spec_of
 from duelbench.agents.alignment.sea import SEA, SEAConfig
 from duelbench.agents.registry import AGENTS, UnknownAgentError, find_agent, make_agent, make_config
 from duelbench.plugins import resolved_config, with_options
+from duelbench.posteriors.registry import choose_posterior
 from duelbench.runs.configuration.assemble import assemble
 
 
@@ -25,19 +26,26 @@ def task(task_file: str, oracles: str) -> dict[str, Any]:
 
 
 def test_options_reach_nested_configs_and_keep_the_preset() -> None:
-    parts = {"selection": "ee", "posterior.members": 3, "posterior.hidden": 8, "real_share": 1, "best_of": 4}
+    parts = {
+        "selection": "ee",
+        "posterior": "ensemble",
+        "posterior.members": 3,
+        "posterior.hidden": 8,
+        "real_share": 1,
+        "best_of": 4,
+    }
     config = with_options(SEAConfig(), parts)
     assert (config.selection.name, config.posterior.config.members, config.posterior.config.hidden) == ("ee", 3, 8)
     assert config.real_share == 1.0 and type(config.real_share) is float and config.best_of == 4
-    assert config.posterior.config.steps == SEAConfig().posterior.config.steps
-    assert SEAConfig().posterior.config.members == 20  # the default is untouched
+    assert config.posterior.config.steps == choose_posterior("ensemble").config.steps
+    assert SEAConfig().posterior.name == "evidence"  # the default is untouched
 
 
 def test_make_agent_builds_with_options(task: dict[str, Any]) -> None:
     setup = assemble(spec_of("online", task)).agent.setup  # type: ignore[attr-defined]
-    agent = make_agent("sea-ee", setup, {"posterior.members": 3, "candidates": 8})
+    agent = make_agent("sea-ee", setup, {"posterior.samples": 3, "candidates": 8})
     assert isinstance(agent, SEA)
-    assert (agent.config.selection.name, agent.config.candidates, agent.config.posterior.config.members) == ("ee", 8, 3)
+    assert (agent.config.selection.name, agent.config.candidates, agent.config.posterior.config.samples) == ("ee", 8, 3)
     with pytest.raises(ValueError, match="unknown rule 'baii'"):
         make_agent("sea", setup, {"selection": "baii"})
 

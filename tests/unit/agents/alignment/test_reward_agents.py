@@ -170,7 +170,7 @@ def test_optimism_widens_the_gap_between_the_best_and_the_reference() -> None:
 
 @pytest.mark.parametrize("agent", ["mex", "linvit"])
 def test_what_they_deploy_gets_better(agent: str, task_file: str, oracles: str) -> None:
-    small = {"posterior.members": 4, "posterior.hidden": 12, "posterior.min_pairs": 8} if agent == "linvit" else {}
+    small = {"posterior": "ensemble", "posterior.members": 4} if agent == "linvit" else {}
     spec = RunSpec(
         "LLMDuelPool-v0",
         agent,

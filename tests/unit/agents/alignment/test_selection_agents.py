@@ -36,15 +36,14 @@ from duelbench.runs.configuration.resolve import resolve
 from duelbench.runs.policy_loop import run
 
 POOL = "LLMDuelPool-v0"
-NET = {"members": 4, "hidden": 12, "min_pairs": 8}
-SMALL: dict[str, dict[str, Any]] = {"laplace": {"posterior.samples": 4}, "gibbs": {"posterior.samples": 4}}
+NETWORKS = ("ensemble", "prior_ensemble", "dropout")
 
 
 def fast(options: dict[str, Any]) -> dict[str, Any]:
     """The options of a small agent, and these."""
-    net = {f"posterior.{name}": value for name, value in NET.items()}
-    known = options.get("posterior", "ensemble") in ("ensemble", "prior_ensemble", "dropout")
-    return {"candidates": 6, **(net if known else {}), **SMALL.get(options.get("posterior", ""), {}), **options}
+    net = {"posterior.members": 4, "posterior.hidden": 12, "posterior.min_pairs": 8}
+    small = net if options.get("posterior") in NETWORKS else {"posterior.samples": 8}
+    return {"candidates": 6, **small, **options}
 
 
 SELECTIONS = ["design", *SCORES]

@@ -196,7 +196,7 @@ def test_the_defaults_name_what_exists(env_id):
 )  # which needs demonstrations
 def test_agents_that_align_a_policy_play_the_neural_family(agent, kwargs, tmp_path):
     defaults = settings_of("NeuralDuel-v0")
-    fast = {"posterior.members": 4, "posterior.hidden": 12} if agent.startswith("sea") else {}
+    fast = {"posterior.samples": 8} if agent.startswith("sea") else {}
     spec = RunSpec(
         "NeuralDuel-v0",
         agent,

@@ -120,7 +120,7 @@ def test_first_wins_is_how_often_the_first_is_named(feedback: Feedback) -> None:
 
 
 def spec_of(agent: str, task_file: str, oracle: str, seed: int = 0) -> RunSpec:
-    options = {"candidates": 6, "posterior.members": 3, "posterior.hidden": 8, "posterior.min_pairs": 8}
+    options = {"candidates": 6, "posterior.samples": 3}
     return RunSpec(
         "LLMDuelPool-v0",
         agent,
