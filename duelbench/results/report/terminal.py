@@ -17,6 +17,7 @@ from duelbench.results.report.comparison.findings import (
     headline_metric,
     notes,
     ranked,
+    signed,
 )
 from duelbench.results.report.comparison.section import Section
 from duelbench.results.report.grids import NOTHING, interval
@@ -26,6 +27,9 @@ from duelbench.results.statistics.estimates import mean_interval
 
 WIDTH = 80
 """Columns of a line where nobody says how many there are."""
+
+SHOWN_ANSWERS = 3
+SHOWN_CHARACTERS = 200
 
 
 def terminal(subject: Subject, width: int = WIDTH) -> str:
@@ -41,9 +45,33 @@ def terminal(subject: Subject, width: int = WIDTH) -> str:
         console.print(_table(section, baseline_name(section, subject.baseline)))
         for note in notes(section):
             console.print(f"{escape(note)}\n")
+        console.print(_answers(section), end="")
     console.print(f"{escape(progress(subject))}.")
     lines = [line.rstrip() for line in buffer.getvalue().splitlines()]
     return "\n".join(lines) + "\n"
+
+
+def _answers(section: Section) -> str:
+    """A few held-out prompts, answered by the agent that ended highest before its first label and after its last."""
+    agent = next(iter(ranked(section)), None)
+    run = next((run for run in section.agents[agent] if run.samples), None) if agent is not None else None
+    if run is None:
+        return ""
+    lines = [f"Held-out prompts before and after {agent}, seed {run.spec['seed']}:"]
+    for sample in run.samples[:SHOWN_ANSWERS]:
+        lines.append(f"  {_one_line(sample['prompt'])}")
+        for name in ("before", "after"):
+            utility = sample.get(f"utility_{name}")
+            told = "" if utility is None else f" ({signed(utility)})"
+            lines.append(f"    {name}{told}: {_one_line(sample[name])}")
+    if any("utility_before" in sample for sample in run.samples):
+        lines.append("  In brackets: utility to the oracle.")
+    return escape("\n".join(lines) + "\n\n")
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return (line if len(line) <= SHOWN_CHARACTERS else f"{line[: SHOWN_CHARACTERS - 1]}…") or "(nothing)"
 
 
 def _table(section: Section, baseline: str) -> Table:

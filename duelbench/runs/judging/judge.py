@@ -101,6 +101,13 @@ class Judge:
         own = self._asks is None or is_free(self._asks)
         return own and self.problem.truth(self.shown[:1], responses[:1]) is not None
 
+    def worth(self, responses: NDArray[Any]) -> list[float]:
+        """Utilities of responses to the prompts in ``shown``; empty where they are not known, or cost something."""
+        if not self.knows_the_truth(responses):
+            return []
+        truth = self.problem.truth(self.shown, responses[: len(self.shown)])
+        return [] if truth is None else np.asarray(truth.utilities, np.float64).tolist()
+
     @contextmanager
     def judging(self) -> Iterator[None]:
         """Within it questions judge."""

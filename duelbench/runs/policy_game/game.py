@@ -214,6 +214,10 @@ class Game:
         for name, cut in (("before", self.at.before_unfinished), ("after", deployed.unfinished.tolist())):
             for sample, unfinished in zip(samples, cut, strict=False):
                 sample |= {f"{name}_unfinished": True} if unfinished else {}
+        worth = {"utility_before": self.at.before_utility, "utility_after": self.judge.worth(deployed.actions)}
+        for name, utilities in worth.items():
+            for sample, utility in zip(samples, utilities, strict=False):
+                sample |= {name: utility} if np.isfinite(utility) else {}
         predicted = calibration(self.spec, parts) if self.judge.knows_the_truth(deployed.actions) else None
         short = not self._unlabelled and self.at.labels < self.spec.labels
         self.folder.finish(samples, predicted, "rounds" if short else "labels")
@@ -243,6 +247,7 @@ class Game:
             shown = len(self.judge.shown)
             at.before = problem.texts(ids[:shown], responses.actions[:shown])
             at.before_unfinished = responses.unfinished[:shown].tolist()
+            at.before_utility = self.judge.worth(responses.actions[:shown])
         if not recorded:
             return responses
         row = self.judge.judge(responses.actions) | drift(self.parts.policy, responses)

@@ -39,6 +39,7 @@ class Tally:
         metrics: what the agent reported last.
         before: held-out responses before the first label.
         before_unfinished: which of them were cut off at the length limit.
+        before_utility: their utilities; empty where these are not known.
         calls: questions to the oracle under their purpose.
     """
 
@@ -59,6 +60,7 @@ class Tally:
     metrics: dict[str, float] = field(default_factory=dict)
     before: list[str] = field(default_factory=list)
     before_unfinished: list[bool] = field(default_factory=list)
+    before_utility: list[float] = field(default_factory=list)
     calls: dict[Purpose, int] = field(default_factory=lambda: {"duel": 0, "judging": 0})
 
     def counts(self) -> dict[str, float]:

@@ -54,7 +54,7 @@ def test_make_agent_builds_with_options(task: dict[str, Any]) -> None:
     ("options", "said"),
     [
         ({"candidate": 8}, "no option 'candidate'.*did you mean 'candidates'"),
-        ({"posterior.member": 8}, "EnsembleConfig has no option 'member'.*did you mean 'members'"),
+        ({"posterior.sample": 8}, "EvidenceConfig has no option 'sample'.*did you mean 'samples'"),
         ({"zzz": 8}, "no option 'zzz': expected one of"),
         ({"candidates": "many"}, "'candidates' expects int, got 'many'"),
         ({"candidates": 2.5}, "'candidates' expects int, got 2.5"),

@@ -53,6 +53,8 @@ def test_a_run_uses_its_budget_to_the_label_and_journals_each(agent: str, task: 
         assert row["simple_regret"] >= 0 and row["invalid_answers"] == 0
         assert all(math.isfinite(value) for value in row.values())
     assert [s["prompt"] for s in record.samples] == [f"prompt {i} 🙂" for i in range(40, 46)]
+    for name in ("before", "after"):  # the oracle reads a text's worth off its last word
+        assert all(s[f"utility_{name}"] == pytest.approx(float(s[name].split()[-1])) for s in record.samples)
 
 
 @agents

@@ -36,7 +36,7 @@ from duelbench.runs.configuration.resolve import resolve
 from duelbench.runs.policy_loop import run
 
 POOL = "LLMDuelPool-v0"
-NETWORKS = ("ensemble", "prior_ensemble", "dropout")
+NETWORKS = ("ensemble", "prior_ensemble", "dropout", "epinet")
 
 
 def fast(options: dict[str, Any]) -> dict[str, Any]:

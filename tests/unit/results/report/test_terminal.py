@@ -38,6 +38,18 @@ def test_an_unfinished_run_and_a_single_seed_are_said_to_be_so(tmp_path: Path) -
     assert "1 unfinished (shown as such, in no average)" in text
 
 
+def test_answers_of_the_leader_stand_below_with_their_utilities(tmp_path: Path) -> None:
+    runs = [pool_run("online", 0, 0.6), pool_run("sea", 0, 0.7)]
+    for run in runs:
+        name = run.spec["agent"]
+        sample = {"prompt": f"[write]\nas {name}", "before": "x y " * 200, "after": "", "utility_before": -1.5}
+        run.samples[:] = [sample, {"prompt": "untold", "before": "a", "after": "b"}]
+    text = terminal(Subject.of(tmp_path, runs))
+    assert "before and after sea, seed 0" in text and "as online" not in text
+    assert "  [write] as sea\n    before (−1.500): x y x" in text and "    after: (nothing)\n  untold" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
 @pytest.mark.parametrize("width", [40, 80, 200])
 def test_no_line_is_longer_than_the_terminal(tmp_path: Path, width: int) -> None:
     runs = [pool_run("a_name_that_is_rather_long_for_an_agent [loss=ipo]", seed, 0.6) for seed in range(3)]
