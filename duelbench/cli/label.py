@@ -1,37 +1,49 @@
-"""``duelbench label``: a page on which people answer the duels of an agent, then the report."""
+"""``duelbench label``: a page on which people answer the duels of an agent, or ready pairs; then the report."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
-from rich.console import Console
 
 from duelbench.cli.arguments import REPEATED, UNSET
-from duelbench.errors import UsageError, install
+from duelbench.cli.page_options import PageOptions, console, serve_page
+from duelbench.errors import UsageError
 from duelbench.records.votes import Posed
 
 if TYPE_CHECKING:
-    from duelbench.label.session import Session
+    from duelbench.label.asking.checking import Checks
     from duelbench.records.spec import RunSpec
 
-console = Console(stderr=True)
-_PACKAGES = ("starlette", "uvicorn", "markdown_it")
-_OWN = ("127.0.0.1", "localhost", "::1")
+_OF_A_RUN = (
+    "model",
+    "agent",
+    "labels",
+    "batch",
+    "env",
+    "seed",
+    "ahead",
+    "set",
+    "judge_oracle",
+    "judge_every",
+    "threads",
+)
 
 
 @dataclass
 class LabelCommand:
-    """Let people answer an agent's duels on a page in their browser.
+    """Let people answer an agent's duels, or pairs that you have, on a page in their browser.
 
-    The agent chooses what is asked and learns after every round. Give the same command again to go on: no answer is
-    lost, however the server or the browser ended.
+    With `--task` an agent chooses what is asked and learns after every round; with `--pairs` every pair of a table is
+    asked. Give the same command again to go on: no answer is lost, however the server or the browser ended.
     """
 
-    task: str
+    task: Annotated[str | None, UNSET] = None
     """Prompts: a CSV, JSONL or Parquet file, a folder, a hub data set, a task."""
+    pairs: Annotated[Path | None, UNSET] = None
+    """Instead: a table with columns `prompt`, `first`, `second`."""
     model: Annotated[str | None, UNSET] = None
     """Model that writes responses and is aligned, as for `duelbench run`."""
     agent: str = "sea"
@@ -44,32 +56,19 @@ class LabelCommand:
     """LLMDuelPool-v0: responses come from the task."""
     seed: int = 0
     """Seed of the run."""
-    annotators: int = 1
-    """People who judge each duel; the majority is the answer."""
-    repeats: float = 0.0
-    """Share of questions that the person has answered before."""
+    page: PageOptions = field(default_factory=PageOptions)
     gold: Annotated[Path | None, UNSET] = None
     """Pairs with a known answer: columns `prompt`, `chosen`, `rejected`."""
     gold_share: float = 0.05
     """Share of questions that are such pairs."""
     ahead: int = 0
     """Duels that may lack an answer when the agent goes on."""
-    lease: float = 600.0
-    """Seconds until an unanswered duel goes to somebody else."""
-    guidelines: Annotated[Path | None, UNSET] = None
-    """Markdown file that is shown beside the questions."""
-    title: Annotated[str, UNSET] = "Which response is better?"
-    """Heading of the page."""
     set: Annotated[tuple[str, ...], REPEATED] = ()
     """As for `duelbench run`, e.g. `policy.lora_rank=8`."""
     judge_oracle: Annotated[str | None, UNSET] = None
     """Who judges the policy on held-out prompts. Default: nobody."""
     judge_every: Annotated[int | None, UNSET] = None
     """Labels between two such judgements."""
-    host: str = "127.0.0.1"
-    """Another address is open to your network, unencrypted."""
-    port: int = 8765
-    """Port; 0 takes any that is free."""
     out: Path = Path("results/label")
     """Output folder."""
     threads: int = 1
@@ -82,59 +81,53 @@ def label(command: LabelCommand, line: str) -> int:
     Raises:
         UsageError: something that was asked for does not exist, or a package is missing.
     """
-    try:
-        from duelbench.label.serving import serve, token_of
-    except ModuleNotFoundError as error:
-        if error.name not in _PACKAGES:
-            raise
-        raise UsageError(f"duelbench label needs {error.name}: {install('label')}") from error
+    from duelbench.label.asking.checking import Checks
+
+    checks = Checks(command.page.repeats, _gold(command.gold), command.gold_share)
+    if command.pairs is not None:
+        return _label_pairs(command, command.pairs, checks)
+    if command.task is None:
+        raise UsageError("say what is asked about: --task questions.csv for prompts, --pairs pairs.csv for ready pairs")
+    return _label_run(command, command.task, checks, line)
+
+
+def _label_run(command: LabelCommand, task: str, checks: Checks, line: str) -> int:
+    """People answer the duels of an agent."""
     from duelbench.cli.report import write_report
-    from duelbench.label.checking import Checks
     from duelbench.label.session import Session
     from duelbench.records.record import load_runs
 
-    checks = Checks(command.repeats, _gold(command.gold), command.gold_share)
-    guidelines = command.guidelines.read_text(encoding="utf-8") if command.guidelines else ""
-    spec = _spec(command)
+    spec, page = _spec(command, task), command.page
 
     def make() -> Session:
-        return Session(
-            spec=spec,
-            out=command.out,
-            ahead=command.ahead,
-            annotators=command.annotators,
-            lease=command.lease,
-            checks=checks,
-            command=line,
-        )
+        asked: dict[str, Any] = {"annotators": page.annotators, "lease": page.lease, "checks": checks}
+        return Session(spec, out=command.out, ahead=command.ahead, command=line, **asked)
 
-    if command.host not in _OWN:
-        console.print(
-            f"[yellow]Open to the network at {command.host}, without encryption:[/yellow] whoever has the address can "
-            "answer",
-            highlight=False,
-        )
-    session = serve(
-        make,
-        token=token_of(command.out),
-        host=command.host,
-        port=command.port,
-        guidelines=guidelines,
-        title=command.title,
-        ready=_say_address,
-    )
-    runs = load_runs(command.out)
-    write_report(command.out, runs, as_json=False, ids={session.spec.run_id})
+    session = serve_page(page, command.out, make, "duelbench label")
+    write_report(command.out, load_runs(command.out), as_json=False, ids={session.spec.run_id})
     return 0 if session.finished else 1
 
 
-def _say_address(session: Session, address: str) -> None:
-    done = f", {session.desk.answered} of them answered" if session.desk.answered else ""
-    console.print(f"{session.spec.labels} duels{done}. Answer them here, and stop with Ctrl-C:", highlight=False)
-    console.print(address, markup=False, highlight=False, soft_wrap=True)
+def _label_pairs(command: LabelCommand, table: Path, checks: Checks) -> int:
+    """People answer ready pairs."""
+    from duelbench.label.ready_pairs import ReadyPairs, read_pairs
+
+    defaults = {one.name: one.default for one in fields(command)}
+    if unfit := [name for name in ("task", *_OF_A_RUN) if getattr(command, name) != defaults[name]]:
+        said = ", ".join(f"--{name.replace('_', '-')}" for name in unfit)
+        raise UsageError(f"every pair of {table} is asked and no agent plays: leave out {said}")
+    pairs, page = read_pairs(table), command.page
+
+    def make() -> ReadyPairs:
+        return ReadyPairs(pairs, command.out, annotators=page.annotators, lease=page.lease, checks=checks)
+
+    asked = serve_page(page, command.out, make, "duelbench label")
+    console.print(f"Labels: {asked.labels}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"Report: {asked.report}", markup=False, highlight=False, soft_wrap=True)
+    return 0 if asked.finished else 1
 
 
-def _spec(command: LabelCommand) -> RunSpec:
+def _spec(command: LabelCommand, task: str) -> RunSpec:
     """The run that people answer."""
     from duelbench.label.specify import people_spec
     from duelbench.study.options import read_settings
@@ -148,7 +141,7 @@ def _spec(command: LabelCommand) -> RunSpec:
         batch=command.batch,
         seed=command.seed,
         model=command.model,
-        options={"env.task": command.task} | options,
+        options={"env.task": task} | options,
         judging={name: value for name, value in judging.items() if value is not None},
         threads=command.threads,
     )

@@ -1,54 +1,57 @@
-"""``duelbench rank``: rank items of one's own by duels."""
+"""``duelbench rank``: rank items of your own by duels."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
-from rich.console import Console
 
-from duelbench.cli.arguments import UNSET
+from duelbench.cli.arguments import REPEATED, UNSET
+from duelbench.cli.page_options import PageOptions, console, serve_page
+
+if TYPE_CHECKING:
+    from duelbench.protocols import Oracle
+    from duelbench.rank.ranking import Ranking
+    from duelbench.records.votes import Vote
 
 
 @dataclass
 class RankCommand:
     """Rank items of your own: choose pairs, ask about them, and stop when it is settled.
 
-    The same command again goes on where it stopped, and asks nothing twice. Votes, report (`ranking.html`) and its data
-    (`ranking.json`) lie in the output folder.
+    The same command goes on where it stopped, and asks nothing twice. The report is `ranking.html`.
     """
 
     items: tyro.conf.Positional[Path]
-    """`items.csv` (one item a row), `models.jsonl` (the same prompts answered by several models) or `votes.csv` (votes
-    that exist, which are replayed)."""
+    """Table of items, models' answers (`.jsonl`), or votes to replay."""
     judge: Annotated[str | None, UNSET] = None
-    """Who answers: `judge:http://localhost:8000/v1#MODEL`, a function `file.py:name` that scores (prompt, text), or any
-    oracle (`duelbench list oracles`)."""
-    judge_options: str = "{}"
-    """Arguments of the judge as a JSON object, e.g. `{"connection": {"concurrency": 16}}`."""
+    """Who answers: `people`, `judge:URL#MODEL`, `file.py:name`, any oracle."""
+    judge_options: Annotated[str, UNSET] = "{}"
+    """JSON object, e.g. `{"connection": {"concurrency": 16}}`."""
     question: str = "Which is better?"
-    """What is asked where the items answer no prompt."""
-    columns: tuple[str, ...] = ()
-    """Columns of `items.csv` that are shown; repeat for several. Default: all but the name."""
+    """Asked where items answer no prompt."""
+    columns: Annotated[tuple[str, ...], REPEATED] = ()
+    """Columns to show. Default: all but the name."""
     until: str = "top1"
     """What is to be settled: `top1`, `top3`, `order`."""
     error: float = 0.05
-    """Probability with which anything that is called settled is wrong, whenever one stops."""
+    """How often what is settled is wrong, at most."""
     by: str = "information"
-    """Who chooses pairs: `information`, `random`, or an agent that plays arms by their wins (`double_ts`)."""
+    """Who chooses pairs; also `random`, `double_ts`."""
     votes: int = 1000
-    """Votes at most, those of earlier commands included."""
+    """Votes at most, earlier ones included."""
     seed: int = 0
     """Of pairs and sides."""
+    page: PageOptions = field(default_factory=PageOptions)
     out: Annotated[Path | None, UNSET] = None
     """Output folder. Default: results/rank-NAME."""
     dry_run: Annotated[bool, UNSET] = False
     """Only say how much would be asked at most."""
     json: Annotated[bool, UNSET] = False
-    """Print the ranking as one JSON object as the last line of standard output."""
+    """Print the ranking as a JSON object as the last line."""
 
 
 def rank(command: RankCommand, line: str) -> int:
@@ -57,19 +60,17 @@ def rank(command: RankCommand, line: str) -> int:
     Raises:
         UsageError: the file holds nothing to rank, nobody answers, or there is no such goal or agent.
     """
-    from duelbench.errors import UnansweredError, UsageError
+    from duelbench.errors import UsageError
     from duelbench.oracles import make_oracle
-    from duelbench.rank import sources
     from duelbench.rank.contest import read_contest
     from duelbench.rank.ranking import Ranking
     from duelbench.rank.report import summary, verdict, write_report
 
-    console = Console(stderr=True)
     contest = read_contest(command.items, columns=command.columns, question=command.question)
     if not contest.votes and command.judge is None:
         raise UsageError(
-            f"{command.items} holds {len(contest.names)} items and no votes: say with --judge who answers, a function "
-            "file.py:name or a chat model judge:http://localhost:8000/v1#MODEL"
+            f"{command.items} holds {len(contest.names)} items and no votes: say with --judge who answers, people, a "
+            "function file.py:name or a chat model judge:http://localhost:8000/v1#MODEL"
         )
     if contest.votes and command.judge is not None:
         raise UsageError("votes that exist are replayed, and their texts are unknown: leave out --judge")
@@ -83,17 +84,15 @@ def rank(command: RankCommand, line: str) -> int:
     ranking = Ranking(
         contest, out, until=command.until, error=command.error, by=command.by, seed=command.seed, repeats=repeats
     )
-    status = 0
+    votes: list[Vote] = []
+    status = 1
     try:
-        if oracle is None:
-            sources.replay(ranking)
+        if command.judge == "people":
+            status, votes = _ask_people(command, ranking, out)
         else:
-            sources.play(ranking, oracle, votes=command.votes, seed=command.seed)
-    except (UnansweredError, sources.DownError) as error:
-        console.print(f"[red]stopped:[/red] {error}. The same command goes on.", highlight=False, soft_wrap=True)
-        status = 1
+            status = _ask(command, ranking, oracle)
     finally:
-        page = write_report(ranking, out)
+        page = write_report(ranking, out, votes)
         found = summary(ranking)
         ranking.close()
     console.print(verdict(found), markup=False, highlight=False, soft_wrap=True)
@@ -103,6 +102,39 @@ def rank(command: RankCommand, line: str) -> int:
     if command.json:
         print(json.dumps(found))
     return status
+
+
+def _ask(command: RankCommand, ranking: Ranking, oracle: Oracle | None) -> int:
+    """Ask an oracle, or replay the votes that there are; returns the exit status."""
+    from duelbench.errors import UnansweredError
+    from duelbench.rank import sources
+
+    try:
+        if oracle is None:
+            sources.replay(ranking)
+        else:
+            sources.play(ranking, oracle, votes=command.votes, seed=command.seed)
+    except (UnansweredError, sources.DownError) as error:
+        console.print(f"[red]stopped:[/red] {error}. The same command goes on.", highlight=False, soft_wrap=True)
+        return 1
+    return 0
+
+
+def _ask_people(command: RankCommand, ranking: Ranking, out: Path) -> tuple[int, list[Vote]]:
+    """Serve the page; returns the exit status, and what people said."""
+    from duelbench.label.asking.checking import Checks
+    from duelbench.label.rank_by_people import RankByPeople
+
+    page = command.page
+
+    def make() -> RankByPeople:
+        checks = Checks(page.repeats)
+        return RankByPeople(
+            ranking, out, votes=command.votes, annotators=page.annotators, lease=page.lease, checks=checks
+        )
+
+    asked = serve_page(page, out, make, "duelbench rank --judge people", command.question)
+    return (0 if asked.finished else 1), asked.desk.said()
 
 
 def forecast(contest: Any, oracle: Any, votes: int) -> str:

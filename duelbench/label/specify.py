@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from duelbench.errors import UsageError
 from duelbench.records.spec import RunSpec
@@ -16,34 +16,55 @@ LABELS = 200
 _LATE = ("delay", "delay_spread", "answer_batch")
 
 
-def people_spec(
-    env: str,
-    agent: str | type,
-    *,
-    labels: int | None = None,
-    batch: int | None = None,
-    seed: int = 0,
-    model: str | None = None,
-    options: Mapping[str, Any] | None = None,
-    judging: Mapping[str, Any] | None = None,
-    threads: int = 1,
-) -> RunSpec:
-    """The run of one agent with people as its oracle, unless the options name another. Arguments as for ``Session``."""
+class RunOptions(TypedDict, total=False):
+    """What is to be played, as ``Session`` and ``people_spec`` take it.
+
+    Attributes:
+        labels: duels to be answered (200).
+        batch: duels a round (8).
+        seed: of the run (0).
+        model: language model of ``LLMDuel-v0``.
+        options: by name, as for ``--set``: ``{"sea.candidates": 8, "env.task": "questions.csv"}``.
+        judging: fields of ``duelbench.records.spec.Judging``. By default nothing is judged: people cost too much.
+        threads: Torch threads (1).
+    """
+
+    labels: int
+    batch: int
+    seed: int
+    model: str | None
+    options: Mapping[str, Any] | None
+    judging: Mapping[str, Any] | None
+    threads: int
+
+
+def people_spec(env: str, agent: str | type, **run: Unpack[RunOptions]) -> RunSpec:
+    """The run of one agent with people as its oracle, unless the options name another.
+
+    Args:
+        env: environment id, one with texts.
+        agent: as for ``Session``.
+        **run: see ``RunOptions``.
+
+    Raises:
+        UsageError: the environment has no texts.
+    """
     if settings_of(env).arms:
         raise UsageError(f"{env} duels arms, which have no texts to show: take an environment with texts, LLMDuel-v0")
-    chosen = {"env.oracle": "people"} | dict(options or {})
-    judged = dict(judging or {})
+    chosen = {"env.oracle": "people"} | dict(run.get("options") or {})
+    judged = dict(run.get("judging") or {})
     if chosen["env.oracle"] == "people":
         judged = {"prompts": 0, "every": 0} | judged if not judged.get("oracle") else judged
+    seed = run.get("seed", 0)
     specs = one_environment(
-        EnvSetting(env, model=model),
+        EnvSetting(env, model=run.get("model")),
         agents=(agent,),
         settings={name: [value] for name, value in chosen.items()},
         seeds=range(seed, seed + 1),
-        labels=LABELS if labels is None else labels,
-        batch=BATCH if batch is None else batch,
+        labels=run.get("labels", LABELS),
+        batch=run.get("batch", BATCH),
         judging=judged,
-        threads=threads,
+        threads=run.get("threads", 1),
     ).specs()
     return specs[0]
 

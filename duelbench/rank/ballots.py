@@ -96,9 +96,13 @@ class Ballots:
     def keep(self, vote: Vote) -> None:
         """Keep a vote before anybody learns from it."""
         self._db.execute(
-            "INSERT INTO votes VALUES (?, (SELECT count(*) FROM votes), ?, ?, ?)",
+            "INSERT INTO votes VALUES (?, (SELECT coalesce(max(place) + 1, 0) FROM votes), ?, ?, ?)",
             (vote.asked.number, vote.said, vote.annotator, vote.seconds),
         )
+
+    def remove(self, number: int) -> None:
+        """Take a vote back; its question stays."""
+        self._db.execute("DELETE FROM votes WHERE number = ?", (number,))
 
     def close(self) -> None:
         """Close the file."""

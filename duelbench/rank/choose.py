@@ -18,9 +18,9 @@ from scipy.special import expit
 from duelbench.agents import registry
 from duelbench.agents.arms.base import ArmSetup
 from duelbench.errors import UsageError
-from duelbench.rank.bradley_terry import Floats, Ids, Strengths
-from duelbench.rank.evidence import Evidence, growth
-from duelbench.rank.goal import Goal
+from duelbench.rank.statistics.bradley_terry import Floats, Ids, Strengths
+from duelbench.rank.statistics.evidence import Evidence, growth
+from duelbench.rank.statistics.goal import Goal
 
 Pair = tuple[int, int]
 May = Callable[[int, int], bool]

@@ -12,11 +12,11 @@ import numpy as np
 
 from duelbench.errors import UsageError
 from duelbench.rank.ballots import Asked, Ballots, Vote
-from duelbench.rank.bradley_terry import Strengths, fit
 from duelbench.rank.choose import Chooser, Pair, expected_chance, make_chooser
 from duelbench.rank.contest import Contest
-from duelbench.rank.evidence import Evidence, growth
-from duelbench.rank.goal import Goal
+from duelbench.rank.statistics.bradley_terry import Strengths, fit
+from duelbench.rank.statistics.evidence import Evidence, growth
+from duelbench.rank.statistics.goal import Goal
 from duelbench.streams import Streams
 
 WORTH = {"first": 1.0, "second": 0.0, "tie": 0.5, "both_bad": 0.5}
@@ -69,23 +69,31 @@ class Ranking:
     ) -> None:
         self.contest, self.until, self.error, self.by, self.repeats = contest, until, error, by, repeats
         self.goal = Goal.of(until, len(contest.names))
-        streams = Streams(seed)
-        self._sides = streams.generator("sides")
-        self.chooser: Chooser = make_chooser(by, len(contest.names), self.goal, streams.generator("pairs"))
-        self.evidence = Evidence(len(contest.names), error)
         self.lock = threading.RLock()
+        self._seed = seed
         self._ballots = Ballots(folder / "votes.sqlite", contest.content)
+        try:
+            self._restore()
+        except UsageError:  # there is no such way to choose pairs
+            self._ballots.close()
+            raise
+        self._unposed = list(self._waiting)  # without an answer, and before nobody
+
+    def _restore(self) -> None:
+        """Stand where the ballots say."""
+        streams, items = Streams(self._seed), len(self.contest.names)
+        self._sides = streams.generator("sides")
+        self.chooser: Chooser = make_chooser(self.by, items, self.goal, streams.generator("pairs"))
+        self.evidence = Evidence(items, self.error)
         self.votes: list[Vote] = []
         self._counted = 0  # votes that count
         self._waiting: dict[int, Asked] = {asked.number: asked for asked in self._ballots.asked()}
         self._next = len(self._waiting)
         self._sides.random(2 * self._next)  # go on in the stream
         self._spent: set[tuple[int, Pair]] = {(a.prompt, _key(a.first, a.second)) for a in self._waiting.values()}
-        self._unposed = list(self._waiting)
         self._fitted: tuple[int, Strengths] | None = None
         for vote in self._ballots.votes():
             self._count(vote)
-        self._unposed = list(self._waiting)
 
     @property
     def strengths(self) -> Strengths:
@@ -155,7 +163,20 @@ class Ranking:
                 raise UsageError(f"no question {id!r} waits for an answer")
             vote = Vote(asked, said, annotator, seconds)
             self._ballots.keep(vote)
+            self._unposed = [number for number in self._unposed if number != asked.number]
             self._count(vote)
+
+    def take_back(self, id: str) -> None:
+        """Forget an answer, as if it had not come; its question waits for another one.
+
+        Raises:
+            UsageError: the question has no answer.
+        """
+        with self.lock:
+            if not any(str(vote.asked.number) == id for vote in self.votes):
+                raise UsageError(f"question {id!r} has no answer to take back")
+            self._ballots.remove(int(id))
+            self._restore()
 
     def pose(self, first: int, second: int) -> str:
         """Ask about a pair of somebody else's choosing, on the sides that it was given; returns the question's id."""

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from html import escape
-from importlib.resources import files
+from collections.abc import Sequence
 from pathlib import Path
-from string import Template
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from duelbench.rank.ranking import WORTH, Ranking
 from duelbench.records.files import write_atomic
+from duelbench.records.votes import Vote
+from duelbench.results.report.parts.people import NOTE as PEOPLE_NOTE
+from duelbench.results.report.parts.people import of_votes
+from duelbench.results.report.rendering import Table, joined, render
 from duelbench.streams import Streams
 
-_WIDE = 260
+_WIDE = 200
+_PICTURE = Markup(
+    '<svg viewBox="0 0 {0} 18" width="{0}" height="18" role="img" aria-label="from {1:.2f} to {2:.2f}">'
+    '<line x1="{3:.1f}" x2="{4:.1f}" y1="9" y2="9" stroke="currentColor" stroke-width="2"/>'
+    '<circle cx="{5:.1f}" cy="9" r="4" fill="currentColor"/></svg>'
+)
 
 
 def summary(ranking: Ranking) -> dict[str, Any]:
@@ -53,17 +61,22 @@ def summary(ranking: Ranking) -> dict[str, Any]:
     }
 
 
-def write_report(ranking: Ranking, folder: Path) -> Path:
-    """Write ``ranking.html`` and ``ranking.json``; returns the page."""
+def write_report(ranking: Ranking, folder: Path, votes: Sequence[Vote] = ()) -> Path:
+    """Write ``ranking.html`` and ``ranking.json``; returns the page.
+
+    Args:
+        ranking: what was ranked.
+        folder: where to.
+        votes: what people said, if people answered.
+    """
     found = summary(ranking)
     write_atomic(folder / "ranking.json", json.dumps(found, indent=1) + "\n")
-    page = Template(files("duelbench.rank").joinpath("page.html").read_text(encoding="utf-8")).substitute(
-        title="Ranking",
-        level=f"{1 - found['error']:.0%}",
-        verdict=f"<p>{escape(verdict(found))}</p>",
-        rows="\n".join(_rows(found["items"])),
-        notes="\n".join(f'<p class="quiet">{escape(note)}</p>' for note in _notes(found)),
-    )
+    notes = [Markup('<p class="quiet">{}</p>').format(note) for note in _notes(found)]
+    parts: list[Any] = [_items(found), *notes]
+    if votes:
+        parts += [Markup("<h2>The people who answered</h2>"), of_votes("All pairs", votes)]
+        parts += [Markup('<p class="quiet">{}</p>').format(PEOPLE_NOTE)]
+    page = render("page.html", title="Ranking", subtitle=verdict(found), body=joined(parts))
     write_atomic(folder / "ranking.html", page)
     return folder / "ranking.html"
 
@@ -101,23 +114,21 @@ def _record(ranking: Ranking) -> Counter[tuple[int, float]]:
     return record
 
 
-def _rows(items: list[dict[str, Any]]) -> list[str]:
+def _items(found: dict[str, Any]) -> Table:
+    """The items, best first, with pictures of their intervals beside each other."""
+    items = found["items"]
     low, high = min(row["low"] for row in items), max(row["high"] for row in items)
+    level = f"{1 - found['error']:.0%}"
+    header = ("item", "may be the best", "strength", f"{level} interval", "beside the others", "wins", "ties", "losses")
     rows = []
     for place, row in enumerate(items, 1):
         x = {name: 4 + (_WIDE - 8) * (row[name] - low) / max(1e-9, high - low) for name in ("low", "strength", "high")}
-        picture = (
-            f'<svg viewBox="0 0 {_WIDE} 18" role="img" aria-label="from {row["low"]:.2f} to {row["high"]:.2f}">'
-            f'<line x1="{x["low"]:.1f}" x2="{x["high"]:.1f}" y1="9" y2="9" stroke="var(--bar)" stroke-width="2"/>'
-            f'<circle cx="{x["strength"]:.1f}" cy="9" r="4" fill="var(--bar)"/></svg>'
-        )
-        numbers = "".join(f'<td class="n">{row[name]}</td>' for name in ("wins", "ties", "losses"))
-        rows.append(
-            f'<tr{" class=best" if row["may_be_best"] else ""}><td class="n">{place}</td><td>{escape(row["item"])}</td>'
-            f'<td class="n">{row["strength"]:+.2f}</td><td class="n">{row["low"]:+.2f} to {row["high"]:+.2f}</td>'
-            f"<td>{picture}</td>{numbers}</tr>"
-        )
-    return rows
+        picture = _PICTURE.format(_WIDE, row["low"], row["high"], x["low"], x["high"], x["strength"])
+        interval = f"{row['low']:+.2f} to {row['high']:+.2f}"
+        name, best = f"{place}. {row['item']}", "yes" if row["may_be_best"] else "no"
+        counts = [f"{row[count]:,}" for count in ("wins", "ties", "losses")]
+        rows.append([name, best, f"{row['strength']:+.2f}", interval, picture, *counts])
+    return Table(header, rows)
 
 
 def _notes(found: dict[str, Any]) -> list[str]:
@@ -129,7 +140,7 @@ def _notes(found: dict[str, Any]) -> list[str]:
         "Strengths are logits of a Bradley–Terry model with ties after Davidson and an advantage of the first place; "
         f"their mean is 0. Intervals hold for all items at once with probability {1 - found['error']:.0%}, as if the "
         "number of votes had been fixed beforehand.",
-        "What is settled, and which items may be the best (shaded), does not rest on that model nor on a fixed number "
+        "What is settled, and which items may be the best, rests neither on that model nor on a fixed number "
         "of votes: it is evidence by betting, valid at whatever moment one stops. It takes for granted that the best "
         "item loses no duel with more than even odds, and that sides were drawn by a fair coin.",
     ]

@@ -9,8 +9,8 @@ import numpy as np
 from duelbench.errors import UnansweredError
 from duelbench.oracles.checks import ask_preference
 from duelbench.protocols import Oracle
-from duelbench.rank.bradley_terry import Floats
 from duelbench.rank.ranking import Question, Ranking
+from duelbench.rank.statistics.bradley_terry import Floats
 from duelbench.streams import Streams
 
 Tell = Callable[[], None]

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 from scipy.stats import norm
 
-from duelbench.rank.bradley_terry import Floats, Strengths, fit
 from duelbench.rank.choose import expected_chance, make_chooser
-from duelbench.rank.evidence import Evidence, stake
-from duelbench.rank.goal import Goal
+from duelbench.rank.statistics.bradley_terry import Floats, Strengths, fit
+from duelbench.rank.statistics.evidence import Evidence, stake
+from duelbench.rank.statistics.goal import Goal
 from duelbench.records.files import write_atomic
 from duelbench.streams import Streams
 
@@ -126,7 +126,7 @@ def spread(items: int, rng: np.random.Generator) -> Floats:
 
 
 def votes(items: int, seeds: int, ways: Sequence[str], out: Path) -> None:
-    """Votes to settle the best of K items, for each way to choose pairs; seeds that have a record are not played again."""
+    """Votes to settle the best of K items, for each way to choose pairs; a seed with a record is not played again."""
     for by in ways:
         path = out / f"votes-{items}-{by}.jsonl"
         rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []

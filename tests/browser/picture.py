@@ -10,7 +10,7 @@ from pathlib import Path
 
 from selenium import webdriver
 from serving import Served
-from texts import write_task
+from texts import write_pairs
 
 GUIDE = """## What is better?
 
@@ -25,9 +25,8 @@ Prefer the response that **answers the question** and that you would rather read
 def main(path: Path) -> None:
     folder = Path(tempfile.mkdtemp())
     (folder / "guide.md").write_text(GUIDE, encoding="utf-8")
-    task = write_task(folder / "texts.npz")
-    options = ["--task", task, "--env", "LLMDuelPool-v0", "--agent", "online", "--labels", "40", "--batch", "40"]
-    served = Served(folder / "out", *options, "--guidelines", str(folder / "guide.md"))
+    pairs = write_pairs(folder / "pairs.jsonl")
+    served = Served(folder / "out", "--pairs", pairs, "--guidelines", str(folder / "guide.md"))
     served.start()
     flags = webdriver.ChromeOptions()
     for flag in ("--headless=new", "--no-sandbox", "--disable-gpu"):

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
-from duelbench.label.serving import token_of
+from labelling import free_port, reachable
 
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+from duelbench.label.web.serving import token_of
 
 
 class Served:
@@ -43,15 +35,8 @@ class Served:
         command = [sys.executable, "-m", "duelbench", "label", "--out", str(self.out), "--port", str(self.port)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen([*command, *self.options], stdout=log, stderr=log)
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline:
-            assert self.process.poll() is None, self.log.read_text()
-            try:
-                urllib.request.urlopen(self.base, timeout=5).close()
-                return
-            except (urllib.error.URLError, OSError):
-                time.sleep(0.1)
-        raise AssertionError(self.log.read_text())
+        process = self.process
+        assert reachable(self.port, alive=lambda: process.poll() is None), self.log.read_text()
 
     def kill(self) -> None:
         """As ``kill -9``: nothing in it learns of it."""

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from labelling import Client
 from serving import Served
-from texts import ROWS, write_task
+from texts import ROWS, write_pairs
 
 from duelbench.records.record import load_runs
 from duelbench.records.votes import Vote, Votes
@@ -18,13 +19,21 @@ from duelbench.records.votes import Vote, Votes
 Browser = Callable[..., Any]
 
 
+def a_run(folder: Path, task: str) -> list[str]:
+    """An agent that duels responses of a pool."""
+    return ["--task", task, "--env", "LLMDuelPool-v0", "--agent", "online", "--labels", "12", "--batch", "4"]
+
+
+def ready_pairs(folder: Path, task: str) -> list[str]:
+    """One pair of each kind of text."""
+    return ["--pairs", write_pairs(folder / "pairs.jsonl")]
+
+
 @pytest.fixture
-def served(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Served]:
+def served(task_file: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Served]:
     guide = tmp_path / "guide.md"
     guide.write_text("## What is better?\n\nPrefer the response that **answers the question**.\n", encoding="utf-8")
-    task = write_task(tmp_path / "texts.npz")
-    options = ["--task", task, "--env", "LLMDuelPool-v0", "--agent", "online", "--guidelines", str(guide)]
-    command = Served(tmp_path / "out", *options, *getattr(request, "param", ["--labels", "12", "--batch", "4"]))
+    command = Served(tmp_path / "out", *request.param(tmp_path, task_file), "--guidelines", str(guide))
     command.start()
     yield command
     if command.process is not None and command.process.poll() is None:
@@ -66,6 +75,7 @@ def votes(served: Served) -> list[Vote]:
         return found.votes()
 
 
+@pytest.mark.parametrize("served", [a_run], indirect=True)
 def test_a_whole_run_by_keyboard_alone_over_a_kill(browser: Browser, served: Served) -> None:
     driver = browser()
     begin(driver, served)
@@ -93,13 +103,18 @@ def test_a_whole_run_by_keyboard_alone_over_a_kill(browser: Browser, served: Ser
         if driver.execute_script("return duel === null"):
             break
         answer(driver, "1")
-    wait(driver, "document.getElementById('message').textContent.startsWith('All questions are answered')")
+    thanks = "document.getElementById('message').textContent.startsWith('All questions are answered')"
+    wait(driver, thanks)
+    press(driver, "u")  # even the very last answer
+    wait(driver, "!busy && document.getElementById('count').textContent === '11 of 12'")
+    answer(driver, "2")
+    wait(driver, thanks)
     assert served.end() == 0
     said = votes(served)
     counted = [vote for vote in said if not vote.taken_back and vote.said != "skip"]
     assert len({vote.shown.number for vote in counted}) == len(counted) == 12
     assert {vote.said for vote in said} == {"first", "second", "tie", "both_bad", "skip"}
-    assert sum(vote.taken_back for vote in said) == 1
+    assert sum(vote.taken_back for vote in said) == 2
     assert all(vote.seconds is not None and 0 <= vote.seconds < 120 for vote in said)
     (run,) = load_runs(served.out)
     assert run.finished and run.rows[-1]["labels"] == 12
@@ -109,7 +124,7 @@ def test_a_whole_run_by_keyboard_alone_over_a_kill(browser: Browser, served: Ser
     assert [line for line in serious if line["level"] == "SEVERE" and "ERR_" not in line["message"]] == []
 
 
-@pytest.mark.parametrize("served", [["--labels", "30", "--batch", "30"]], indirect=True)
+@pytest.mark.parametrize("served", [ready_pairs], indirect=True)
 @pytest.mark.parametrize("width", [1400, 390])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_axe_finds_nothing_and_nothing_overflows(
@@ -144,7 +159,7 @@ def check(driver: Any, where: str) -> None:
     assert len(found["passes"]) > 10
 
 
-@pytest.mark.parametrize("served", [["--labels", "30", "--batch", "30"]], indirect=True)
+@pytest.mark.parametrize("served", [ready_pairs], indirect=True)
 def test_texts_read_as_they_are_written_and_scroll_together(browser: Browser, served: Served) -> None:
     driver = browser()
     begin(driver, served)
@@ -168,7 +183,7 @@ def check_scrolling(driver: Any) -> None:
     wait(driver, f"{tall}.scrollTop > 0")
 
 
-@pytest.mark.parametrize("served", [["--labels", "30", "--batch", "30"]], indirect=True)
+@pytest.mark.parametrize("served", [ready_pairs], indirect=True)
 def test_two_windows_answer_one_question_once(browser: Browser, served: Served) -> None:
     one, two = browser(), browser()
     begin(one, served)
@@ -176,12 +191,13 @@ def test_two_windows_answer_one_question_once(browser: Browser, served: Served) 
     assert one.execute_script("return duel.id") == two.execute_script("return duel.id")
     answer(one, "1")
     answer(two, "2")
-    assert two.execute_script("return document.getElementById('count').textContent") == "1 of 30"
+    assert two.execute_script("return document.getElementById('count').textContent") == "1 of 5"
     assert two.execute_script("return duel.id") == one.execute_script("return duel.id")
-    assert len(votes(served)) == 1
+    (_, status) = Client(served.base, served.token).send("/api/status")
+    assert status["annotators"]["ann"].keys() == {"first", "median_seconds"} and status["answered"] == 1
 
 
-@pytest.mark.parametrize("served", [["--labels", "30", "--batch", "30"]], indirect=True)
+@pytest.mark.parametrize("served", [ready_pairs], indirect=True)
 def test_buttons_do_what_keys_do_and_a_stranger_sees_nothing(browser: Browser, served: Served) -> None:
     driver = browser(390, 844)
     begin(driver, served)
@@ -190,7 +206,7 @@ def test_buttons_do_what_keys_do_and_a_stranger_sees_nothing(browser: Browser, s
         driver.find_element("css selector", f"[data-verdict={name}]").click()
         wait(driver, f"!busy && duel.id !== '{before}'")
     driver.find_element("id", "undo").click()
-    wait(driver, "!busy && document.getElementById('count').textContent === '3 of 30'")
+    wait(driver, "!busy && document.getElementById('count').textContent === '3 of 5'")
     stranger = browser()
     stranger.get(served.base + "/#wrong-token")
     wait(stranger, "document.getElementById('message').textContent.includes('token')")

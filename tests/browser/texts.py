@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-
-import numpy as np
-
-from duelbench.envs.text.tasks import Task
 
 LONG = """Sourdough needs three things: **flour**, **water** and **time**.
 
@@ -58,12 +55,8 @@ ROWS = [
 ]
 
 
-def write_task(path: Path) -> str:
-    """The pool as a task file; returns its path."""
-    rows = [*ROWS, ("Nobody is asked about this.", ("one", "two"))]
-    references = np.empty((len(rows), 2), dtype=object)
-    for place, (_, texts) in enumerate(rows):
-        references[place] = texts
-    features = np.random.default_rng(0).standard_normal((len(rows), 2, 5)).astype(np.float32)
-    Task("texts", tuple(prompt for prompt, _ in rows), len(ROWS), references, {"mine": features}).save(path)
+def write_pairs(path: Path) -> str:
+    """The texts as a table of pairs; returns its path."""
+    rows = [{"prompt": prompt, "first": first, "second": second} for prompt, (first, second) in ROWS]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return str(path)

@@ -45,8 +45,8 @@ class Respondent:
 
     def answer(self, session: Session, name: str, annotator: str | None = None, **more: Any) -> None:
         """Answer a duel of a session, on the side where it was shown."""
-        shown = session.desk._shown[name]
-        duel = session.desk._posed[shown.number]
+        shown = session.desk._ledger.shown[name]
+        duel = session.desk._ledger.posed[shown.number]
         verdict = self.verdict(duel.number, duel.prompt, duel.first, duel.second)
         if shown.swapped and verdict != Verdict.TIE:
             verdict = Verdict(1 - verdict)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -14,9 +16,8 @@ from typing import Any
 
 import uvicorn
 
-from duelbench.label.server import Server
-from duelbench.label.serving import _listen
-from duelbench.label.session import Session
+from duelbench.label.web.server import Server
+from duelbench.label.web.serving import _listen
 
 TOKEN = "token-of-the-tests"
 
@@ -57,6 +58,25 @@ class Client:
         return self.send("/api/answer", {"id": name, "annotator": annotator, "verdict": verdict, **more})
 
 
+def free_port() -> int:
+    """A port that nothing listens at."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def reachable(port: int, seconds: float = 120.0, alive: Callable[[], bool] = lambda: True) -> bool:
+    """Wait until something answers at a port; whether it does."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and alive():
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}", timeout=5).close()
+            return True
+        except OSError:
+            time.sleep(0.1)
+    return False
+
+
 def _read(content: bytes) -> Any:
     try:
         return json.loads(content)
@@ -65,8 +85,8 @@ def _read(content: bytes) -> Any:
 
 
 @contextmanager
-def served(make: Callable[[], Session], **options: Any) -> Iterator[tuple[Client, Session]]:
-    """A server in a thread of its own."""
+def served(make: Callable[[], Any], *, grace: float = 0.0, **options: Any) -> Iterator[tuple[Client, Any]]:
+    """A server in a thread of its own; by default nobody is given time to take the last answer back."""
     listening = _listen("127.0.0.1", 0)
     base = f"http://127.0.0.1:{listening.getsockname()[1]}"
     with ThreadPoolExecutor(1) as player:
@@ -74,7 +94,7 @@ def served(make: Callable[[], Session], **options: Any) -> Iterator[tuple[Client
         stop: list[Callable[[], None]] = []
 
         async def run() -> None:
-            app = Server(session, player, token=TOKEN, **options)
+            app = Server(session, player, token=TOKEN, grace=grace, **options)
             server = uvicorn.Server(uvicorn.Config(app.app, log_level="error", timeout_graceful_shutdown=1))
             stop.append(lambda: setattr(server, "should_exit", True))
             await server.serve(sockets=[listening])

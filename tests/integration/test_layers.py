@@ -39,7 +39,7 @@ FORBIDDEN = {
     ),
     "runs": ("study", "label", "rank", "cli", "experiments"),
     "study": ("label", "rank", "cli"),
-    "label": ("rank", "cli", "experiments"),
+    "label": ("cli", "experiments"),
     "rank": ("runs", "study", "label", "cli", "experiments"),
     "cli": (),
 }
@@ -154,7 +154,7 @@ ONE_FILE_EACH = {
 }
 """Folders of many files of one kind, in which a reader looks for one by its name."""
 
-STILL_LARGE = {"duelbench/policies/networks", "duelbench/rank", "duelbench/records"}
+STILL_LARGE = {"duelbench/policies/networks", "duelbench/records"}
 """Folders that could do with rooms; this set only ever shrinks."""
 
 

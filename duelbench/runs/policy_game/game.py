@@ -42,6 +42,9 @@ from duelbench.types import Pair, Responses, Verdict
 _FAILURES_IN_A_ROW = 8  # a judge may fail on a duel now and then; an oracle that only fails is down
 _ROUNDS_PER_BUDGET = 4  # no label is used up where nothing is asked, or only of identical responses
 
+_LEARNED = ("failing", "invalid", "tied")
+"""What a lesson adds to the tally: given again, it must not count twice."""
+
 
 class OracleFailedError(RuntimeError):
     """The oracle only fails, so going on would only waste calls. The failed duels are asked again next time."""
@@ -164,7 +167,8 @@ class Game:
         if self.revisable and self.lesson is not None and not lesson.asks:
             self.since.append(lesson)
         elif self.revisable:
-            before = {"agent": self.parts.agent.state_dict(), "late": self.late.state_dict()}  # type: ignore[attr-defined]
+            counts = {name: getattr(self.at, name) for name in _LEARNED}
+            before = {"agent": self.parts.agent.state_dict(), "late": self.late.state_dict(), "counts": counts}  # type: ignore[attr-defined]
             self.lesson, self.since = replace(lesson, before=copy.deepcopy(before)), []
         self._learn(lesson.settle(self.late))
 
@@ -178,6 +182,7 @@ class Game:
         assert self.lesson is not None and self.lesson.before is not None
         self.parts.agent.load_state_dict(self.lesson.before["agent"])  # type: ignore[attr-defined]
         self.late.load_state_dict(self.lesson.before["late"])
+        vars(self.at).update(self.lesson.before["counts"])
         for lesson in [self.lesson.revised(verdicts), *self.since]:
             self.learn(lesson)
 

@@ -26,7 +26,7 @@ def test_the_session_of_the_docs_plays_a_run(task_file: str, tmp_path: Path, mon
     code = program("session.md").replace("labels=200, ", small)
     names: dict[str, Any] = {}
     exec(code, names)
-    assert names["session"].finished and len(names["session"].desk._answers) == 16
+    assert names["session"].finished and len(names["session"].desk._ledger.answers) == 16
     assert (tmp_path / "results" / "mine" / "runs").is_dir()
 
 
@@ -37,6 +37,6 @@ def test_the_program_of_the_docs_labels_a_run(
     code = program("label.md")
     assert len([line for line in code.splitlines() if line.strip()]) <= 20
     spec = spec_of("online", {"task": task_file, "oracle": f"{oracles}:Worth"}, labels=16, batch=8)
-    with served(lambda: Session(spec=spec, out=tmp_path)) as (client, session):
+    with served(lambda: Session(spec, out=tmp_path)) as (client, session):
         exec(code.replace("http://127.0.0.1:8765", client.base), {})
-        assert session.finished and session.desk.answered == 16
+        assert session.complete and session.desk.answered == 16

@@ -15,7 +15,7 @@ from pool_runs import FAST, spec_of
 from duelbench.agents.alignment.online import Online
 from duelbench.envs.text.tasks.load import load_task
 from duelbench.errors import UsageError
-from duelbench.label.desk import AnsweredError, UnknownDuelError
+from duelbench.label.asking.duel import AnsweredError, UnknownDuelError
 from duelbench.label.session import Session
 from duelbench.records.record import load_runs
 from duelbench.records.spec import Judging, RunSpec
@@ -54,7 +54,7 @@ def test_a_session_and_the_run_loop_leave_the_same_labels_and_records(
     options = {"agent_options": FAST | {"real_share": 0.6, "burn_in": 0.1}} if agent == "sea" else {}
     spec = resolve(spec_of(agent, task, labels=44, batch=8, **options))
     whole = run(spec, tmp_path / "run")
-    with Session(spec=spec, out=tmp_path / "session") as session:
+    with Session(spec, out=tmp_path / "session") as session:
         play(session, Respondent(spec))
         assert session.finished and session.ask() == []
     folder = session.folder.path
@@ -67,7 +67,7 @@ def test_answers_in_any_order_from_several_people_make_the_same_run(task: dict[s
     spec = resolve(spec_of("online", task, labels=40, batch=8))
     whole = run(spec, tmp_path / "run")
     rng, respondent = random.Random(3), Respondent(spec)
-    with Session(spec=spec, out=tmp_path / "session") as session:
+    with Session(spec, out=tmp_path / "session") as session:
         while not session.finished:
             duels = [(duel, who) for who in "abc" for duel in session.ask(rng.randint(1, 4), annotator=who)]
             rng.shuffle(duels)
@@ -87,13 +87,13 @@ def test_a_session_killed_after_any_answer_goes_on_and_ends_the_same(
     rng, respondent, told = random.Random(5), Respondent(spec), 0
     before: list[str] = []
     for _ in range(200):
-        session = Session(spec=spec, out=tmp_path / "session")
+        session = Session(spec, out=tmp_path / "session")
         duels = session.ask(3)
         assert [duel.id for duel in duels][: len(before)] == before  # what lay before somebody lies there still
         for duel in duels[: rng.randint(0, 3)]:
             respondent.answer(session, duel.id)
             told += 1
-        before = [duel.id for duel in duels if duel.id in session.desk._before["me"]]
+        before = [duel.id for duel in duels if duel.id in session.desk._ledger.before["me"]]
         finished = session.finished
         session.close()
         if finished:
@@ -130,7 +130,7 @@ def test_a_session_killed_within_a_step_goes_on_and_ends_the_same(
     monkeypatch.setattr(Game, place, deadly)
     kills, finished = 0, False
     while not finished:
-        session = Session(spec=spec, out=tmp_path / "session")
+        session = Session(spec, out=tmp_path / "session")
         try:
             play(session, respondent, 3)
             finished = session.finished
@@ -161,7 +161,7 @@ def test_the_agent_goes_on_when_enough_has_come_and_learns_from_each_answer_once
 ) -> None:
     spec = spec_of("online", task, labels=40, batch=8)
     rng, most = random.Random(1), 0
-    session = Session(spec=spec, out=tmp_path, ahead=ahead)
+    session = Session(spec, out=tmp_path, ahead=ahead)
     respondent = Respondent(session.spec)
     while not session.finished:
         session.go_on()
@@ -171,7 +171,7 @@ def test_the_agent_goes_on_when_enough_has_come_and_learns_from_each_answer_once
         for duel in duels[: rng.randint(1, 6)]:
             respondent.answer(session, duel.id)
         session.close()  # what waits is in the checkpoint, or in the journal
-        session = Session(spec=spec, out=tmp_path, ahead=ahead)
+        session = Session(spec, out=tmp_path, ahead=ahead)
     session.close()
     given = [value for _, values in learned for value in values if value == value]
     assert len(given) == 40 and most > 8
@@ -183,7 +183,7 @@ def test_the_agent_goes_on_when_enough_has_come_and_learns_from_each_answer_once
 def test_what_nobody_answers_goes_to_another_and_the_first_answer_counts(task: dict[str, Any], tmp_path: Path) -> None:
     now = [0.0]
     spec = spec_of("online", task, labels=16, batch=8)
-    with Session(spec=spec, out=tmp_path, lease=60, clock=lambda: now[0]) as session:
+    with Session(spec, out=tmp_path, lease=60, clock=lambda: now[0]) as session:
         lying = session.ask(8, annotator="away")
         assert session.ask(1, annotator="here") == []
         now[0] = 61
@@ -192,8 +192,8 @@ def test_what_nobody_answers_goes_to_another_and_the_first_answer_counts(task: d
             (d.prompt, frozenset([d.first, d.second])) for d in lying
         }
         session.tell(taken[0].id, "first", "here")
-        number = session.desk._shown[taken[0].id].number
-        (late,) = [d for d in lying if session.desk._shown[d.id].number == number]
+        number = session.desk._ledger.shown[taken[0].id].number
+        (late,) = [d for d in lying if session.desk._ledger.shown[d.id].number == number]
         with pytest.raises(AnsweredError, match="by others meanwhile"):
             session.tell(late.id, "second", "away")
         session.tell(next(d for d in lying if d is not late).id, "tie", "away")  # late, and the first to come
@@ -201,7 +201,7 @@ def test_what_nobody_answers_goes_to_another_and_the_first_answer_counts(task: d
 
 
 def test_an_answer_is_taken_once(task: dict[str, Any], tmp_path: Path) -> None:
-    with Session(spec=spec_of("online", task, labels=16, batch=8), out=tmp_path) as session:
+    with Session(spec_of("online", task, labels=16, batch=8), out=tmp_path) as session:
         (duel,) = session.ask()
         for wrong in ("left", "", None, "INVALID"):
             with pytest.raises(UsageError, match="verdict must be one of first, second, tie, both_bad, skip"):
@@ -215,12 +215,12 @@ def test_an_answer_is_taken_once(task: dict[str, Any], tmp_path: Path) -> None:
             session.tell(duel.id, "first")
         assert session.desk.answered == 1
         with pytest.raises(RunBusyError):
-            Session(spec=spec_of("online", task, labels=16, batch=8), out=tmp_path, patience=0.0)
+            Session(spec_of("online", task, labels=16, batch=8), out=tmp_path, patience=0.0)
 
 
 def updates_of(spec: RunSpec, out: Path, respondent: Respondent, mind: str, reopen: bool) -> Any:
     """A session whose annotator presses the wrong key at the end of the first round, and notices in the second."""
-    session = Session(spec=spec, out=out)
+    session = Session(spec, out=out)
     first = session.ask(8)
     for duel in first[:-1]:
         respondent.answer(session, duel.id)
@@ -232,7 +232,7 @@ def updates_of(spec: RunSpec, out: Path, respondent: Respondent, mind: str, reop
     if mind == "changed":
         if reopen:
             session.close()
-            session = Session(spec=spec, out=out)
+            session = Session(spec, out=out)
         assert session.undo() == first[-1]
         assert session.desk.answered == len(first) - 1
         respondent.answer(session, session.ask()[0].id)
@@ -260,7 +260,7 @@ def test_what_is_taken_back_is_unlearned_by_the_next_round(reopen: bool, task: d
 
 
 def test_votes_are_kept_when_they_are_taken_back(task: dict[str, Any], tmp_path: Path) -> None:
-    with Session(spec=spec_of("online", task, labels=16, batch=8), out=tmp_path) as session:
+    with Session(spec_of("online", task, labels=16, batch=8), out=tmp_path) as session:
         a, b = session.ask(2)
         session.tell(a.id, "first", seconds=1.0)
         session.tell(b.id, "skip", seconds=2.0)
@@ -278,7 +278,7 @@ def test_votes_are_kept_when_they_are_taken_back(task: dict[str, Any], tmp_path:
 
 
 def test_an_answer_that_was_built_on_stays(task: dict[str, Any], tmp_path: Path) -> None:
-    with Session(spec=spec_of("online", task, labels=40, batch=2), out=tmp_path) as session:
+    with Session(spec_of("online", task, labels=40, batch=2), out=tmp_path) as session:
         for _ in range(3):
             last = session.ask(2)  # fewer where a round has a pair of identical responses
             for duel in last:
@@ -297,19 +297,53 @@ def test_the_last_answer_can_be_taken_back_over_rounds_that_asked_nothing(
     """With two responses to a prompt many rounds propose nothing but identical ones, and are learned from at once."""
     two = few_responses(task["task"], 2, tmp_path / "two.npz")
     spec = spec_of("online", task | {"task": two}, labels=12, batch=2)
-    session, rounds = Session(spec=spec, out=tmp_path / "out"), set[int]()
+    session, rounds = Session(spec, out=tmp_path / "out"), set[int]()
     while duels := session.ask():
         session.tell(duels[0].id, "first")
         if session.ask():
             rounds.add(session._game.proposed.number)  # type: ignore[union-attr]
             if reopen:
                 session.close()
-                session = Session(spec=spec, out=tmp_path / "out")
+                session = Session(spec, out=tmp_path / "out")
             assert session.undo() == duels[0]
             session.tell(duels[0].id, "second")
     assert session.finished and max(rounds) > len(rounds)  # some rounds asked nothing
     answers = labels(session.folder.path)
     assert len(answers) == 12
+    session.close()
+
+
+@pytest.mark.parametrize("reopen", [False, True], ids=["at once", "after a kill"])
+def test_a_slip_in_the_last_answer_leaves_no_trace_once_it_is_mended(
+    reopen: bool, task: dict[str, Any], tmp_path: Path
+) -> None:
+    spec = resolve(spec_of("online", task, labels=24, batch=8, judging=Judging(oracle=task["oracle"])))
+    whole = run(spec, tmp_path / "run")
+    respondent = Respondent(spec)
+    session = Session(spec, out=tmp_path / "session")
+    while session.desk.answered < 23:
+        session.go_on()
+        (duel,) = session.take("me")
+        respondent.answer(session, duel.id)
+    session.go_on()
+    (last,) = session.take("me")
+    session.tell(last.id, "both_bad")
+    session.go_on()
+    assert session.complete and session.state == "done" and not session.finished
+    if reopen:
+        session.close()
+        session = Session(spec, out=tmp_path / "session")
+        session.go_on()
+    assert session.undo() == last and not session.complete
+    session.finish()  # nothing, as long as the answer is missing
+    respondent.answer(session, last.id)
+    session.finish()
+    assert session.finished and labels(session.folder.path) == labels(whole)
+    assert [(session.folder.path / name).read_bytes() for name in RECORDS] == [
+        (whole / name).read_bytes() for name in RECORDS
+    ]
+    with pytest.raises(AnsweredError, match="can no longer be taken back"):
+        session.undo()
     session.close()
 
 
@@ -323,12 +357,12 @@ def few_responses(task: str, n: int, path: Path) -> str:
 
 
 def test_the_majority_of_several_people_is_the_answer(task: dict[str, Any], tmp_path: Path) -> None:
-    with Session(spec=spec_of("online", task, labels=16, batch=4), out=tmp_path, annotators=3) as session:
+    with Session(spec_of("online", task, labels=16, batch=4), out=tmp_path, annotators=3) as session:
         for who in "abc":
             duels = session.ask(4, annotator=who)
             assert len(duels) >= 2 and session.desk.answered == 0
             for duel in duels:
-                shown = session.desk._shown[duel.id]
+                shown = session.desk._ledger.shown[duel.id]
                 meant = "first" if shown.number % 2 or who == "a" else "second"
                 said = {"first": "second", "second": "first"}[meant] if shown.swapped else meant
                 session.tell(duel.id, said, who)  # type: ignore[arg-type]
@@ -348,10 +382,10 @@ def test_what_cannot_be_answered_from_outside_is_refused(task: dict[str, Any], t
     with pytest.raises(UsageError, match="MatrixDuel-v0 duels arms, which have no texts to show"):
         Session("MatrixDuel-v0", "rucb", out=tmp_path)
     with pytest.raises(UsageError, match="leave delay of LLMDuelPool-v0 out"):
-        Session(spec=spec_of("online", task | {"delay": 2}), out=tmp_path)
+        Session(spec_of("online", task | {"delay": 2}), out=tmp_path)
     with pytest.raises(UsageError, match="people answer duels alone"):
         Session("LLMDuelPool-v0", "online", judging={"prompts": 4}, out=tmp_path)
     with pytest.raises(UsageError, match="ahead"):
-        Session(spec=spec_of("online", task), out=tmp_path, ahead=-1)
-    with Session(spec=spec_of(SCOUT, task), out=tmp_path, ahead=4) as session, pytest.raises(UsageError, match="state"):
+        Session(spec_of("online", task), out=tmp_path, ahead=-1)
+    with Session(spec_of(SCOUT, task), out=tmp_path, ahead=4) as session, pytest.raises(UsageError, match="state"):
         session.ask()

@@ -1,17 +1,21 @@
 """Ask and tell, votes that outlive the process, sources of answers, and the command."""
 
+import contextlib
 import json
 import re
 import shlex
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 from chat_server import chat_server, completion
+from labelling import Client, free_port, reachable
 from scipy.special import expit
 
 from duelbench.cli.main import main
 from duelbench.errors import UsageError
+from duelbench.label.web import serving
 from duelbench.oracles import make_oracle
 from duelbench.rank import sources
 from duelbench.rank.contest import Contest, read_contest
@@ -215,6 +219,27 @@ def test_columns_and_names_of_a_table(tmp_path):
         read_contest(path, columns=["nope"])
 
 
+@contextlib.contextmanager
+def somebody(monkeypatch):
+    """A person who prefers the longer text on a page that is served meanwhile; gives the options of the page."""
+    for name in ("GRACE_SECONDS", "LINGER_SECONDS"):
+        monkeypatch.setattr(serving, name, 0.0)
+    token, port = Path("results/people/label-token"), free_port()
+    client = Client(f"http://127.0.0.1:{port}")
+
+    def answer():
+        with contextlib.suppress(OSError):  # the server has ended
+            while (question := client.next("ann"))["id"]:
+                verdict = "first" if len(question["first"]) > len(question["second"]) else "second"
+                assert client.answer(question["id"], "ann", verdict)[0] == 200
+
+    client.token = serving.token_of(token.parent)
+    person = threading.Thread(target=lambda: (reachable(port), answer()))
+    person.start()
+    yield ["--port", port]
+    person.join()
+
+
 @pytest.mark.parametrize("page", ["rank.md", "judge.md"])
 def test_the_examples_of_the_pages_run(page, tmp_path, monkeypatch):
     """Every file that a page shows is written, every program and command runs, against a server on this machine."""
@@ -230,6 +255,7 @@ def test_the_examples_of_the_pages_run(page, tmp_path, monkeypatch):
                 exec(compile(block, page, "exec"), {})
                 ran += 1
             for line in re.findall(r"^duelbench .*$", block.replace("\\\n", " "), re.M) if kind == "bash" else ():
-                assert exit_code(*shlex.split(line)[1:]) == 0, line
+                with somebody(monkeypatch) if "--judge people" in line else contextlib.nullcontext([]) as more:
+                    assert exit_code(*shlex.split(line)[1:], *more) == 0, line
                 ran += 1
         assert ran

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
+from duelbench.records.files import write_atomic
 from duelbench.records.record import Run
-from duelbench.records.votes import Votes, has_votes
+from duelbench.records.votes import Vote, Votes, has_votes
 from duelbench.results.people import summary
 from duelbench.results.report.comparison.section import Section
-from duelbench.results.report.rendering import Table, joined
+from duelbench.results.report.rendering import Table, joined, render
 
 _COLUMNS = {
     "labels": "labels",
@@ -36,25 +38,34 @@ NOTE = (
 
 def people(section: Section) -> Markup:
     """A table for each run that people answered; empty where there is none."""
-    return joined([_of_run(run, found) for run, found in _answered(section)])
+    return joined(
+        [of_votes(f"{run.spec['agent']}, seed {run.spec['seed']}", votes) for run, votes in _answered(section)]
+    )
 
 
-def _answered(section: Section) -> Iterator[tuple[Run, dict[str, Any]]]:
+def of_votes(about: str, votes: Sequence[Vote]) -> Markup:
+    """A table of the people behind some votes, all of which count, under a line that says what they were about."""
+    found = summary(votes)
+    rows = [[name, *map(_cell, _COLUMNS, [one] * len(_COLUMNS))] for name, one in found["people"].items()]
+    alpha = "–" if found["alpha"] is None else f"{found['alpha']:.2f}"
+    many = f"{len(rows)} {'person' if len(rows) == 1 else 'people'}"
+    said = f"{about}: {many}; Krippendorff’s α over the {found['doubly']:,} duels with several labels: {alpha}."
+    return Markup('<p class="quiet">{}</p>\n{}').format(said, Table(["person", *_COLUMNS.values()], rows))
+
+
+def write_page(path: Path, title: str, subtitle: str, about: str, votes: Sequence[Vote]) -> None:
+    """Write a page that tells of the people alone."""
+    note = Markup('<p class="quiet">{}</p>').format(NOTE)
+    body = joined([Markup("<h2>The people who answered</h2>"), of_votes(about, votes), note])
+    write_atomic(path, render("page.html", title=title, subtitle=subtitle, body=body))
+
+
+def _answered(section: Section) -> Iterator[tuple[Run, list[Vote]]]:
     for run in section.runs:
         path = run.folder / "journal.sqlite" if run.folder else None
         if path is not None and run.spec["env_kwargs"].get("oracle") == "people" and has_votes(path):
             with closing(Votes(path, run.folder_id)) as votes:
-                yield run, summary([vote for vote in votes.votes() if not vote.taken_back])
-
-
-def _of_run(run: Run, found: dict[str, Any]) -> Markup:
-    rows = [[name, *map(_cell, _COLUMNS, [one] * len(_COLUMNS))] for name, one in found["people"].items()]
-    who = f"{run.spec['agent']}, seed {run.spec['seed']}"
-    alpha = "–" if found["alpha"] is None else f"{found['alpha']:.2f}"
-    said = (
-        f"{who}: {len(rows)} people; Krippendorff’s α over the {found['doubly']:,} duels with several labels: {alpha}."
-    )
-    return Markup('<p class="quiet">{}</p>\n{}').format(said, Table(["person", *_COLUMNS.values()], rows))
+                yield run, [vote for vote in votes.votes() if not vote.taken_back]
 
 
 def _cell(column: str, one: dict[str, Any]) -> str:

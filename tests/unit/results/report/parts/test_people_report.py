@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from duelbench.label.checking import Checks
+from duelbench.label.asking.checking import Checks
 from duelbench.label.session import Session
 from duelbench.records.record import load_runs
 from duelbench.records.votes import Posed

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from duelbench.errors import UsageError
-from duelbench.rank.evidence import Evidence, growth, stake
-from duelbench.rank.goal import Goal
+from duelbench.rank.statistics.evidence import Evidence, growth, stake
+from duelbench.rank.statistics.goal import Goal
 
 
 def test_wealth_is_the_product_of_the_bets():

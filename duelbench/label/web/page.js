@@ -16,6 +16,8 @@ let left = null; // when the page went out of sight
 let busy = false;
 let answered = 0;
 let spent = 0;
+let grace = 0; // seconds for which the very last answer can still be taken back
+let closing = null; // the timer of that
 
 if (location.hash) {
   sessionStorage.setItem("token", token);
@@ -80,7 +82,8 @@ function show(next) {
   count(next);
   $("question").hidden = !duel;
   for (const button of document.querySelectorAll("[data-verdict]")) button.disabled = !duel;
-  $("undo").disabled = next.state === "done" || next.state === "failed";
+  $("undo").disabled = next.state === "failed";
+  clearTimeout(closing);
   for (const side of document.querySelectorAll(".response")) side.classList.remove("chosen");
   $("question").classList.remove("sent");
   if (duel) {
@@ -95,10 +98,16 @@ function show(next) {
   const words = {
     thinking: ["One moment: the model learns from the answers and writes the next questions.", "big thinking"],
     waiting: ["Nothing for you at the moment: the questions that are left lie before others.", "big"],
-    done: ["All questions are answered. Thank you! You can close this page.", "big"],
+    done: [`All questions are answered. Thank you! For ${grace} seconds you can still undo your last answer.`, "big"],
     failed: ["The run stopped. Every answer is kept; whoever started it sees why in the terminal.", "big wrong"],
   };
   say(...words[next.state]);
+  if (next.state === "done") closing = setTimeout(end, 1000 * grace);
+}
+
+function end() {
+  $("undo").disabled = true;
+  say("All questions are answered. Thank you! You can close this page.", "big");
 }
 
 let turn = 0; // the latest request for a question: older ones that come back are forgotten
@@ -167,7 +176,7 @@ async function answer(verdict) {
 }
 
 async function undo() {
-  if (busy || !annotator) return;
+  if (busy || !annotator || $("undo").disabled) return;
   busy = true;
   turn += 1; // whatever is on its way is no longer wanted
   try {
@@ -288,6 +297,7 @@ async function start() {
     document.title = about.title;
     $("title").textContent = about.title;
     $("guidelines").innerHTML = about.guidelines;
+    grace = about.grace;
     const wide = matchMedia("(min-width: 761px)").matches;
     const chosen = localStorage.getItem("guide");
     guide(wide && (chosen ? chosen === "open" : Boolean(about.guidelines)));

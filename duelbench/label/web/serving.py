@@ -1,4 +1,4 @@
-"""Serves a session until its last duel is answered, and goes on where it stood when it is started again."""
+"""Serves a questionnaire until its last duel is answered; started again, it goes on where it stood."""
 
 from __future__ import annotations
 
@@ -9,64 +9,71 @@ import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import uvicorn
 
 from duelbench.errors import UsageError
-from duelbench.label.server import Server
-from duelbench.label.session import Session
+from duelbench.label.questionnaire import Questionnaire
+from duelbench.label.web.server import Server
 
-_LINGER_SECONDS = 3.0
-"""How long the server stays after the last answer, so that every open page learns of the end."""
+GRACE_SECONDS = 20.0
+"""How long the last answers can still be taken back when nothing is left to ask."""
+LINGER_SECONDS = 3.0
+"""How long the server stays after the end, so that every open page hears of it."""
 
 
-def serve(
-    make: Callable[[], Session],
-    *,
-    token: str,
-    host: str = "127.0.0.1",
-    port: int = 8765,
-    guidelines: str = "",
-    title: str = "duelbench",
-    ready: Callable[[Session, str], None] = lambda session, address: None,
-) -> Session:
-    """Answer requests until the run is over; returns the closed session.
+Asked = TypeVar("Asked", bound=Questionnaire)
 
-    Args:
-        make: opens the session; called in the thread that plays it.
+
+@dataclass(frozen=True)
+class Page:
+    """The page, and where it is served.
+
+    Attributes:
         token: what every request must bring along.
         host: address to listen at; others than this machine's own are open to the network, without encryption.
         port: 0 takes any that is free.
         guidelines: Markdown beside the questions.
         title: of the page.
-        ready: called with the session and the address of the page, once there is an answer there.
+    """
+
+    token: str
+    host: str = "127.0.0.1"
+    port: int = 8765
+    guidelines: str = ""
+    title: str = "duelbench"
+
+
+def serve(make: Callable[[], Asked], page: Page, ready: Callable[[Asked, str], None]) -> Asked:
+    """Answer requests until everything is answered; returns the closed questionnaire.
+
+    Args:
+        make: opens the questionnaire; called in the thread in which it goes on.
+        page: what is served, and where.
+        ready: called with the questionnaire and the address of the page, once there is an answer there.
 
     Raises:
         UsageError: the port is taken.
-        Exception: whatever stopped the run; the answers are safe.
+        Exception: whatever stopped it; the answers are safe.
     """
-    listening = _listen(host, port)
+    listening = _listen(page.host, page.port)
     with ThreadPoolExecutor(1, "player") as player:
-        session = player.submit(make).result()
+        asked = player.submit(make).result()
         try:
-            shown = f"[{host}]" if ":" in host else host
-            address = f"http://{shown}:{listening.getsockname()[1]}/#{token}"
-            asyncio.run(_run(session, player, listening, token, guidelines, title, lambda: ready(session, address)))
+            host = f"[{page.host}]" if ":" in page.host else page.host
+            address = f"http://{host}:{listening.getsockname()[1]}/#{page.token}"
+            asyncio.run(_run(asked, player, listening, page, lambda: ready(asked, address)))
         finally:
             listening.close()
-            player.submit(session.close).result()
-    return session
+            player.submit(asked.close).result()
+    return asked
 
 
 async def _run(
-    session: Session,
-    player: ThreadPoolExecutor,
-    listening: socket.socket,
-    token: str,
-    guidelines: str,
-    title: str,
-    ready: Callable[[], None],
+    asked: Questionnaire, player: ThreadPoolExecutor, listening: socket.socket, page: Page, ready: Callable[[], None]
 ) -> None:
     loop = asyncio.get_running_loop()
 
@@ -74,9 +81,10 @@ async def _run(
         server.should_exit = True
 
     def done() -> None:
-        loop.call_later(_LINGER_SECONDS, end)
+        loop.call_later(LINGER_SECONDS, end)
 
-    app = Server(session, player, token=token, guidelines=guidelines, title=title, done=done)
+    about = {"token": page.token, "guidelines": page.guidelines, "title": page.title}
+    app = Server(asked, player, **about, grace=GRACE_SECONDS, done=done)
     config = uvicorn.Config(
         app.app, log_level="warning", access_log=False, timeout_graceful_shutdown=1, server_header=False
     )

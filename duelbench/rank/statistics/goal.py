@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duelbench.errors import UsageError
-from duelbench.rank.evidence import Evidence
+from duelbench.rank.statistics.evidence import Evidence
 
 Ids = NDArray[np.int64]
 

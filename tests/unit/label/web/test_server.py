@@ -11,8 +11,8 @@ import pytest
 from labelling import Client, served
 from pool_runs import spec_of
 
-from duelbench.label.markdown import rendered
 from duelbench.label.session import Session
+from duelbench.label.web.markdown import rendered
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def task(task_file: str, oracles: str) -> dict[str, Any]:
 @pytest.fixture
 def client(task: dict[str, Any], tmp_path: Path) -> Iterator[Client]:
     spec = spec_of("online", task, labels=24, batch=6)
-    with served(lambda: Session(spec=spec, out=tmp_path), guidelines="Prefer the **longer**.") as (client, _):
+    with served(lambda: Session(spec, out=tmp_path), guidelines="Prefer the **longer**.") as (client, _):
         yield client
 
 
@@ -140,6 +140,27 @@ def test_undo_and_skip(client: Client) -> None:
         question["prompt"],
         {question["first"], question["second"]},
     )  # what one person skips goes to another
+
+
+def test_the_very_last_answer_can_be_taken_back(task: dict[str, Any], tmp_path: Path) -> None:
+    spec = spec_of("online", task, labels=8, batch=4)
+    with served(lambda: Session(spec, out=tmp_path), grace=3600.0) as (client, session):
+        while (question := client.next("a"))["id"]:
+            last = question["id"]
+            client.answer(last, "a")
+        assert question["state"] == "done"
+        for verdict in ("second", "tie"):
+            code, back = client.send("/api/undo", {"annotator": "a"})
+            assert (code, back["id"], back["asked"]) == (200, last, 7)
+            assert client.next("a")["id"] == last
+            client.answer(last, "a", verdict)
+            assert client.next("a")["state"] == "done"
+        assert session.complete and not session.finished
+    with Session(spec, out=tmp_path) as session:  # stopped in that time, it ends when it is opened again
+        assert session.ask() == [] and session.finished
+        assert [vote.said for vote in session.desk.said()][-1] == "tie"
+    with served(lambda: Session(spec, out=tmp_path)) as (client, _):
+        assert client.send("/api/undo", {"annotator": "a"})[0] == 409
 
 
 def test_nothing_tells_who_wrote_what(client: Client) -> None:

@@ -25,9 +25,9 @@ from starlette.routing import Route
 
 from duelbench.conversation import transcript
 from duelbench.errors import UsageError
-from duelbench.label.desk import AnsweredError, Duel, UnknownDuelError
-from duelbench.label.markdown import rendered
-from duelbench.label.session import Session
+from duelbench.label.asking.duel import AnsweredError, Duel, UnknownDuelError
+from duelbench.label.questionnaire import Questionnaire
+from duelbench.label.web.markdown import rendered
 from duelbench.results.exports.preferences import Preferences, decided
 from duelbench.results.people import summary
 
@@ -43,34 +43,36 @@ _STATUS = {UnknownDuelError: 404, AnsweredError: 409}
 
 
 class Server:
-    """Answers requests about one session. The agent learns in a thread of its own, so that people need not wait for it.
+    """Answers requests about one questionnaire. What is due is done in a thread of its own, so that nobody waits.
 
     Args:
-        session: what people are asked about.
-        player: the one thread in which it was opened, and is played.
+        asked: what people are asked about.
+        player: the one thread in which it was opened, and goes on.
         token: what a request must bring along.
         guidelines: Markdown beside the questions.
         title: of the page.
-        done: called once when the run is over, or stopped.
+        grace: seconds for which the last answers can still be taken back.
+        done: called once when it is finished, or stopped.
 
     Attributes:
-        error: what stopped the run, if anything did.
+        error: what stopped it, if anything did.
     """
 
     def __init__(
         self,
-        session: Session,
+        asked: Questionnaire,
         player: ThreadPoolExecutor,
         *,
         token: str,
         guidelines: str = "",
         title: str = "duelbench",
+        grace: float = 0.0,
         done: Callable[[], None] | None = None,
     ) -> None:
-        self.session, self.token = session, token
+        self.asked, self.token = asked, token
         self.error: Exception | None = None
-        self._player, self._done = player, done
-        self._about = {"title": title, "guidelines": rendered(guidelines)}
+        self._player, self._grace, self._done = player, grace, done
+        self._about = {"title": title, "guidelines": rendered(guidelines), "grace": grace}
         self._wake = asyncio.Event()
         self._moved = asyncio.Condition()
         self.app = Starlette(
@@ -98,24 +100,32 @@ class Server:
             task.cancel()
 
     async def _play(self) -> None:
-        """Let the agent learn and propose whenever that is due."""
-        loop = asyncio.get_running_loop()
-        while not self.session.finished:
-            if self.session.due:
-                try:
-                    await loop.run_in_executor(self._player, self.session.go_on)
-                except Exception as error:  # it is raised again when the server has ended
-                    self.error = error
-                    break
-                async with self._moved:
-                    self._moved.notify_all()
-            else:
-                self._wake.clear()
+        """Do what is due whenever anything is; the end comes when nobody has taken an answer back for a while."""
+        while not self.asked.finished and self.error is None:
+            self._wake.clear()
+            if self.asked.due:
+                await self._do(self.asked.go_on)
+            elif not self.asked.complete:
                 await self._wake.wait()
-        async with self._moved:
-            self._moved.notify_all()
+            elif not await self._woken_within(self._grace):
+                await self._do(self.asked.finish)
         if self._done is not None:
             self._done()
+
+    async def _do(self, step: Callable[[], None]) -> None:
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._player, step)
+        except Exception as error:  # it is raised again when the server has ended
+            self.error = error
+        async with self._moved:
+            self._moved.notify_all()
+
+    async def _woken_within(self, seconds: float) -> bool:
+        try:
+            await asyncio.wait_for(self._wake.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
 
     def _guarded(self, handle: Callable[[Request], Any]) -> Callable[[Request], Any]:
         """A handler that strangers do not reach, and whose user errors are said in a sentence."""
@@ -136,7 +146,7 @@ class Server:
 
     def _file(self, name: str) -> Callable[[Request], Any]:
         kinds = {"html": "text/html", "js": "text/javascript", "css": "text/css"}
-        content = files("duelbench.label").joinpath(name).read_bytes()
+        content = files("duelbench.label.web").joinpath(name).read_bytes()
         kind = kinds[name.rpartition(".")[2]]
 
         async def handler(request: Request) -> Response:
@@ -151,20 +161,21 @@ class Server:
         """The question before somebody, or why there is none; ``wait`` seconds are waited for one at most."""
         annotator = request.query_params.get("annotator", "")
         wait = _number(request.query_params.get("wait", "0"), "wait", 30.0)
-        duels = self.session.desk.take(annotator, 1)
-        if not duels and wait and self.session.state in ("thinking", "asking"):
+        duels = self.asked.take(annotator, 1)
+        if not duels and wait and self.asked.state in ("thinking", "asking"):
+            self._wake.set()  # somebody is waiting: more may have to be asked
             async with self._moved:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._moved.wait(), wait)
-            duels = self.session.desk.take(annotator, 1)
+            duels = self.asked.take(annotator, 1)
         return self._seen(duels[0] if duels else None, html="html" in request.query_params)
 
     def _seen(self, duel: Duel | None, *, html: bool) -> dict[str, Any]:
         """A question as the API gives it; without one, ``state`` says why."""
-        desk = self.session.desk
-        where = {"asked": desk.answered, "budget": self.session.spec.labels}
+        desk = self.asked.desk
+        where = {"asked": desk.answered, "budget": self.asked.budget}
         if duel is None:
-            state = self.session.state
+            state = self.asked.state
             return {"id": None, **where, "state": "waiting" if state == "asking" else state}
         texts = {"prompt": transcript(duel.prompt), "first": duel.first, "second": duel.second}
         more = {"html": {name: rendered(text) for name, text in texts.items()}} if html else {}
@@ -172,15 +183,15 @@ class Server:
 
     async def _answer(self, request: Request) -> dict[str, Any]:
         sent = await _body(request, {"id": str, "annotator": str, "verdict": str}, {"seconds": (int, float)})
-        await run_in_threadpool(self.session.tell, sent["id"], sent["verdict"], sent["annotator"], sent.get("seconds"))
+        await run_in_threadpool(self.asked.tell, sent["id"], sent["verdict"], sent["annotator"], sent.get("seconds"))
         await self._move()
-        return {"asked": self.session.desk.answered, "budget": self.session.spec.labels}
+        return {"asked": self.asked.desk.answered, "budget": self.asked.budget}
 
     async def _undo(self, request: Request) -> dict[str, Any]:
         sent = await _body(request, {"annotator": str}, {})
-        if self.session.finished:
-            raise AnsweredError("the run is over: what was said can no longer be taken back")
-        duel = await run_in_threadpool(self.session.undo, sent["annotator"])
+        if self.asked.finished:
+            raise AnsweredError("all is finished: what was said can no longer be taken back")
+        duel = await run_in_threadpool(self.asked.undo, sent["annotator"])
         await self._move()
         return self._seen(duel, html="html" in request.query_params)
 
@@ -191,12 +202,12 @@ class Server:
             self._moved.notify_all()
 
     async def _status(self, request: Request) -> dict[str, Any]:
-        status = await run_in_threadpool(self.session.status)
-        return status | {"quality": summary(self.session.desk.said())}
+        status = await run_in_threadpool(self.asked.status)
+        return status | {"quality": summary(self.asked.desk.said())}
 
     async def _export(self, request: Request) -> Response:
         found = Preferences()
-        answers = await run_in_threadpool(self.session.desk.answers)
+        answers = await run_in_threadpool(self.asked.desk.answers)
         rows = [{name: row[name] for name in ("prompt", "chosen", "rejected")} for row in decided(answers, found)]
         lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         return Response(lines, media_type="application/x-ndjson", headers=_HEADERS)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from duelbench.rank.bradley_terry import fit
+from duelbench.rank.statistics.bradley_terry import fit
 
 K = 6
 

@@ -1,0 +1,1 @@
+"""Hand out duels, take votes, and see how well people answer."""
