@@ -87,6 +87,7 @@ _TABLE = (
     _count("oracle_calls_judging", "oracle calls for judging", "questions"),
     _count("invalid_answers", "invalid answers", "answers"),
     _count("tied_answers", "tied answers", "answers"),
+    _count("flipped_answers", "answers that turned round with the order", "answers"),
     _count("rounds", "rounds", "rounds"),
 )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -181,7 +182,10 @@ class Oracle(Protocol):
     """Whoever answers duels.
 
     An oracle with an attribute ``free = True`` costs nothing to ask, as the built-in readers; every other one is
-    assumed to cost money or time.
+    assumed to cost money or time. One with an attribute ``gives_verdicts = True`` means a tie by 0.5, and not a chance.
+    One with an attribute ``portion`` wants so many questions at once. One that is asked about each duel in both orders
+    has a method ``flips(prompts, firsts, seconds)``: of duels that it has answered, whether the verdict turned round
+    with the order, (n,) bool. Whoever wraps an oracle passes them on (``Traits``).
     """
 
     name: str
@@ -207,3 +211,31 @@ class UtilityOracle(Oracle, Protocol):
     def utilities(self, prompts: Sequence[str], responses: Sequence[str]) -> NDArray[np.float64]:
         """u(x, y) of n (prompt, response) texts, (n,)."""
         ...
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What an oracle says of itself beside its answers; see ``Oracle``.
+
+    Attributes:
+        free: whether asking costs nothing.
+        gives_verdicts: whether 0.5 is a tie.
+        portion: how many questions it wants at once; None for any number.
+        flips: which duels turned round with the order; None if it is not asked in both.
+    """
+
+    free: bool = False
+    gives_verdicts: bool = False
+    portion: int | None = None
+    flips: Callable[..., NDArray[np.bool_]] | None = None
+
+    @classmethod
+    def of(cls, oracle: object) -> Traits:
+        """Those of an oracle."""
+        said: dict[str, Any] = {field.name: getattr(oracle, field.name, field.default) for field in fields(cls)}
+        return cls(**said)
+
+    def put_on(self, wrapper: object) -> None:
+        """Let a wrapper say the same."""
+        for field in fields(self):
+            setattr(wrapper, field.name, getattr(self, field.name))

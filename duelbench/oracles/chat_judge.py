@@ -107,6 +107,7 @@ class ChatJudge:
         self.template, self.portion = template, reached.concurrency
         self.counts = JudgeCounts()
         self._kept: dict[Shown, float | None] = {}  # verdicts of a call that could not be finished
+        self._flipped: set[Shown] = set()
         self._lock = threading.Lock()
 
     def preference(self, prompts: Sequence[str], firsts: Sequence[str], seconds: Sequence[str]) -> NDArray[np.float64]:
@@ -128,6 +129,10 @@ class ChatJudge:
                 self._kept.pop(duel, None)
                 self._kept.pop(_turned(duel), None)
         return np.array([verdicts[duel] for duel in duels], np.float64)
+
+    def flips(self, prompts: Sequence[str], firsts: Sequence[str], seconds: Sequence[str]) -> NDArray[np.bool_]:
+        """Whether the verdict on each duel, as it was answered last, turned round with the order, (n,)."""
+        return np.array([duel in self._flipped for duel in zip(prompts, firsts, seconds, strict=True)], bool)
 
     def _ask(self, shown: Sequence[Shown]) -> str | None:
         """Keep what comes back to questions that have no reply yet; returns why some have none, if it is down."""
@@ -167,6 +172,7 @@ class ChatJudge:
         """The verdict of both orders."""
         one, other = self._kept[duel], self._kept[_turned(duel)]
         self.counts.asked += 1
+        self._flipped.discard(duel)
         for verdict in (one, other):
             if verdict is not None and not np.isnan(verdict):
                 self.counts.replies += 1
@@ -179,7 +185,9 @@ class ChatJudge:
             return np.nan
         if one + other == 1.0:
             return one
-        self.counts.flipped += abs(one + other - 1.0) == 1.0
+        if abs(one + other - 1.0) == 1.0:  # the same letter twice; a tie in one order is no flip
+            self.counts.flipped += 1
+            self._flipped.add(duel)
         return 0.5
 
     def state_dict(self) -> dict[str, Any]:

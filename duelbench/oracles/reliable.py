@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duelbench.oracles.checks import OracleError, check_answers
-from duelbench.protocols import Oracle, UtilityOracle
+from duelbench.protocols import Oracle, Traits, UtilityOracle
 
 _log = logging.getLogger(__name__)
 _LONGEST_PAUSE = 60.0  # seconds
@@ -209,8 +209,7 @@ class ReliableOracle:
 
     def __init__(self, oracle: Oracle, patience: _Patience) -> None:
         self.__wrapped__, self._patience, self.name = oracle, patience, oracle.name
-        self.free = bool(getattr(oracle, "free", False))
-        self.portion: int | None = getattr(oracle, "portion", None)
+        Traits.of(oracle).put_on(self)
 
     def preference(self, prompts: Sequence[str], firsts: Sequence[str], seconds: Sequence[str]) -> Answers:
         """As ``duelbench.protocols.Oracle``; NaN where the oracle failed again and again."""
@@ -239,7 +238,11 @@ def _patient_class(cls: Any, patience: _Patience) -> type[ReliableOracle]:
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         base.__init__(self, cls(*args, **kwargs), patience)
 
-    kept = {name: getattr(cls, name) for name in ("free", "prefers_by_utility", "portion") if hasattr(cls, name)}
+    kept = {
+        name: getattr(cls, name)
+        for name in ("free", "gives_verdicts", "portion", "prefers_by_utility")
+        if hasattr(cls, name)
+    }
     own = {"__init__": __init__, "__signature__": inspect.signature(cls), "__wrapped__": cls, "__doc__": cls.__doc__}
     place = {"__module__": cls.__module__, "__qualname__": cls.__qualname__}
     return type(cls.__name__, (base,), kept | own | place)

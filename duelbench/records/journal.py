@@ -39,6 +39,12 @@ CREATE TABLE IF NOT EXISTS unfinished (
     PRIMARY KEY (run, prompt, response)
 ) WITHOUT ROWID
 """
+_FLIPS = """
+CREATE TABLE IF NOT EXISTS flips (
+    run TEXT NOT NULL, prompt TEXT NOT NULL, first TEXT NOT NULL, second TEXT NOT NULL,
+    PRIMARY KEY (run, prompt, first, second)
+) WITHOUT ROWID
+"""
 SCHEMA_VERSION = 2
 """1 had answers to duels alone."""
 RESERVE_BYTES = 32 * 2**20
@@ -113,6 +119,7 @@ class Journal:
         self._db.execute(_SCHEMA)
         self._db.execute(_QUESTIONS)
         self._db.execute(_UNFINISHED)
+        self._db.execute(_FLIPS)
         self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
     def __len__(self) -> int:
@@ -163,6 +170,23 @@ class Journal:
         """The prompts and responses that were marked so."""
         rows = self._db.execute("SELECT prompt, response FROM unfinished WHERE run = ?", (self.run,))
         return {(prompt, response) for prompt, response in rows}
+
+    def keep_flips(self, duels: Sequence[tuple[str, str, str]], flipped: Sequence[bool]) -> None:
+        """Mark the duels whose verdict turned round with the order of the responses; the others are not marked."""
+        rows = [(self.run, *duel) for duel in duels]
+        with self._whole():
+            self._db.executemany("DELETE FROM flips WHERE run = ? AND prompt = ? AND first = ? AND second = ?", rows)
+            marked = [row for row, turned in zip(rows, flipped, strict=True) if turned]
+            self._db.executemany("INSERT OR IGNORE INTO flips VALUES (?, ?, ?, ?)", marked)
+
+    def flips(self, before: int) -> int:
+        """How many of the duels with a smaller number are ties since the verdict turned round with the order."""
+        (count,) = self._db.execute(
+            "SELECT count(*) FROM answers JOIN flips USING (run, prompt, first, second) "
+            "WHERE run = ? AND verdict = ? AND duel < ?",
+            (self.run, int(Verdict.TIE), before),
+        ).fetchone()
+        return int(count)
 
     def questions(self, role: str) -> list[Question]:
         """All questions about texts that an oracle in this role has answered, in their order."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duelbench.errors import OracleRaisedError
-from duelbench.protocols import Oracle, UtilityOracle
+from duelbench.protocols import Oracle, Traits, UtilityOracle
 from duelbench.records.journal import Answer, Journal, Purpose, Question, check_same_duel
 from duelbench.types import Verdict
 
@@ -41,7 +41,8 @@ class JournaledOracle:
     def __init__(self, oracle: Oracle, journal: Journal, role: str = "oracle") -> None:
         self.name, self.oracle, self.role, self._journal = oracle.name, oracle, role, journal
         self.prefers_by_utility = bool(getattr(oracle, "prefers_by_utility", False))
-        self.gives_verdicts = bool(getattr(oracle, "gives_verdicts", False))
+        traits = Traits.of(oracle)
+        self.gives_verdicts, self.flips = traits.gives_verdicts, traits.flips
         self.purpose: Purpose = "duel"
         self.calls: dict[Purpose, int] = {"duel": 0, "judging": 0}
         self._number = 0  # of the last question at the checkpoint that the run goes on from
@@ -51,7 +52,11 @@ class JournaledOracle:
     def preference(self, prompts: Sequence[str], firsts: Sequence[str], seconds: Sequence[str]) -> Answers:
         """As ``duelbench.protocols.Oracle``; a failed answer is NaN and stays failed."""
         if self.purpose == "duel":
-            return self._call(self.oracle.preference, prompts, firsts, seconds)
+            answers = self._call(self.oracle.preference, prompts, firsts, seconds)
+            if self.flips is not None:
+                duels = list(zip(prompts, firsts, seconds, strict=True))
+                self._journal.keep_flips(duels, self.flips(prompts, firsts, seconds).tolist())
+            return answers
         return self._recall_or_ask(self.oracle.preference, list(zip(prompts, firsts, seconds, strict=True)))
 
     @contextmanager

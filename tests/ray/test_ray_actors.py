@@ -143,3 +143,23 @@ def test_errors_come_out_as_what_they_were(tmp_path: Path, monkeypatch: pytest.M
             return
         time.sleep(0.1)
     raise AssertionError(f"actors were left behind: {ray.available_resources()}")
+
+
+class Judge:
+    """Asked in both orders: ties, of which some turned round."""
+
+    name, gives_verdicts, portion = "judge", True, 3
+
+    def preference(self, prompts: Any, firsts: Any, seconds: Any) -> Any:
+        return np.full(len(prompts), 0.5)
+
+    def flips(self, prompts: Any, firsts: Any, seconds: Any) -> Any:
+        return np.array([first == "a" for first in firsts])
+
+
+def test_what_a_judge_says_of_itself_comes_through() -> None:
+    oracle: Any = make_oracle(f"ray:{Path(__file__)}:Judge")
+    duels = ["p", "p"], ["a", "b"], ["b", "a"]
+    assert (oracle.gives_verdicts, oracle.portion, oracle.free) == (True, 3, False)
+    assert oracle.flips(*duels).tolist() == [False, False]  # nothing has been answered yet
+    assert oracle.preference(*duels).tolist() == [0.5, 0.5] and oracle.flips(*duels).tolist() == [True, False]

@@ -258,10 +258,23 @@ class Game:
         row = self.judge.judge(responses.actions) | drift(self.parts.policy, responses)
         at.calls = self.judge.calls
         known = at.cumulative or ({} if "simple_regret" not in row else dict.fromkeys(CUMULATIVE, 0.0))
-        row = at.counts() | known | row | at.online() | {name: float(value) for name, value in at.metrics.items()}
+        row = (
+            at.counts()
+            | self._flips()
+            | known
+            | row
+            | at.online()
+            | {name: float(value) for name, value in at.metrics.items()}
+        )
         at.metrics = {name: value for name, value in row.items() if np.isfinite(value)}
         at.judged = passed(self.judge.points, at.labels)
         return responses
+
+    def _flips(self) -> dict[str, float]:
+        """Verdicts so far that turned round with the order of the responses, if the oracle is asked in both orders."""
+        if getattr(getattr(self.parts.env.problem, "oracle", None), "flips", None) is None:
+            return {}
+        return {"flipped_answers": float(self.journal.flips(before=self.at.round * self.parts.env.num_envs))}
 
     def _write(self, places: list[int]) -> None:
         """Append the evaluation's row at each of these numbers of labels, then the checkpoint that knows of it."""

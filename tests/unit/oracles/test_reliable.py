@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from duelbench.oracles import FunctionOracle, OracleError, make_oracle, reliable
 from duelbench.protocols import Oracle, UtilityOracle
 from duelbench.records.content import object_digest
+from duelbench.records.journal import Journal
+from duelbench.records.journaled_oracle import journaled
 from duelbench.records.spec import Judging, RunSpec
 from duelbench.runs.configuration.resolve import resolve
 from duelbench.runs.policy_loop import run
@@ -289,3 +291,21 @@ def run_of(oracle: Any, task_file: str, out: Path) -> Path:
 
     kwargs = {"task": task_file, "oracle": name_of(oracle)}
     return run(RunSpec("LLMDuelPool-v0", "online", 0, 16, batch=4, judging=Judging(every=16), env_kwargs=kwargs), out)
+
+
+def test_what_an_oracle_says_of_itself_is_said_by_its_wrappers(tmp_path: Path) -> None:
+    class Judge:
+        name, free, gives_verdicts, portion = "judge", True, True, 3
+
+        def preference(self, prompts: Any, firsts: Any, seconds: Any) -> Any:
+            return np.full(len(prompts), 0.5)
+
+        def flips(self, prompts: Any, firsts: Any, seconds: Any) -> Any:
+            return np.array([first == "a" for first in firsts])
+
+    journal = Journal(tmp_path / "journal.sqlite", "run")
+    for wrapped in (reliable(Judge()), reliable(Judge)(), journaled(reliable(Judge()), journal)):
+        assert wrapped.gives_verdicts is True
+        assert wrapped.flips(["p", "p"], ["a", "b"], ["b", "a"]).tolist() == [True, False]
+    assert (wrapped.oracle.portion, wrapped.oracle.free) == (3, True)  # type: ignore[attr-defined]
+    assert reliable(lambda prompt, text: 0.0, retries=0).__name__ == "<lambda>"

@@ -224,16 +224,25 @@ def _chat_judges(section: Section) -> list[str]:
     said, runs_of = [], dict[str, list[Run]]()
     for run in section.runs:
         oracle = str(run.spec.get("env_kwargs", {}).get("oracle", ""))
-        if oracle.startswith(("judge:http://", "judge:https://")) and run.rows:
+        if oracle.removeprefix("ray:").startswith(("judge:http://", "judge:https://")) and run.rows:
             runs_of.setdefault(oracle, []).append(run)
     for oracle, runs in runs_of.items():
         asked = sum(run.rows[-1]["labels"] for run in runs)
-        shares = [
-            sum(run.rows[-1].get(name, 0.0) for run in runs) / asked for name in ("tied_answers", "invalid_answers")
-        ]
+        if not asked:
+            continue
+        flipped, tied, invalid = (
+            sum(run.rows[-1].get(name, 0.0) for run in runs) / asked
+            for name in ("flipped_answers", "tied_answers", "invalid_answers")
+        )
+        ties = (
+            f"{flipped:.1%} of its verdicts turned round with the order and count as ties, "
+            f"{tied - flipped:.1%} said tie"
+        )
+        if not all("flipped_answers" in run.rows[-1] for run in runs):  # written before they were told apart
+            ties = f"{tied:.1%} of its verdicts were ties or turned round with the order, which counts as a tie"
         said.append(
-            f"{oracle} was asked about {asked:,.0f} duels in both orders: {shares[0]:.1%} of its verdicts turned round "
-            f"with the order and count as ties, {shares[1]:.1%} could not be read or had no reply and count as nothing."
+            f"{oracle} was asked about {asked:,.0f} duels in both orders: {ties}; {invalid:.1%} could not be read or "
+            "had no reply and count as nothing."
         )
     return said
 

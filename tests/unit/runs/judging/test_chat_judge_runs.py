@@ -19,14 +19,15 @@ from duelbench.runs.execute import execute
 from duelbench.runs.judging.forecast import forecast_calls, requests_text
 from duelbench.runs.policy_loop import run
 
+TIED, FLIPPED = 0.3, 0.8
 QUICK = {"pause": 0.0, "attempts": 2}
 
 
 def better(number, body):
-    """Likes what is worth more; names the first answer where the two are worth about the same, whichever it is."""
+    """Likes what is worth more; of two that are about equal it names the first, and closer ones are a tie."""
     found = re.search(r"Answer A: (.*)\n\nAnswer B: (.*)\n", body["messages"][0]["content"])
     a, b = map(worth, found.groups()) if found else (1.0, 0.0)
-    return 200, completion("A" if a > b - 0.2 else "B")
+    return 200, completion("C" if abs(a - b) < TIED else "A" if a > b - FLIPPED else "B")
 
 
 def spec(server, task, **changes):
@@ -53,12 +54,16 @@ def test_a_judge_answers_a_run_within_its_forecast_and_flips_are_ties(task_file,
     journal = Journal(next((tmp_path / "out").rglob("journal.sqlite")), record.run_id)
     answers = journal.answers()
     journal.close()
-    flips = [a for a in answers if abs(worth(a.first) - worth(a.second)) < 0.2]
-    assert flips and all(a.probability == 0.5 and a.verdict == 2 for a in flips)
-    assert row["tied_answers"] == len(flips)
+    apart = [abs(worth(a.first) - worth(a.second)) for a in answers]
+    undecided = [a for a, gap in zip(answers, apart, strict=True) if gap < FLIPPED]
+    flips = sum(TIED <= gap < FLIPPED for gap in apart)
+    ties = len(undecided) - flips
+    assert flips and ties and all(a.probability == 0.5 and a.verdict == 2 for a in undecided)
+    assert (row["flipped_answers"], row["tied_answers"]) == (flips, flips + ties)
     (said,) = notes(*sections(load_runs(tmp_path / "out")))
-    assert f"asked about 24 duels in both orders: {len(flips) / 24:.1%} of its verdicts turned round" in said
-    others = [a for a in answers if a not in flips]
+    assert f"asked about 24 duels in both orders: {flips / 24:.1%} of its verdicts turned round" in said
+    assert f"{ties / 24:.1%} said tie; 0.0% could not be read" in said
+    others = [a for a in answers if a not in undecided]
     assert all(a.verdict == (worth(a.first) > worth(a.second)) for a in others)
 
 
