@@ -1,4 +1,4 @@
-# make demo   align a language model with seven agents and draw the curves (about twenty minutes on two cores)
+# make demo   align a language model with five agents and draw the curves (about eight minutes on two cores)
 # make docs   the documentation, build/site/index.html
 # make test   the test suite but its slowest part (under ten minutes on two cores); make test-all runs all of it
 # Each makes its own virtual environment first. PYTHON=python3.12 picks another interpreter.
@@ -26,7 +26,7 @@ $(VENV)/.installed: pyproject.toml constraints-cpu.txt
 	touch $@
 
 demo: $(VENV)/.installed
-	$(BIN)/duelbench run --env LLMDuelPool-v0 --out $(OUT)
+	$(BIN)/duelbench run --env LLMDuelPool-v0 --labels 512 --out $(OUT)
 	$(BIN)/duelbench run --env LLMDuel-v0 --out $(OUT)
 	@echo "Open $(OUT)/report.html"
 

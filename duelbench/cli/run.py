@@ -60,8 +60,8 @@ class RunOptions:
 class RunCommand(JudgingOptions, RunOptions):
     """Play agents × seeds on one environment, and write a report.
 
-    Without arguments: seven agents, three seeds, the embedded language model on LLMDuel-v0. Give the same command again
-    to continue what was interrupted; nothing is played twice.
+    Without arguments: five agents, three seeds, 512 labels, the embedded language model on LLMDuel-v0. Give the same
+    command again to continue what was interrupted; nothing is played twice.
     """
 
 

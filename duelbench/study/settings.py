@@ -45,7 +45,7 @@ _HYPERCUBE = {"design": "hypercube", "dim": 5, "arms": 32, "sparsity": 2}
 
 _SETTINGS: dict[str, RunSettings] = {
     "LLMDuel-v0": RunSettings(
-        labels=1024,
+        labels=512,
         batch=32,
         evaluate_every=128,
         evaluation_repeats=2,
@@ -53,6 +53,7 @@ _SETTINGS: dict[str, RunSettings] = {
         learner={"learning_rate": 5e-4},
         losses={"ipo": {"beta": 0.3, "length_average": True}},
         policy={"model": "tiny", "features": "preference"},
+        agents=("online", "apl", "xpo", "sea", "ide"),
         presets=_TASTES,
     ),
     "LLMDuelPool-v0": RunSettings(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-DEMO_AGENTS = ("uniform", "offline", "online", "apl", "xpo", "sea", "sea-ee")
+DEMO_AGENTS = ("uniform", "offline", "online", "apl", "xpo", "sea", "ide")
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ METRICS = (
     "simple_regret",
 )
 POOL_SEEDS, SUITE_SEEDS = 10, 20
+POOL_AGENTS = ("uniform", "offline", "online", "apl", "xpo", "sea", "sea-ee")
 SUITE_AGENTS = ("greedy", "rucb", "double_ts", "self_sparring", "max_pair_ucb", "laplace_ts")
 
 HEADER = f"""# Leaderboard
@@ -42,7 +43,8 @@ Made from [the runs' records](leaderboard/records.csv) by `python -m duelbench.e
 builds it again. To play the runs and add them to the records (a few minutes on two cores):
 
 ```bash
-duelbench run --env LLMDuelPool-v0 --seeds {POOL_SEEDS} --out results/leaderboard/pool
+duelbench run --env LLMDuelPool-v0 --seeds {POOL_SEEDS} --out results/leaderboard/pool \\
+    {" ".join(f"-a {agent}" for agent in POOL_AGENTS)}
 duelbench suite --smoke --seeds {SUITE_SEEDS} --out results/leaderboard/suite \\
     {" ".join(f"-a {agent}" for agent in SUITE_AGENTS)}
 python -m duelbench.experiments.leaderboard.build --runs results/leaderboard/pool results/leaderboard/suite
@@ -65,8 +67,8 @@ class Options:
 
 
 def pool_specs() -> list[RunSpec]:
-    """The seven agents of the pool, as `duelbench run` plays them."""
-    return Sweep("The pool", ["LLMDuelPool-v0"], seeds=POOL_SEEDS).specs()
+    """The agents of the pool, as `duelbench run` plays them."""
+    return Sweep("The pool", ["LLMDuelPool-v0"], POOL_AGENTS, seeds=POOL_SEEDS).specs()
 
 
 def suite_specs() -> list[RunSpec]:
