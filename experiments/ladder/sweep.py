@@ -1,4 +1,4 @@
-"""What is compared, chosen before any reporting run: agents, worlds, win rates, seeds.
+"""The study's worlds and players, chosen before any reporting run.
 
 All runs are LLMDuel-v0 with the embedded language model ``tiny``, 1,024 labels, 32 a round. ``online`` is the tuned one
 (``tuning.py``); everybody else plays with the defaults of the library, which were not tuned here.
@@ -6,48 +6,13 @@ All runs are LLMDuel-v0 with the embedded language model ``tiny``, 1,024 labels,
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
-from typing import Any
 
-from duelbench.experiments.records import MOST_SEEDS
-from duelbench.records.spec import Judging, RunSpec
-
-METRICS = (
-    "offline_win_rate",
-    "online_win_rate",
-    "offline_utility",
-    "simple_regret",
-    "cumulative_average_regret",
-    "self_duel_share",
-    "posterior_accuracy",
-    "kl_to_start",
-    "response_entropy",
-    "response_length",
-)
-RECORDS = Path(__file__).with_name("records.csv")
-LABELS = 1024
-SEEDS = 10
-THRESHOLDS = (0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
-"""Win rates at which labels are compared: the report's own and two above them."""
-
-TUNED: dict[str, Any] = {"learning_rate": 5e-4, "steps": 1}
-"""What ``tuning.py`` found for ``online``."""
-
-
-@dataclass(frozen=True)
-class Player:
-    """An agent and what differs from its defaults."""
-
-    agent: str
-    options: dict[str, Any] = field(default_factory=dict)
-    learner: dict[str, Any] = field(default_factory=dict)
-    policy: dict[str, Any] = field(default_factory=dict)
-
+from duelbench.experiments.comparison.define import Comparison, Part, Player
+from duelbench.records.spec import Judging
 
 LADDER: dict[str, Player] = {
-    "online": Player("online", learner=TUNED),
+    "online": Player("online", learner={"learning_rate": 5e-4, "steps": 1}),
     "sea": Player("sea"),
     "online_rm": Player("online_rm"),
     "ide": Player("ide"),
@@ -64,47 +29,28 @@ ABLATION: dict[str, Player] = {
     "DPO on the model's labels": Player("ide", {"objective": "direct"}),
     "ensemble": Player("ide", {"posterior": "ensemble"}),
 }
+"""``ide`` with one thing changed."""
 
-WORLDS: dict[str, dict[str, Any]] = {
-    "reader, warm": {},
-    "reader-easy, warm": {"env_kwargs": {"oracle": "reader-easy"}},
-    "reader-hard, warm": {"env_kwargs": {"oracle": "reader-hard"}},
-    "reader, cold": {"policy": {"features": "lm"}},
-}
-"""Taste, and whether the features have read other readers (warm) or are the language model's own states (cold)."""
+KNOWS = {"ide, knows the taste": Player("ide", policy={"features": "knows_taste:reader"})}
+"""A line that nobody can compete with: its features are what this very reader notices."""
 
-PARTS: dict[str, tuple[str, dict[str, Player]]] = {world: (world, LADDER) for world in WORLDS}
-PARTS["ablation"] = ("reader, warm", ABLATION)
-PARTS["limit"] = ("reader, warm", {"ide, knows the taste": Player("ide", policy={"features": "knows_taste:reader"})})
-"""World and players of each part, in the order in which they are played. The last is a line that nobody can compete
-with: its features are what this very reader notices."""
+PAIRS = (("online", "ide"), ("online", "online_rm"), ("online", "sea"), ("online_rm", "ide"))
 
-
-def spec_of(world: str, player: Player, seed: int) -> RunSpec:
-    """One run."""
-    changes = WORLDS[world]
-    return RunSpec(
-        env="LLMDuel-v0",
-        agent=player.agent,
-        seed=seed,
-        labels=LABELS,
-        batch=32,
-        judging=Judging(every=128, repeats=2),
-        env_kwargs=changes.get("env_kwargs", {}),
-        agent_options=player.options,
-        policy={"model": "tiny", "features": "preference"} | changes.get("policy", {}) | player.policy,
-        learner={"learning_rate": 5e-4} | player.learner,
-    )
-
-
-@cache
-def run_ids(part: str, name: str) -> tuple[str, ...]:
-    """Ids of a player's runs by seed."""
-    world, players = PARTS[part]
-    return tuple(spec_of(world, players[name], seed).asked_id for seed in range(MOST_SEEDS))
-
-
-def part_specs(part: str, seeds: int = SEEDS) -> list[RunSpec]:
-    """The runs of one part, all of a seed before the next seed's."""
-    world, players = PARTS[part]
-    return [spec_of(world, player, seed) for seed in range(seeds) for player in players.values()]
+LADDER_STUDY = Comparison(
+    folder=Path(__file__).parent,
+    env="LLMDuel-v0",
+    parts={
+        "reader, warm": Part(LADDER, pairs=PAIRS),
+        "reader-easy, warm": Part(LADDER, env_kwargs={"oracle": "reader-easy"}, pairs=PAIRS),
+        "reader-hard, warm": Part(LADDER, env_kwargs={"oracle": "reader-hard"}, pairs=PAIRS),
+        "reader, cold": Part(LADDER, policy={"features": "lm"}, pairs=PAIRS),
+        "ablation": Part(ABLATION, base="ide", picture=False),
+        "limit": Part(KNOWS, base="", picture=False),
+    },
+    labels=1024,
+    thresholds=(0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9),
+    judging=Judging(every=128, repeats=2),
+    policy={"model": "tiny", "features": "preference"},
+    learner={"learning_rate": 5e-4},
+)
+"""Worlds differ in taste, and in whether features have read other readers (warm) or are the language model's (cold)."""

@@ -1,0 +1,54 @@
+"""The two commands of a study: ``play`` what its records lack, and ``tell`` what they say."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from duelbench.experiments.comparison.define import METRICS, Comparison
+from duelbench.experiments.comparison.results import draw, results
+from duelbench.experiments.records import Records, add_records
+from duelbench.experiments.studies import play_missing
+from duelbench.records.files import write_atomic
+from duelbench.records.record import load_runs
+
+
+@dataclass
+class Play:
+    """Play what the records lack. The same command again goes on where it stopped."""
+
+    out: Path
+    """Output folder."""
+    part: tuple[str, ...] = ()
+    """Which parts, by title; all of them by default."""
+    seeds: int | None = None
+    """How many: 0, 1, …; by default as many as make the study complete."""
+    workers: int = os.cpu_count() or 1
+    """Processes."""
+
+
+@dataclass
+class Tell:
+    """Write RESULTS.md and the picture from the records."""
+
+    runs: Path | None = None
+    """Folder of runs that are added to the records first."""
+
+
+def main(study: Comparison) -> None:
+    """Do what the command line of a study asks for."""
+    asked = tyro.cli(
+        Annotated[Play, tyro.conf.subcommand("play")] | Annotated[Tell, tyro.conf.subcommand("tell")]  # type: ignore[arg-type]
+    )
+    if isinstance(asked, Play):
+        wanted = [spec for part in asked.part or study.parts for spec in study.specs(part, asked.seeds)]
+        raise SystemExit(play_missing(wanted, study.records, asked.out, asked.workers))
+    if asked.runs is not None:
+        add_records(study.records, load_runs(asked.runs), METRICS)
+    records = Records.read(study.records)
+    write_atomic(study.folder / "RESULTS.md", results(study, records))
+    draw(study, records)
