@@ -13,6 +13,7 @@ from duelbench.results.report.comparison.findings import (
     WIN_RATE,
     baseline_name,
     compare,
+    counted,
     headline,
     headline_metric,
     multiplier_curves,
@@ -95,7 +96,6 @@ def comparisons(section: Section, baseline: str) -> Grid | None:
         (
             c.agent,
             VERDICTS[c.verdict],
-            VERDICTS[c.verdict_of_many],
             _difference(c.final),
             _difference(c.area),
             _probability(c.improvement),
@@ -104,12 +104,11 @@ def comparisons(section: Section, baseline: str) -> Grid | None:
         for c in found
     ]
     title = section.metric(headline_metric(section) or "").title
-    header = ("agent", "verdict", f"Holm, of {len(found)}", "final", "whole curve", "ends better", "seeds")
+    header = ("agent", "verdict", "final", "whole curve", "ends better", "seeds")
     note = (
         f"{headline(section, baseline, found)} Differences in {title}, agent minus {baseline}, paired by seed, with "
-        "95 % Student t intervals; the first verdict takes each comparison alone, the second counts all of "
-        "them (Holm). Probability that a run ends better: Mann-Whitney, its interval Newcombe’s from "
-        f"{BAND_MIN_RUNS} seeds on."
+        f"95 % Student t intervals. {counted(found)} Probability that a run ends better: Mann-Whitney, its interval "
+        f"Newcombe’s from {BAND_MIN_RUNS} seeds on."
     )
     return Grid(f"{section.name} against {baseline}", header, tuple(rows), note)
 

@@ -53,10 +53,10 @@ def picture(path: Path | None, alt: str, kind: str = "", small: Path | None = No
     )
 
 
-def dotted(looks: dict[str, Style], agent: str) -> Markup:
-    """An agent's name behind a dot in its colour."""
+def dotted(looks: dict[str, Style], agent: str, target: str = "") -> Markup:
+    """An agent's name behind a dot in its colour; a link if it has a target."""
     dot = '<span class="name"><span class="dot" style="background:{}"></span><span>{}</span></span>'
-    return Markup(dot).format(looks[agent][0], agent)
+    return Markup(dot).format(looks[agent][0], link(target, agent) if target else agent)
 
 
 def link(target: str, text: str) -> Markup:

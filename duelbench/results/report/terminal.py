@@ -78,7 +78,7 @@ def _table(section: Section, baseline: str) -> Table:
     metric = headline_metric(section)
     title = section.metric(metric).title if metric else "result"
     found = compare(section, baseline)
-    verdicts = {c.agent: (VERDICTS[c.verdict], VERDICTS[c.verdict_of_many]) for c in found}
+    verdicts = {c.agent: VERDICTS[c.verdict] for c in found}
     unfinished = Counter(agent for agent, _ in section.unfinished)
     shown = Table(
         box=box.SIMPLE_HEAD,
@@ -88,15 +88,13 @@ def _table(section: Section, baseline: str) -> Table:
     )
     shown.add_column("agent", overflow="fold")
     shown.add_column(f"{title} [95 %]".replace("[", r"\["), justify="right")
-    shown.add_column(f"against {escape(baseline)}")
-    if many := len(found) > 1:
-        shown.add_column(f"Holm, of {len(found)}")
+    shown.add_column(f"against {escape(baseline)}" + (f" (Holm, of {len(found)})" if len(found) > 1 else ""))
     shown.add_column("runs", justify="right")
     for agent in ranked(section):
         values = list(section.final(agent, metric).values()) if metric else []
-        told = ("baseline", "") if agent == baseline and values else verdicts.get(agent, (NOTHING, NOTHING))
+        told = "baseline" if agent == baseline and values else verdicts.get(agent, NOTHING)
         runs = f"{len(section.agents[agent]):,}"
         runs += f" (+{unfinished[agent]:,} unfinished)" if unfinished[agent] else ""
         value = interval(mean_interval(values)) if values else NOTHING
-        shown.add_row(escape(agent), escape(value), *(told if many else told[:1]), runs)
+        shown.add_row(escape(agent), escape(value), told, runs)
     return shown

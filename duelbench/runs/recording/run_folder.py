@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 import shutil
 import traceback
@@ -181,6 +182,7 @@ def described(problem: Problem, agent: object, judge: str, guides: Sequence[Guid
         "comparator": problem.comparator,
         "reference": problem.reference,
         "judge": judge,
+        "about": (inspect.getdoc(type(agent)) or "").partition("\n")[0],
         "role": role_of(agent),
         "arms": getattr(problem, "arms", None) is not None,
         "agent_config": resolved_config(config) if dataclasses.is_dataclass(config) else {},

@@ -27,7 +27,7 @@ def test_what_is_written_passes_its_own_run(
     assert call(*words, "--workers", "1", *(["--out", "out"] if "--out" not in words else [])) == 0
     (folder,) = {manifest.parents[2] for manifest in tmp_path.rglob("manifest.json")}
     runs = load_runs(folder)
-    assert all(run.finished for run in runs) and shown in {run.spec["agent"] for run in runs}
+    assert all(run.finished and run.manifest["about"] for run in runs) and shown in {run.spec["agent"] for run in runs}
 
 
 @pytest.mark.parametrize("name", ["two words", "1st", "class", "../up", "a-b", ""])

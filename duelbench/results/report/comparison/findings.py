@@ -63,15 +63,15 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """``ahead``, ``behind`` or ``open``, as if this were the only comparison."""
+        """``ahead``, ``behind`` or ``open`` by Holm: one false finding among all comparisons has a chance below 5 %."""
+        return self.alone if self.adjusted < 0.05 else "open"
+
+    @property
+    def alone(self) -> str:
+        """The same as if this were the only comparison."""
         if self.final is None or not self.final.separated:
             return "open"
         return "ahead" if (self.final.value > 0) == self.better else "behind"
-
-    @property
-    def verdict_of_many(self) -> str:
-        """The same with Holm's correction: with it, one false finding among all comparisons has a chance below 5 %."""
-        return self.verdict if self.adjusted < 0.05 else "open"
 
 
 def headline_metric(section: Section) -> str | None:
@@ -148,10 +148,20 @@ def sentence(section: Section, c: Comparison) -> str:
     if c.n == 1:
         return f"{c.agent} against {c.baseline}: {signed(c.final.value)} {title} in one seed: no interval."
     interval = f"{signed(c.final.value)} {title} [{signed(c.final.low)}, {signed(c.final.high)}], {seeds}"
-    if c.verdict != c.verdict_of_many:
-        interval += "; not separated once all comparisons are counted (Holm)"
+    if c.verdict != c.alone:
+        interval += "; taken alone it would be, but not once all comparisons are counted (Holm)"
     words = {"ahead": "beats", "behind": "is behind", "open": "is not separated from"}
     return f"{c.agent} {words[c.verdict]} {c.baseline}: {interval}."
+
+
+def counted(comparisons: Sequence[Comparison]) -> str:
+    """How the verdicts of a table come about."""
+    if len(comparisons) == 1:
+        return "Not separated: the interval of the final difference holds 0."
+    return (
+        f"The verdict counts all {len(comparisons)} comparisons (Holm), so that a single false one among them has a "
+        "chance below 5 %; an interval stands for itself, and may leave out 0 where the verdict is “not separated”."
+    )
 
 
 def headline(section: Section, baseline: str, comparisons: list[Comparison]) -> str:
@@ -274,7 +284,7 @@ def multiplier_text(m: Multiplier) -> str:
         return f"at most {_times(m.high)}×"
     if m.low >= _LEAST_SAID:
         return f"at least {_times(m.low)}×"
-    return f"{_times(m.value)}× (no interval)" if np.isfinite(m.value) and m.value > 0 else ""
+    return f"{_times(m.value)}×" if np.isfinite(m.value) and m.value > 0 else ""
 
 
 _LEAST_SAID = 0.005  # a lower bound that would be shown as 0.00 says nothing

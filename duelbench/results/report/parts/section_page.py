@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,8 +10,10 @@ from markupsafe import Markup
 
 from duelbench.results.report.comparison.findings import (
     FAILED,
+    Comparison,
     baseline_name,
     compare,
+    counted,
     failures,
     headline,
     headline_metric,
@@ -63,12 +66,12 @@ def section_page(section: Section, folder: Path, subject: Subject, *, further: b
     parts = [_overview(section, folder, subject, narrow=further), _guides(section)]
     if comparisons:
         shown = tables.comparisons_table(section, comparisons)
-        parts.append(Part(shown, f"Against {baseline}", note=_comparison_note(section, baseline)))
+        parts.append(Part(shown, f"Against {baseline}", note=_comparison_note(section, baseline, comparisons)))
     if section.runs:
         parts += [*_scores(section), _spread(section), *_efficiency(section, folder, subject)]
         parts += [_people(section), _questions(section), *_cost(section, folder), *_calibration(section, folder)]
         parts += [_folded("Responses before and after", tables.responses(section))]
-        parts += [_folded("Settings of the agents", tables.hyper_parameters(section))]
+        parts += [_folded("The agents and their settings", tables.about_agents(section))]
         parts += [_further(section, folder) if further else Part(FURTHER_METRICS)]
     if section.unfinished:
         parts.append(Part(unfinished(section, folder), "Unfinished runs", anchor=f"unfinished-{section.slug}"))
@@ -135,17 +138,15 @@ def _warnings(section: Section) -> list[str]:
     return said
 
 
-def _comparison_note(section: Section, baseline: str) -> str:
+def _comparison_note(section: Section, baseline: str, found: Sequence[Comparison]) -> str:
     metric = headline_metric(section)
     name = section.metric(metric).title if metric else ""
     same = "same arms, same noise of the answers" if section.numeric else "same prompts, same noise"
     return (
         f"Differences in {name}, agent minus {baseline}, paired by seed ({same}), with 95 % Student t intervals; "
-        "“whole curve”: of its mean height. “Not separated” means that the interval holds 0. Each interval and verdict "
-        "stands for itself; “Holm” is the verdict once all agents of this table are counted, so that the chance of a "
-        "single false one among them stays below 5 %. “Ends better”: probability that a run of the agent ends better "
-        f"than one of {baseline}, Mann–Whitney’s over all pairs of runs, with Newcombe’s interval from {BAND_MIN_RUNS} "
-        "seeds on."
+        f"“whole curve”: of its mean height. {counted(found)} “Ends better”: probability that a run of the agent ends "
+        f"better than one of {baseline}, Mann–Whitney’s over all pairs of runs, with Newcombe’s interval from "
+        f"{BAND_MIN_RUNS} seeds on. A single seed has no interval."
     )
 
 

@@ -25,12 +25,13 @@ _COLUMNS = 4  # of scores that fit on a page
 
 
 def agent_name(section: Section, agent: str) -> Markup:
-    """An agent's name behind a dot in its colour."""
-    return dotted(section.looks, agent)
+    """An agent's name behind a dot in its colour; it leads to what the agent is, where the page says so."""
+    about = f"#{anchor(section, agent, 'about')}" if section.agents.get(agent) else ""
+    return dotted(section.looks, agent, about)
 
 
 def anchor(section: Section, agent: str, what: str = "runs") -> str:
-    """Where on the page an agent's runs are listed: ``runs`` (finished) or ``unfinished``."""
+    """Where on the page an agent's runs are listed, ``runs`` (finished) or ``unfinished``, or what it is, ``about``."""
     return f"{what}-{section.slug}-{list(section.agents).index(agent)}"
 
 
@@ -62,13 +63,12 @@ def _scores(section: Section, metrics: Sequence[str]) -> Table:
 
 
 def comparisons_table(section: Section, found: Sequence[Comparison]) -> Table:
-    """Every agent against the baseline, with its verdict alone and among all."""
-    head = ["agent", "verdict", f"Holm, of {len(found)}", "final difference", "whole curve", "ends better", "seeds"]
+    """Every agent against the baseline, with its verdict among all."""
+    head = ["agent", "verdict", "final difference", "whole curve", "ends better", "seeds"]
     rows = [
         [
             agent_name(section, c.agent),
             _pill(c.verdict),
-            _pill(c.verdict_of_many),
             _difference(c.final),
             _difference(c.area),
             probability(c.improvement),
@@ -76,7 +76,7 @@ def comparisons_table(section: Section, found: Sequence[Comparison]) -> Table:
         ]
         for c in found
     ]
-    return Table(head, rows, left=3)
+    return Table(head, rows, left=2)
 
 
 def _pill(verdict: str) -> Markup:
@@ -121,15 +121,19 @@ def costs(section: Section) -> Table | None:
     return Table(["agent", "oracle labels", "wall time of a run", *per_run], rows) if rows else None
 
 
-def hyper_parameters(section: Section) -> Table | None:
-    """Each agent's settings as they were resolved, defaults included; None where no run recorded any."""
+def about_agents(section: Section) -> Table | None:
+    """What each agent is, where its code is, and its settings as they were resolved, defaults included."""
     rows = []
     for agent, runs in section.agents.items():
+        if not runs:
+            continue
         configs = {json.dumps(found, sort_keys=True) for run in runs if (found := _resolved(run))}
         texts = [", ".join(f"{k} = {v}" for k, v in json.loads(config).items()) for config in sorted(configs)]
-        if texts:
-            rows.append([agent_name(section, agent), Markup("<code>{}</code>").format(" / ".join(texts))])
-    return Table(["agent", "settings"], rows, left=2, wrap=True) if rows else None
+        name = Markup('<span id="{}">{}</span>').format(anchor(section, agent, "about"), dotted(section.looks, agent))
+        said = " / ".join(sorted({str(run.manifest["about"]) for run in runs if run.manifest.get("about")}))
+        settings = Markup("<code>{}</code>").format(" / ".join(texts)) if texts else NOTHING
+        rows.append([name, Markup("{}<br>{}").format(said, settings) if said else settings])
+    return Table(["agent", "what it is, and its settings"], rows, left=2, wrap=True) if rows else None
 
 
 def _resolved(run: Run) -> dict[str, Any]:
@@ -200,8 +204,6 @@ def probability(e: Estimate) -> Markup:
 def _difference(e: Estimate | None) -> str:
     if e is None:
         return NOTHING
-    if not e.known:
-        return Markup("{} <small>no interval</small>").format(signed(e.value))
     return _with_interval(signed(e.value), e, signed)
 
 

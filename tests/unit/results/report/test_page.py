@@ -133,7 +133,7 @@ def test_what_says_nothing_is_not_drawn(tmp_path: Path) -> None:
 
 def test_on_a_phone_every_cell_knows_its_column(report: Path) -> None:
     text = report.read_text(encoding="utf-8")
-    assert 'data-label="Holm, of 2"' in text and 'data-label="final difference"' in text
+    assert 'data-label="verdict"' in text and 'data-label="final difference"' in text
     assert '<source media="(max-width: 640px)"' in text
 
 
@@ -152,3 +152,16 @@ def test_page_on_arms(tmp_path: Path) -> None:
         "MatrixDuel-v0-overview-narrow.png",
     }
     assert "nan" not in text.lower()
+
+
+def test_an_agents_name_leads_to_what_it_is(tmp_path: Path) -> None:
+    runs = [dataclasses.replace(run, manifest=run.manifest | {"about": "Asks at random."}) for run in three_agents(2)]
+    page = Page(write_report(tmp_path, runs))
+    (target,) = {link for link in page.links if link.startswith("#about-") and link.endswith("-0")}
+    assert target[1:] in page.ids and "Asks at random." in page.text
+
+
+def test_below_five_seeds_the_missing_interval_is_said_once_and_not_in_every_cell(tmp_path: Path) -> None:
+    for seeds in (1, 3):
+        text = Page(write_report(tmp_path, three_agents(seeds))).text
+        assert "(no interval)" not in text and "<small>no interval" not in text

@@ -19,7 +19,10 @@ from duelbench.results.report.comparison.findings import (
     sentence,
 )
 from duelbench.results.report.comparison.tasks import sections
+from duelbench.results.report.formats import markdown
 from duelbench.results.report.page import write_report
+from duelbench.results.report.subject import Subject
+from duelbench.results.report.terminal import terminal
 from duelbench.results.statistics.curves import Multiplier
 
 
@@ -50,7 +53,7 @@ def test_regret_is_better_when_lower() -> None:
 def test_a_multiplier_in_words() -> None:
     known = Multiplier(0.7, 300.0, 100.0, 3.0, 2.5, 3.75)
     assert multiplier_text(known) == "3.00× [2.50, 3.75]"
-    assert multiplier_text(dataclasses.replace(known, low=0.0, high=np.inf)) == "3.00× (no interval)"
+    assert multiplier_text(dataclasses.replace(known, low=0.0, high=np.inf)) == "3.00×"
     assert multiplier_text(dataclasses.replace(known, high=np.inf)) == "at least 2.50×"
     ahead = dataclasses.replace(known, base_labels=np.inf, value=np.inf, high=np.inf)
     assert multiplier_text(ahead) == "at least 2.50×"
@@ -67,14 +70,17 @@ def test_a_verdict_counts_how_many_were_compared(tmp_path: Path) -> None:
     runs = [make_run("online", seed, 0.5) for seed in range(5)]
     runs += [make_run("sea", seed, 0.5 + gain) for seed, gain in enumerate(gains)]
     (alone,) = compare(sections(runs)[0], "online")
-    assert alone.verdict == alone.verdict_of_many == "ahead" and alone.adjusted == alone.p < 0.05
+    assert alone.verdict == alone.alone == "ahead" and alone.adjusted == alone.p < 0.05
     noise = [0.01, -0.01, 0.02, -0.02, 0.0]
     runs += [make_run(f"rival{i}", seed, 0.5 + gain) for i in range(5) for seed, gain in enumerate(noise)]
     found = {c.agent: c for c in compare(sections(runs)[0], "online")}
-    assert found["sea"].verdict == "ahead" and found["sea"].verdict_of_many == "open"
+    assert found["sea"].verdict == "open" and found["sea"].alone == "ahead"
     assert found["sea"].adjusted == pytest.approx(6 * found["sea"].p)
     page = Page(write_report(tmp_path, runs)).text
-    assert "Holm, of 6" in page and "not separated once all comparisons are counted (Holm)" in page
+    assert "sea beats online" not in page and "counts all 6 comparisons (Holm)" in page
+    assert "sea is not separated from online" in page and "taken alone it would be" in page
+    subject = Subject.of(tmp_path, runs)
+    assert "beats online" not in markdown(subject) and "ahead" not in terminal(subject)
 
 
 @pytest.mark.parametrize("regret", ["cumulative_average_regret", "cumulative_copeland_regret"])
