@@ -55,6 +55,8 @@ class ArmAgent:
         needs_features: whether the agent can only play arms that have features.
         privileged: whether it is told the best arm, which makes it a reference line and no rival.
         floor: whether it plays uniform pairs, which makes it the line that scores 0.
+        every_row: 0 … S − 1, (S,).
+        row_starts: place of each row's first arm in a flattened (S, K) array, (S,).
     """
 
     lockstep: ClassVar[bool] = True
@@ -72,6 +74,7 @@ class ArmAgent:
         self.setup, self.rng = setup, setup.rng
         self.config = self.Config() if config is None else config
         self.every_row = np.arange(setup.rows)
+        self.row_starts = self.every_row * setup.arms
 
     def propose(self, observation: Observation) -> Duels:
         """The arms of each row's next duel, (S,) and (S,)."""

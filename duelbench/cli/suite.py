@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +65,7 @@ def play_suite(command: SuiteCommand, line: str) -> int:
     Raises:
         ValueError: for an unknown agent or tag, or no seeds.
     """
-    from duelbench.runs.execute import execute, say_failures
+    from duelbench.runs.execute import execute, say_failures, suitable_workers
     from duelbench.study.suite import select
 
     tasks = select(command.tag, smoke=command.smoke)
@@ -80,7 +79,7 @@ def play_suite(command: SuiteCommand, line: str) -> int:
     played, reasons = _plan(command, agents, tasks)
     specs = list({spec.run_id: spec for group in played.values() for spec in group}.values())
     console = Console(stderr=True)
-    workers = command.workers or min(len(specs), os.cpu_count() or 1)
+    workers = command.workers or suitable_workers(specs)
     outcomes = execute(specs, command.out, workers=workers, command=line, console=console)
     failed = say_failures(outcomes, console)
     scores = _scores(command.out, agents, tasks, played, reasons, outcomes)

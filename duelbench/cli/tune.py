@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -184,9 +183,9 @@ def _folder(command: TuneCommand) -> Path:
 
 
 def _play(command: TuneCommand, specs: Sequence[RunSpec]) -> Sequence[Outcome]:
-    from duelbench.runs.execute import execute, say_failures
+    from duelbench.runs.execute import execute, say_failures, suitable_workers
 
-    workers = min(len(specs), command.workers or os.cpu_count() or 1)
+    workers = min(len(specs), command.workers or suitable_workers(specs))
     outcomes = execute(specs, _folder(command), workers=workers, console=console)
     say_failures([outcome for outcome in outcomes if outcome.error][:1], console)  # the seeds of a trial fail alike
     return outcomes

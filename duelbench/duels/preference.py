@@ -107,7 +107,7 @@ class Feedback:
         """
         probability = np.asarray(probability, np.float64)
         in_range = np.abs(probability - 0.5) <= 0.5
-        failed = None if in_range.all() else np.isnan(probability)
+        failed = None if np.count_nonzero(in_range) == in_range.size else np.isnan(probability)
         if failed is not None and not (in_range | failed).all():
             raise ValueError("an oracle gave a preference probability outside [0, 1]")
         first = uniforms[..., 0] < probability if self.mode == "bernoulli" else probability > 0.5

@@ -11,7 +11,7 @@ import os
 import sys
 import sysconfig
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -155,10 +155,11 @@ def _parts(thing: Any) -> Any:
 
 
 def _closure(start: Path, roots: list[Path], package: str | None) -> list[Path]:
-    found, waiting = {start}, [start]
+    found, waiting, followed = {start}, [start], set[str]()
     while waiting:
         path = waiting.pop()
-        for name in _imports(path, roots):
+        for name in _imports(path, roots) - followed:
+            followed.add(name)
             if package and name != package and not name.startswith(f"{package}."):
                 continue
             relative = name.removeprefix(f"{_OURS}.") if package and package.startswith(_OURS) else name
@@ -169,14 +170,23 @@ def _closure(start: Path, roots: list[Path], package: str | None) -> list[Path]:
     return sorted(found)
 
 
-def _imports(path: Path, roots: list[Path]) -> set[str]:
-    """Dotted names that a file imports, relative ones resolved; what is imported from a module counts as a name too."""
+def _imports(path: Path, roots: list[Path]) -> frozenset[str]:
+    """Dotted names that a file imports, relative ones resolved; what is imported from a module counts as a name too.
+
+    A file is parsed once as long as it stays what it is.
+    """
+    state = path.stat()
+    return _parsed_imports(path, tuple(roots), state.st_size, state.st_mtime_ns, state.st_ino)
+
+
+@functools.lru_cache(maxsize=4096)
+def _parsed_imports(path: Path, roots: tuple[Path, ...], size: int, changed: int, inode: int) -> frozenset[str]:
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except (SyntaxError, UnicodeDecodeError):
-        return set()  # what is wrong with it is said when it is loaded
+        return frozenset()  # what is wrong with it is said when it is loaded
     names: set[str] = set()
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -188,7 +198,15 @@ def _imports(path: Path, roots: list[Path]) -> set[str]:
                     continue
                 base = ".".join([*folder.relative_to(root).parts, *filter(None, [base])])
             names |= {base, *(f"{base}.{alias.name}" for alias in node.names)} - {""}
-    return names
+    return frozenset(names)
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """All statements of a tree, however deep, without the expressions in them, which are most of it."""
+    for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for inner in getattr(node, field, ()):
+            yield inner
+            yield from _statements(inner)
 
 
 def _files(name: str, roots: list[Path]) -> list[Path]:

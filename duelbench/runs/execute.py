@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
+from duelbench.agents.arms.table import ARM_AGENTS
 from duelbench.assets.model_source import resolve_model
 from duelbench.assets.wheel_source import Say
 from duelbench.errors import explain
@@ -20,6 +21,10 @@ from duelbench.runs.engines.outcome import Outcome, Tell
 from duelbench.runs.judging.forecast import requests_text
 from duelbench.runs.progress import progress
 from duelbench.runs.recording.run_folder import RunFolder
+
+_QUICK = {name for name, entry in ARM_AGENTS.items() if entry.target.startswith("duelbench.agents.arms.matrix.")}
+_SOON_ROUNDS = 20_000  # of such agents take one or two seconds
+_ROWS_FOR_FREE = 20  # seeds in lock-step that take hardly longer than one
 
 
 def execute(
@@ -54,6 +59,16 @@ def execute(
             tell(outcome.spec.folder_name, outcome.spec.total_labels)
             ended[outcome.spec.run_id] = outcome
     return [ended[spec.run_id] if isinstance(spec, RunSpec) else spec for spec in known]
+
+
+def suitable_workers(specs: Sequence[RunSpec]) -> int:
+    """How many runs are played at once where nobody says: as many as there are cores, but no more than there are runs.
+
+    One where all are soon done: each process takes about half a second to start.
+    """
+    rounds = sum(spec.labels * max(1, spec.lockstep / _ROWS_FOR_FREE) for spec in specs)
+    soon = rounds <= _SOON_ROUNDS and all(spec.lockstep and spec.agent in _QUICK for spec in specs)
+    return 1 if soon else max(1, min(len(specs), os.cpu_count() or 1))
 
 
 def _resolved(spec: RunSpec) -> RunSpec | Outcome:

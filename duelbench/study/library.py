@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from duelbench.records.spec import RunSpec
 from duelbench.results.results import Results
 from duelbench.runs.engines import Engine, make_engine
 from duelbench.runs.engines.outcome import Outcome
-from duelbench.runs.execute import execute, fetch_models, say_failures
+from duelbench.runs.execute import execute, fetch_models, say_failures, suitable_workers
 from duelbench.runs.judging.forecast import forecast_all, forecast_text
 from duelbench.runs.recording.lock import RunBusyError
 from duelbench.runs.recording.remove import remove
@@ -179,7 +178,7 @@ def play(
     if any(map(_only_here, specs)):
         engine, workers = make_engine("inline"), 1
     elif engine is None:
-        workers = workers or max(1, min(len(specs), os.cpu_count() or 1))
+        workers = workers or suitable_workers(specs)
     return execute(specs, out, workers=workers, command=command, console=console, engine=engine)
 
 

@@ -16,6 +16,7 @@ from duelbench.types import Verdict
 Identical = Literal["tie", "ask", "skip", "error"]
 Duel = tuple[str, str, str]
 """Prompt, first and second response."""
+_SKIPPED = int(Verdict.SKIPPED)  # comparing an array with a member of an enum takes longer than a duel
 Answered = tuple[NDArray[np.float64], NDArray[np.int8]]
 """The oracle's P(first preferred), NaN where it failed, and the verdicts, (n,) each."""
 
@@ -75,10 +76,12 @@ class Engine:
         problem.seat(rows)
         self._ids = np.zeros((rows, problem.block), np.int64)
         self._noise = np.zeros((rows, problem.block, 2))
-        self._position = np.zeros(rows, np.int64)
-        self._duels = np.zeros(rows, np.int64)  # of the episode, those before its start included
         self._all_rows = np.arange(rows)
         self._starts = self._all_rows * problem.block
+        self._counters = np.stack([self._starts, self._starts])  # both move on in one addition
+        self._place = self._counters[0]  # of the rows' next duels in the flattened blocks
+        self._duels = self._counters[1]  # of the episode, those before its start included
+        self._duels[:] = 0
         self._rounds_left = 0  # for so many rounds no row can come to the end of its block
         if delay is not None:
             delay.seat(rows)
@@ -88,7 +91,7 @@ class Engine:
         self.problem.begin(row, rng, instance)
         for _ in range(start // self.problem.block + 1):
             self._draw(row, rng)
-        self._position[row] = start % self.problem.block
+        self._place[row] = self._starts[row] + start % self.problem.block
         self._rounds_left = 0
         self._duels[row] = start
         self.labels[row] = 0
@@ -98,7 +101,7 @@ class Engine:
     @property
     def prompt_ids(self) -> NDArray[np.int64]:
         """The prompt each row is at, (B,)."""
-        return self._ids.reshape(-1).take(self._starts + self._position)
+        return self._ids.reshape(-1).take(self._place)
 
     def step(
         self, actions: Any, rngs: Sequence[np.random.Generator], live: NDArray[np.bool_] | None = None
@@ -129,18 +132,16 @@ class Engine:
     ) -> NDArray[np.int8]:
         """As ``step``, of actions that are split and checked; the verdict codes alone, (B,)."""
         asking = live
-        if self.abstaining.any():
+        if np.count_nonzero(self.abstaining):
             asking = ~self.abstaining if live is None else live & ~self.abstaining
         verdicts = self._answer(firsts, seconds, asking)
         if asking is not live:  # a step that failed has not used up that they abstain
             self.abstaining[:] = False
-        self.labels += verdicts != Verdict.SKIPPED
+        self.labels += verdicts != _SKIPPED
         self.round += 1
         if self.delay is not None:
             verdicts = self.delay.hold_back(self._duels, verdicts, self._everyone if live is None else live)
-        moved = 1 if live is None else live
-        self._duels += moved
-        self._position += moved
+        self._counters += 1 if live is None else live
         self._rounds_left -= 1
         if self._rounds_left < 0:
             self._turn_over(rngs)
@@ -148,15 +149,15 @@ class Engine:
 
     def _turn_over(self, rngs: Sequence[np.random.Generator]) -> None:
         """Draw the next block of the rows that are at the end of one."""
-        for row in np.flatnonzero(self._position == self.problem.block).tolist():
+        for row in np.flatnonzero(self._place - self._starts == self.problem.block).tolist():
             self._draw(row, rngs[row])
-            self._position[row] = 0
-        self._rounds_left = self.problem.block - 1 - int(self._position.max())
+            self._place[row] = self._starts[row]
+        self._rounds_left = self.problem.block - 1 - int((self._place - self._starts).max())
 
     @staticmethod
     def reward(verdicts: NDArray[np.int8]) -> NDArray[np.float64]:
         """1.0, 0.5, 0.0, or NaN where there is no answer."""
-        return REWARD_OF_VERDICT[verdicts]
+        return REWARD_OF_VERDICT.take(verdicts)
 
     def answers(self) -> list[list[tuple[int, float]]]:
         """For each row the answers that fell due in the last step: (number of the duel, reward)."""
@@ -178,7 +179,7 @@ class Engine:
             return self._recall_or_ask(self._all_rows, firsts, seconds)
         asking = self._everyone if asking is None else asking
         same = np.asarray(firsts == seconds, bool) & asking
-        verdicts = np.full(self.rows, Verdict.SKIPPED, np.int8)
+        verdicts = np.full(self.rows, _SKIPPED, np.int8)
         if self.identical == "error" and same.any():
             raise InvalidActionError(
                 f"row {int(same.argmax())}: the two responses are identical, and this environment was made with "
@@ -201,7 +202,7 @@ class Engine:
 
     def _ask(self, rows: NDArray[np.int64], firsts: NDArray[Any], seconds: NDArray[Any]) -> Answered:
         """The oracle's probabilities and verdicts; of a pair of identical responses it is asked only if it must be."""
-        ids, duels, places = self.prompt_ids, self._duels, self._starts + self._position
+        ids, duels, places = self.prompt_ids, self._duels, self._place
         if rows is not self._all_rows:
             ids, duels, places = ids[rows], duels[rows], places[rows]
         noise = self._noise.reshape(-1, 2).take(places, 0)

@@ -24,15 +24,15 @@ class MatrixAgent(ArmAgent):
         shape = (setup.rows, setup.arms, setup.arms)
         self.wins, self.played = np.zeros(shape), np.zeros(shape)
         self.t = 0
-        self._row_starts = self.every_row * setup.arms**2
+        self._counts_starts = self.every_row * setup.arms**2
 
     def update(self, observation: Observation, firsts: Ids, seconds: Ids, feedback: Floats) -> None:
         """Count the answers."""
         self.t += 1
         rows: Ids = self.every_row
-        starts: Ids = self._row_starts
+        starts: Ids = self._counts_starts
         unknown = np.isnan(feedback)
-        if unknown.any():
+        if np.count_nonzero(unknown):  # in a third of the time of any()
             known = np.flatnonzero(~unknown)
             rows, starts = rows[known], starts[known]
             firsts, seconds, feedback = firsts[known], seconds[known], feedback[known]

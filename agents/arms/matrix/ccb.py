@@ -89,7 +89,7 @@ class CCB(EvidenceAgent):
         both = candidates & self.best
         restricted = both.any(-1) & (self.rng.random(len(both)) < 2.0 / 3.0)
         first = choose(np.where(restricted[:, None], both, candidates), self.rng)
-        own = self.every_row * self.setup.arms + first
+        own = self.row_starts + first
         allowed = ~loses.transpose(2, 1, 0)[first, self.every_row]  # L[j, c] ≤ ½, (S, K)
         threats = allowed & self.threats[:, self.every_row, first].T
         restricted = threats.any(-1) & (self.rng.random(len(both)) < 0.5)

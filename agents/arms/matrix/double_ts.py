@@ -90,7 +90,7 @@ class DoubleSampling(EvidenceAgent):
         won = played - lost
         uncertain = (won - lost) ** 2 <= 4.0 * level * played
         uncertain |= won <= lost
-        own = self.every_row * self.setup.arms + first
+        own = self.row_starts + first
         uncertain.reshape(-1)[own] = False
         drawn = np.flatnonzero(uncertain)
         sampled = np.full(won.shape, -1.0)

@@ -88,7 +88,7 @@ class EvidenceAgent(MatrixAgent):
 
     def versus(self, arms: Ids) -> tuple[Floats, Floats]:
         """Wins of one arm of each row over the others, and its duels with them, (S, K) and (S, K)."""
-        place = self.every_row * self.setup.arms + arms
+        place = self.row_starts + arms
         shape = (-1, self.setup.arms)
         return self.wins.reshape(shape).take(place, 0), self.played.reshape(shape).take(place, 0)
 
@@ -104,5 +104,5 @@ class EvidenceAgent(MatrixAgent):
         np.sqrt(upper, out=upper)
         upper += (played - lost) / played
         upper[unseen] = self.config.unseen
-        upper.reshape(-1)[self.every_row * self.setup.arms + arms] = 0.5
+        upper.reshape(-1)[self.row_starts + arms] = 0.5
         return upper

@@ -36,7 +36,7 @@ class RCS(EvidenceAgent):
         """The champion c, and argmax_j U[j, c]."""
         scores = self.tournament.scores(self.rng)
         best = scores.argmax(-1)
-        unbeaten = scores.reshape(-1)[self.every_row * self.setup.arms + best] == self.setup.arms - 1
+        unbeaten = scores.reshape(-1)[self.row_starts + best] == self.setup.arms - 1
         champion = np.where(unbeaten, best, argmax(-self.reigns, self.rng))
         return champion, argmax(self.upper_against(champion, self.level(self.config.alpha)), self.rng)
 

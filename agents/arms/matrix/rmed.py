@@ -72,7 +72,6 @@ class RMED1(EvidenceAgent):
         self.asked = 0
         self._passing = np.zeros(setup.rows, bool)  # rows whose last duel was part of a pass
         self._everyone = np.ones(setup.rows, bool)
-        self._starts = self.every_row * setup.arms
         self._initial = np.tile(np.stack(np.triu_indices(setup.arms, 1), -1), (self.explorations(), 1))
 
     def explorations(self) -> int:
@@ -97,7 +96,7 @@ class RMED1(EvidenceAgent):
     def _list(self, against: Floats, leader: Ids) -> None:
         """Put plausible arms on the list of the next pass, and begin it if this one is over."""
         slack = math.log(max(self.t, 1)) + self.config.slack * self.setup.arms**1.01
-        bound = against.reshape(-1).take(self._starts + leader) + slack
+        bound = against.reshape(-1).take(self.row_starts + leader) + slack
         plausible = against <= bound[:, None]
         plausible &= self._passing[:, None]
         plausible &= ~self.waiting
@@ -110,15 +109,15 @@ class RMED1(EvidenceAgent):
         """The duel of the arm whose turn it is, (S,) and (S,); in rows that are ``passing`` it waits no longer."""
         self._passing = passing
         arm = self.waiting.argmax(-1)
-        self.waiting.reshape(-1)[self._starts + arm] = ~passing
+        self.waiting.reshape(-1)[self.row_starts + arm] = ~passing
         return arm, self.opponent(arm, leader)
 
     def opponent(self, arm: Ids, leader: Ids) -> Ids:
         """Whom an arm of each row meets, (S,)."""
         won, played = self.versus(arm)
         opponents = 2.0 * won <= played  # O
-        opponents.reshape(-1)[self._starts + arm] = False
-        inside = opponents.reshape(-1).take(self._starts + leader)
+        opponents.reshape(-1)[self.row_starts + arm] = False
+        inside = opponents.reshape(-1).take(self.row_starts + leader)
         others = np.flatnonzero(~inside & opponents.any(-1))
         if not len(others):
             return leader
@@ -141,7 +140,7 @@ class CheapOpponents(RMED1):
     def opponent(self, arm: Ids, leader: Ids) -> Ids:
         """The cheap opponent, if there is one and the leader has not been neglected for it."""
         usual, cheap = super().opponent(arm, leader), self.cheap(arm, leader)
-        played, place = self.played.reshape(-1), (self._starts + arm) * self.setup.arms
+        played, place = self.played.reshape(-1), (self.row_starts + arm) * self.setup.arms
         neglected = played[place + leader] * self.loglog(self.t) <= played[place + cheap]
         return np.where((cheap < 0) | (neglected & (usual == leader)), usual, cheap)
 
@@ -220,7 +219,7 @@ class RMED2FH(CheapOpponents):
     def cheap(self, arm: Ids, leader: Ids) -> Ids:
         """The fixed one, if it is still ahead of the arm or level with it."""
         assert self.fixed is not None
-        cheap: Ids = self.fixed.reshape(-1)[self._starts + arm]
-        place = (self._starts + arm) * self.setup.arms + cheap
+        cheap: Ids = self.fixed.reshape(-1)[self.row_starts + arm]
+        place = (self.row_starts + arm) * self.setup.arms + cheap
         ahead = 2.0 * self.wins.reshape(-1)[place] <= self.played.reshape(-1)[place]
         return np.where(ahead & (cheap != arm), cheap, -1)

@@ -39,7 +39,7 @@ class RUCB(EvidenceAgent):
 
     def _champion(self, possible: NDArray[np.bool_]) -> Ids:
         """One of the arms that may beat all others, (S,); ``possible`` is the set C, (S, K)."""
-        flat, starts = possible.reshape(-1), self.every_row * self.setup.arms
+        flat, starts = possible.reshape(-1), self.row_starts
         only = possible.sum(-1) == 1
         kept = (self.hypothesis >= 0) & flat.take(starts + np.maximum(self.hypothesis, 0))
         self.hypothesis = np.where(only, possible.argmax(-1), np.where(kept, self.hypothesis, -1))

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, NullLocator
 
 from duelbench.results.report.comparison.findings import headline_metric
 from duelbench.results.report.comparison.section import Section
@@ -85,7 +85,7 @@ def _draw(axes: Axes, section: Section, metric: str, cost: str, found: list[Pric
         axes.plot(p.cost[-1:], p.curve.mean[-1:], "o", color=color, markersize=5, zorder=4)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,g}" if x < 1e6 else f"{x / 1e6:g} M"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.set_title(f"{look.title[0].upper()}{look.title[1:]} for {_COSTS[cost].rpartition(' of')[0]}", pad=18)
     better = "higher" if look.higher_is_better else "lower"
     note = f"further left is cheaper · {better} is better · dot: last label"

@@ -37,6 +37,7 @@ _THEME: dict[Any, Any] = {
     "axes.titlesize": 11,
     "axes.titleweight": "bold",
     "axes.titlepad": 8,
+    "axes.titley": 1.0,  # or each title would be placed by measuring all ticks below it again
     "grid.color": "#e9ecef",
     "grid.linewidth": 0.8,
     "xtick.color": FAINT,
@@ -94,8 +95,10 @@ def save_png(path: Path, size: tuple[float, float], draw: Callable[[Figure], Non
         figure.set_layout_engine("none")  # once is enough; drawing would do it again
         canvas.draw()  # savefig would draw twice
         pixels = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
+    few = pixels.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    few.putpalette([255 if level == 254 else level for level in few.getpalette() or ()])  # it rounds white down
     buffer = io.BytesIO()
-    pixels.quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(buffer, "png", dpi=(DPI, DPI))
+    few.save(buffer, "png", dpi=(DPI, DPI))
     write_atomic(path, buffer.getvalue())
 
 

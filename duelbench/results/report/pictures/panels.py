@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from duelbench.duels.guides import BEST_AGAINST_UNIFORM
 from duelbench.metrics import PICTURED, cumulative_regret
@@ -175,7 +175,7 @@ def _frame(axes: Axes, panel: Panel, drawn: list[Drawn], end: float) -> None:
         axes.set_xscale("log")
         axes.set_xlim(start, end)
         axes.set_xticks([*decades, end] if end >= 2 * max(decades, default=start) else decades)
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.xaxis.set_minor_locator(NullLocator())
     else:
         axes.set_xlim(0, end)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 2.5, 5, 10]))
@@ -184,7 +184,7 @@ def _frame(axes: Axes, panel: Panel, drawn: list[Drawn], end: float) -> None:
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
-        axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.yaxis.set_minor_locator(NullLocator())
         return
     axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     if axes.get_ylim()[1] >= 1000:

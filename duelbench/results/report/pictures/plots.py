@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, NullLocator
 
 from duelbench.results.report.comparison.section import Section
 from duelbench.results.report.pictures.drawing import (
@@ -155,7 +155,6 @@ def _frame_multipliers(axes: Axes, base: str, thresholds: Sequence[float]) -> No
     axes.set_ylim(min(0.45, drawn.min() / 1.2), max(2.2, drawn.max() * 1.2))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}×"))
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_xticks(range(len(thresholds)), [f"{t:g}" for t in thresholds])
     axes.set_xlim(-0.6, len(thresholds) - 0.4)
     axes.set_title(f"Labels saved over {base}", pad=18)
