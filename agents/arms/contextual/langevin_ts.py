@@ -82,7 +82,10 @@ class LangevinTS(UtilityAgent):
         noise = np.matmul(noise, np.linalg.cholesky(covariance).transpose(0, 2, 1))
         noise *= np.sqrt(2.0 * c.step_size - c.step_size**2)
         for kick in noise:
-            self.chains = self.chains - c.step_size * np.matmul(self.gradient(), covariance) + kick
+            drift = np.matmul(self.gradient(), covariance)
+            drift *= c.step_size
+            self.chains = np.subtract(self.chains, drift, out=drift)
+            self.chains += kick
 
     def gradient(self) -> Floats:
         """∇U at both chains, or an estimate of it, (S, 2, d)."""
@@ -154,12 +157,18 @@ class FGTSCDB(LangevinTS):
 
     def gradient(self) -> Floats:
         """That of the likelihood and prior, less μ (Σ_s x_{s,max} − Σ_s x_{s,a(3−j)})."""
-        promised = self.answered[:, None, None] * self._mean_best()
-        return super().gradient() - self.config.mu * (promised - self.played[:, ::-1])
+        missed = self._mean_best()
+        missed *= self.answered[:, None, None]
+        missed -= self.played[:, ::-1]
+        missed *= self.config.mu
+        return np.subtract(super().gradient(), missed, out=missed)
 
     def _mean_best(self) -> Floats:
         """Mean of x_max, the arm that is best for each chain, over the contexts of this round, (S, 2, d)."""
         rows, several, arms, dim = self._contexts.shape
+        if several == 1:
+            best = np.matmul(self.chains, self._contexts[:, 0].transpose(0, 2, 1)).argmax(-1)
+            return self._contexts[:, 0].reshape(-1, dim).take(best + self.row_starts[:, None], 0)
         values = np.matmul(self._contexts.reshape(rows, -1, dim), self.chains.transpose(0, 2, 1))
         best = values.reshape(rows, several, arms, 2).argmax(2)
         return np.take_along_axis(self._contexts, best[..., None], axis=2).mean(1)

@@ -186,8 +186,12 @@ class LogisticRegression:
         here = self.fit()[:, None]
         if drawn is None:
             n = int(self._used.max())
-            z, weight = self._z[:, :, :n], self._weight[:, None, :n]
-            excess = weight * (0.5 + 0.5 * np.tanh(0.5 * np.matmul(theta, z))) - self._won[:, None, :n]
+            z = self._z[:, :, :n]
+            excess = np.matmul(0.5 * theta, z)  # in place from here on, as σ(x) = (1 + tanh(x / 2)) / 2
+            np.tanh(excess, out=excess)
+            excess += 1.0
+            excess *= 0.5 * self._weight[:, None, :n]
+            excess -= self._won[:, None, :n]
             return np.matmul(excess, z.transpose(0, 2, 1)) + self.ridge[:, None, None] * theta
         places = (drawn * self._used[:, None]).astype(np.int64)
         z = self._z[self._all[:, None], :, places]  # (S, b, d)
