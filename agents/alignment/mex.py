@@ -26,6 +26,7 @@ from torch.nn.functional import logsigmoid
 from duelbench.agents.alignment.base import LearningAgent, Setup
 from duelbench.agents.alignment.candidates import candidates, draw, same_as
 from duelbench.learning.optimizer_state import load_moments, moments
+from duelbench.posteriors.pairs import PairBuffer
 from duelbench.ranges import Checked, Count, Natural, NonNegative, Positive
 from duelbench.types import Metrics, Observation, Pair, Responses
 
@@ -85,7 +86,7 @@ class MEX(LearningAgent):
         self._optimizer = torch.optim.AdamW(
             self._net.parameters(), lr=self.config.learning_rate, weight_decay=self.config.weight_decay
         )
-        self._duels = np.empty((0, 2, dim), np.float32)  # chosen, rejected
+        self._pairs = PairBuffer(dim, setup.labels)
 
     def rewards(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """r of features (..., d) -> (...)."""
@@ -108,7 +109,7 @@ class MEX(LearningAgent):
         if not decided.any():
             return {}
         chosen, rejected = pair.rows(decided).ranked(feedback[decided] == 1.0)
-        self._duels = np.concatenate([self._duels, np.stack([chosen.features, rejected.features], 1)])
+        self._pairs.add(chosen.features, rejected.features)
         features = torch.from_numpy(pair.payload["features"])
         weights = torch.from_numpy(softmax(pair.payload["log_weights"], axis=-1)).float()
         for _ in range(self.config.steps):
@@ -116,10 +117,12 @@ class MEX(LearningAgent):
         return {"loss": loss}
 
     def _step(self, features: Tensor, weights: Tensor) -> float:
-        drawn = self.rng.integers(len(self._duels), size=self.config.minibatch)
-        scores = self._net(torch.from_numpy(self._duels[drawn])).squeeze(-1)  # (n, 2)
+        n = len(self._pairs)
+        drawn = self.rng.integers(n, size=self.config.minibatch)
+        both = np.stack([self._pairs.chosen[drawn], self._pairs.rejected[drawn]], 1)
+        scores = self._net(torch.from_numpy(both)).squeeze(-1)  # (n, 2)
         rewards = self._net(features).squeeze(-1)  # (B, M)
-        loss = optimistic_loss(scores[:, 0], scores[:, 1], rewards, weights, self.config.optimism / len(self._duels))
+        loss = optimistic_loss(scores[:, 0], scores[:, 1], rewards, weights, self.config.optimism / n)
         self._optimizer.zero_grad()
         loss.backward()
         self._optimizer.step()
@@ -132,7 +135,11 @@ class MEX(LearningAgent):
 
     def state_dict(self) -> dict[str, Any]:
         """What every learning agent keeps, the reward model with its optimizer, and the duels."""
-        own = {"net": dict(self._net.state_dict()), "moments": moments(self._optimizer), "duels": self._duels}
+        own = {
+            "net": dict(self._net.state_dict()),
+            "moments": moments(self._optimizer),
+            "pairs": self._pairs.state_dict(),
+        }
         return super().state_dict() | own
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -140,4 +147,4 @@ class MEX(LearningAgent):
         super().load_state_dict(state)
         self._net.load_state_dict(state["net"])
         load_moments(self._optimizer, state["moments"])
-        self._duels = state["duels"]
+        self._pairs.load_state_dict(state["pairs"])

@@ -45,6 +45,8 @@ CREATE TABLE IF NOT EXISTS flips (
     PRIMARY KEY (run, prompt, first, second)
 ) WITHOUT ROWID
 """
+_TEXTS = "CREATE INDEX IF NOT EXISTS texts ON questions (run, role, first)"
+"""Finds a question by its texts; of a prompt and its responses the latter are longer, but hardly ever come twice."""
 SCHEMA_VERSION = 2
 """1 had answers to duels alone."""
 RESERVE_BYTES = 32 * 2**20
@@ -60,6 +62,8 @@ class JournalDamagedError(RuntimeError):
 
 Purpose = Literal["duel", "judging"]
 """What a question to an oracle is for."""
+Texts = tuple[str, str, str | None]
+"""What a question is about: prompt and response, and the rival where two are compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,7 @@ class Journal:
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.execute(_SCHEMA)
         self._db.execute(_QUESTIONS)
+        self._db.execute(_TEXTS)
         self._db.execute(_UNFINISHED)
         self._db.execute(_FLIPS)
         self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
@@ -197,13 +202,31 @@ class Journal:
         )
         return [Question(*row) for row in rows]
 
-    def keep_questions(
-        self, role: str, purpose: Purpose, texts: Sequence[tuple[str, str, str | None]], values: Sequence[float | None]
-    ) -> list[Question]:
-        """Make answers to questions about texts durable, all or none, and number them."""
+    def recall_questions(self, role: str, texts: Iterable[Texts]) -> dict[Texts, Question]:
+        """Those among some questions about texts that an oracle in this role has answered."""
+        found = {}
+        for text in texts:
+            row = self._db.execute(
+                "SELECT number, purpose, prompt, first, second, value FROM questions INDEXED BY texts "
+                "WHERE run = ? AND role = ? AND first = ? AND prompt = ? AND second IS ?",
+                (self.run, role, text[1], text[0], text[2]),
+            ).fetchone()
+            if row is not None:
+                found[text] = Question(*row)
+        return found
+
+    def last_question(self, role: str) -> int:
+        """Number of the latest question about texts that an oracle in this role has answered; 0 if there is none."""
         (last,) = self._db.execute(
             "SELECT coalesce(max(number), 0) FROM questions WHERE run = ? AND role = ?", (self.run, role)
         ).fetchone()
+        return int(last)
+
+    def keep_questions(
+        self, role: str, purpose: Purpose, texts: Sequence[Texts], values: Sequence[float | None]
+    ) -> list[Question]:
+        """Make answers to questions about texts durable, all or none, and number them."""
+        last = self.last_question(role)
         kept = [
             Question(number, purpose, *text, value)
             for number, (text, value) in enumerate(zip(texts, values, strict=True), start=last + 1)

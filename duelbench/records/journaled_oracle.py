@@ -11,11 +11,9 @@ from numpy.typing import NDArray
 
 from duelbench.errors import OracleRaisedError
 from duelbench.protocols import Oracle, Traits, UtilityOracle
-from duelbench.records.journal import Answer, Journal, Purpose, Question, check_same_duel
+from duelbench.records.journal import Answer, Journal, Purpose, Question, Texts, check_same_duel
 from duelbench.types import Verdict
 
-Text = tuple[str, str, str | None]
-"""Prompt and response, and the rival where two are compared."""
 Answers = NDArray[np.float64]
 Ask = Callable[[list[int]], tuple[NDArray[np.float64], NDArray[np.int8]]]
 """Asks for the duels at some places: probabilities and verdicts."""
@@ -46,8 +44,8 @@ class JournaledOracle:
         self.purpose: Purpose = "duel"
         self.calls: dict[Purpose, int] = {"duel": 0, "judging": 0}
         self._number = 0  # of the last question at the checkpoint that the run goes on from
-        self._counted: set[int] = set()  # later ones that were wanted since
-        self._known: dict[Text, Question] = {(q.prompt, q.first, q.second): q for q in journal.questions(role)}
+        self._bought = journal.last_question(role)  # of the last one that an earlier process asked
+        self._counted: set[int] = set()  # between the two, those that were wanted again
 
     def preference(self, prompts: Sequence[str], firsts: Sequence[str], seconds: Sequence[str]) -> Answers:
         """As ``duelbench.protocols.Oracle``; a failed answer is NaN and stays failed."""
@@ -70,44 +68,49 @@ class JournaledOracle:
 
     def state_dict(self) -> dict[str, Any]:
         """How far the run has come with its questions."""
-        last = max((question.number for question in self._known.values()), default=0)
-        return {"number": last, "calls": dict(self.calls)}
+        return {"number": self._journal.last_question(self.role), "calls": dict(self.calls)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from there: questions that were answered later are counted when they are wanted again."""
         self._number, self.calls = state["number"], dict(state["calls"])
+        self._bought = self._journal.last_question(self.role)
         self._counted.clear()
 
     def forget_failures(self) -> None:
         """Drop the latest answers, if they failed, so that an oracle that is back again is asked again."""
         self._journal.forget_failed_questions(self.role)
+        self._bought = min(self._bought, self._journal.last_question(self.role))  # their numbers are given again
 
-    def _recall_or_ask(self, ask: Callable[..., Answers], texts: list[Text]) -> Answers:
-        new = [text for text in dict.fromkeys(texts) if text not in self._known]
+    def _recall_or_ask(self, ask: Callable[..., Answers], texts: list[Texts]) -> Answers:
+        distinct = dict.fromkeys(texts)
+        known = self._journal.recall_questions(self.role, distinct)
+        for question in known.values():
+            self._count_again(question)
+        new = [text for text in distinct if text not in known]
         step = portion(self.oracle) or len(new)
         for start in range(0, len(new), step or 1):
             some = new[start : start + step]
             self._journal.check_room()
             try:
-                self._ask_and_keep(ask, some)
+                known |= self._ask_and_keep(ask, some)
             except OracleRaisedError as error:  # what came before it stopped was paid for
                 self._ask_and_keep(ask, [text for text in some if text in error.answered])
                 raise
-        for text in dict.fromkeys(texts):
-            self._count(self._known[text])
-        found = (self._known[text].value for text in texts)
+        found = (known[text].value for text in texts)
         return np.array([np.nan if value is None else value for value in found], np.float64)
 
-    def _ask_and_keep(self, ask: Callable[..., Answers], texts: list[Text]) -> None:
+    def _ask_and_keep(self, ask: Callable[..., Answers], texts: list[Texts]) -> dict[Texts, Question]:
         if not texts:
-            return
+            return {}
         columns = [list(column) for column in zip(*texts, strict=True) if column[0] is not None]
         answers = [None if np.isnan(value) else float(value) for value in self._call(ask, *columns)]
         kept = self._journal.keep_questions(self.role, self.purpose, texts, answers)
-        self._known.update(zip(texts, kept, strict=True))
+        self.calls[self.purpose] += len(kept)
+        return dict(zip(texts, kept, strict=True))
 
-    def _count(self, question: Question) -> None:
-        if question.number > self._number and question.number not in self._counted:
+    def _count_again(self, question: Question) -> None:
+        """Count a question that an earlier process asked after the checkpoint, once."""
+        if self._number < question.number <= self._bought and question.number not in self._counted:
             self._counted.add(question.number)
             self.calls[question.purpose] += 1
 
@@ -125,7 +128,7 @@ class JournaledUtilityOracle(JournaledOracle):
 
     def utilities(self, prompts: Sequence[str], responses: Sequence[str]) -> Answers:
         """As ``duelbench.protocols.UtilityOracle``."""
-        texts: list[Text] = [(prompt, text, None) for prompt, text in zip(prompts, responses, strict=True)]
+        texts: list[Texts] = [(prompt, text, None) for prompt, text in zip(prompts, responses, strict=True)]
         return self._recall_or_ask(self.oracle.utilities, texts)
 
 
