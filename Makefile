@@ -58,7 +58,7 @@ docs: $(VENV)/.installed types
 	@echo "Open build/site/index.html"
 
 bench: $(VENV)/.installed
-	$(BIN)/python -m pytest tests/benchmarks -o python_files="bench_*.py" -o addopts=--import-mode=importlib -o log_cli=true
+	$(BIN)/python -m pytest tests/benchmarks -o python_files="bench_*.py" -o addopts=--import-mode=importlib -o log_cli=true --benchmark-timer=time.process_time $(BENCH)
 
 # The page of `duelbench label` in Debian's chromium, by keyboard, under load and through axe-core.
 test-browser: $(VENV)/.installed build/axe/package/axe.min.js
