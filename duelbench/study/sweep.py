@@ -39,8 +39,8 @@ from duelbench.study.options import (
     check_features,
     check_judging,
     check_training_options,
+    full_name,
     hint,
-    meant,
 )
 from duelbench.study.settings import RunSettings, settings_of, with_model
 
@@ -291,7 +291,7 @@ def _axis(setting: str, agents: Sequence[str]) -> tuple[str, str]:
     name, dot, option = setting.partition(".")
     if not dot:
         raise UsageError(f"an axis of settings is called NAME.OPTION, as in 'learner.learning_rate', got {setting!r}")
-    return meant(name, (*OTHERS, *agents)), option
+    return full_name(name, (*OTHERS, *agents)), option
 
 
 def _values(setting: str, values: Any) -> Sequence[Any]:

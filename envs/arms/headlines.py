@@ -209,9 +209,9 @@ class HeadlineDuel(FixedArms):
         shown = {"predicted_rates": Box(0.0, 1.0, (self.arms,), np.float32)}
         self.observation_space = Dict(self.observation_space.spaces | shown)
 
-    def seat(self, rows: int) -> None:
+    def make_room(self, rows: int) -> None:
         """Room for B tests and their predictions."""
-        super().seat(rows)
+        super().make_room(rows)
         self._rates = np.zeros((rows, self.arms))
         self._predicted = np.zeros((rows, self.arms), np.float32)
 

@@ -65,9 +65,9 @@ class BudgetedArms(FixedArms):
         assert isinstance(self.observation_space, Dict)
         self.observation_space = Dict(self.observation_space.spaces | shown)
 
-    def seat(self, rows: int) -> None:
+    def make_room(self, rows: int) -> None:
         """Room for B instances and their references."""
-        super().seat(rows)
+        super().make_room(rows)
         self._log_probs = np.zeros((rows, self.arms), np.float32)
 
     def begin(self, row: int, rng: np.random.Generator, instance: int | None) -> None:

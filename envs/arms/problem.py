@@ -110,7 +110,7 @@ class FixedArms(ArmProblem):
         self.family = family
         self.comparator = f"the best of the {family.arms} arms of {family.name}"
 
-    def seat(self, rows: int) -> None:
+    def make_room(self, rows: int) -> None:
         """Room for B instances."""
         self.rows = rows
         self._all = np.arange(rows)
@@ -215,7 +215,7 @@ class FreshArms(ArmProblem):
         self.fixed_features = family.fixed_features
         self.comparator = f"the best of the {family.arms} arms of each context of {family.name}"
 
-    def seat(self, rows: int) -> None:
+    def make_room(self, rows: int) -> None:
         """Room for two blocks a row and its held-out contexts."""
         self.rows = rows
         self._per_row = 2 * self.block + self.family.heldout

@@ -34,7 +34,7 @@ class Delay:
         self.mean, self.spread = mean, spread
         self.window = int(np.ceil(mean + 5 * spread)) + 1
 
-    def seat(self, rows: int) -> None:
+    def make_room(self, rows: int) -> None:
         """Make room for B rows."""
         self._rngs: list[np.random.Generator | None] = [None] * rows
         self._due = np.full((rows, self.window), -1, np.int64)

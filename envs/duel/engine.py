@@ -73,7 +73,7 @@ class Engine:
         self.labels = np.zeros(rows, np.int64)
         self.abstaining = np.zeros(rows, bool)
         self._everyone = np.ones(rows, bool)
-        problem.seat(rows)
+        problem.make_room(rows)
         self._ids = np.zeros((rows, problem.block), np.int64)
         self._noise = np.zeros((rows, problem.block, 2))
         self._all_rows = np.arange(rows)
@@ -84,7 +84,7 @@ class Engine:
         self._duels[:] = 0
         self._rounds_left = 0  # for so many rounds no row can come to the end of its block
         if delay is not None:
-            delay.seat(rows)
+            delay.make_room(rows)
 
     def reset(self, row: int, rng: np.random.Generator, start: int = 0, instance: int | None = None) -> None:
         """Begin a row's episode at its ``start``-th duel, on the problem instance of that number."""

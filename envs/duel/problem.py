@@ -145,7 +145,7 @@ class Problem(ABC):
     block: int = 256
     settings: ClassVar[RunSettings | None] = None
 
-    def seat(self, rows: int) -> None:  # noqa: B027 - most families have nothing to prepare
+    def make_room(self, rows: int) -> None:  # noqa: B027 - most families have nothing to prepare
         """Make room for B rows. Called once, before any episode."""
 
     def begin(self, row: int, rng: np.random.Generator, instance: int | None) -> None:  # noqa: B027

@@ -56,13 +56,13 @@ def aggregate(
     middle, mean = float(center(together)), float(means.mean())
     runs = np.array([len(a) for a in arrays])
     if runs.min() < 2:
-        return Aggregate(Estimate.alone(middle), Estimate.alone(mean))
+        return Aggregate(Estimate.without_interval(middle), Estimate.without_interval(mean))
     variances = np.array([a.var(ddof=1) / len(a) for a in arrays])
     t = t_quantile(welch_freedom(variances, runs), confidence)
     half = t * float(np.sqrt(variances.sum())) / len(arrays)
     found = Estimate(mean, mean - half, mean + half)
     if runs.min() < BAND_MIN_RUNS:
-        return Aggregate(Estimate.alone(middle), found)
+        return Aggregate(Estimate.without_interval(middle), found)
     drawn = np.concatenate([_stretched(a, n_resamples, rng) for a in arrays], axis=1)  # (S, N)
     half = t * float(center(drawn, axis=1).std(ddof=1))
     return Aggregate(Estimate(middle, middle - half, middle + half), found)

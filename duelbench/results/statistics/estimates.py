@@ -52,7 +52,7 @@ class Estimate:
         return bool(np.isfinite(self.low) and np.isfinite(self.high))
 
     @classmethod
-    def alone(cls, value: float) -> Estimate:
+    def without_interval(cls, value: float) -> Estimate:
         """A number without an interval."""
         return cls(float(value), -np.inf, np.inf)
 
@@ -103,7 +103,7 @@ def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Estimate:
     if array.size == 0:
         raise ValueError("no values: nothing to estimate")
     if array.size == 1:
-        return Estimate.alone(float(array.mean()))
+        return Estimate.without_interval(float(array.mean()))
     low, high = mean_band(array.ravel(), confidence)
     return Estimate(float(array.mean()), float(low), float(high))
 
@@ -210,7 +210,7 @@ def probability_of_improvement(pairs: Sequence[tuple[ArrayLike, ArrayLike]], con
     value = float(np.mean([((x[:, None] > y) + 0.5 * (x[:, None] == y)).mean() for x, y in arrays]))
     sizes = np.array([(len(x), len(y)) for x, y in arrays], dtype=np.float64)
     if sizes.min() < BAND_MIN_RUNS:
-        return Estimate.alone(value)
+        return Estimate.without_interval(value)
     z = float(ndtri(0.5 + confidence / 2))
     return Estimate(value, _end(value, 0.0, sizes, z), _end(value, 1.0, sizes, z))
 

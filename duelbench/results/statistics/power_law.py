@@ -51,7 +51,9 @@ class PowerLaw:
         found = fieller(rise, self.slopes)
         with np.errstate(over="ignore"):
             value, low, high = np.exp([found.value, found.low, found.high])
-        return Estimate(float(value), float(low), float(high)) if found.known else Estimate.alone(float(value))
+        return (
+            Estimate(float(value), float(low), float(high)) if found.known else Estimate.without_interval(float(value))
+        )
 
     def __call__(self, labels: Floats) -> Floats:
         """The win rate after each number of labels above 0."""
@@ -82,7 +84,7 @@ def fieller(numerators: Floats, denominators: Floats, confidence: float = 0.95) 
     top, bottom, runs = float(numerators.mean()), float(denominators.mean()), len(numerators)
     ratio = top / bottom if bottom else float("inf")
     if runs < 2 or not mean_interval(denominators, confidence).separated:
-        return Estimate.alone(ratio)
+        return Estimate.without_interval(ratio)
     (vtt, vtb), (_, vbb) = np.cov(numerators, denominators) * t_quantile(runs - 1, confidence) ** 2 / runs
     a, b, c = bottom**2 - vbb, top * bottom - vtb, top**2 - vtt  # a θ² − 2 b θ + c ≤ 0
     half = float(np.sqrt(max(0.0, b**2 - a * c)))

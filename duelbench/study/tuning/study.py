@@ -14,7 +14,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
-from duelbench.assets.wheel_source import alone
+from duelbench.assets.wheel_source import one_at_a_time
 from duelbench.metrics import METRICS, RESULTS
 from duelbench.plugins import did_you_mean
 from duelbench.records.record import Run, load_run
@@ -122,7 +122,7 @@ class Tuning:
             ValueError: the folder holds a study with other settings.
         """
         out.mkdir(parents=True, exist_ok=True)
-        with alone(out / "tuning.lock"):
+        with one_at_a_time(out / "tuning.lock"):
             study = self._open(out)
             while (trial := self._next(study)) is not None:
                 self._play(study, trial)

@@ -199,7 +199,7 @@ def _lead(section: Section, metric: str, comparisons: list[Comparison]) -> str:
     return f"Least: {best}, {mean:,.{3 if mean < 10 else 1}f} on average{tied}."
 
 
-def failures(section: Section) -> dict[str, float]:
+def failure_rates(section: Section) -> dict[str, float]:
     """Share of each agent's seeds that end at ``FAILED`` of what uniform pairs lose, or above it.
 
     Empty where there is no such guide. Where every seed has its own instance the guide is the instances' average.

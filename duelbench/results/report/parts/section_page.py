@@ -14,7 +14,7 @@ from duelbench.results.report.comparison.findings import (
     baseline_name,
     compare,
     counted,
-    failures,
+    failure_rates,
     headline,
     headline_metric,
     multiplier_curves,
@@ -169,7 +169,7 @@ def _spread(section: Section) -> Part | None:
         return None
     title = section.metric(headline_metric(section) or "").title
     note = f"{title[0].upper()}{title[1:]} at {section.end:,.0f} oracle labels."
-    if failures(section):
+    if failure_rates(section):
         note += f" A seed failed if it ends at {100 * FAILED:.0f} % of what uniform pairs lose, or above."
     return Part(found, "Spread over seeds", note)
 

@@ -13,7 +13,14 @@ from markupsafe import Markup
 
 from duelbench.metrics import LEADERBOARD, SHORT_LEADERBOARD
 from duelbench.records.record import Run
-from duelbench.results.report.comparison.findings import VERDICTS, Comparison, failures, headline_metric, ranked, signed
+from duelbench.results.report.comparison.findings import (
+    VERDICTS,
+    Comparison,
+    failure_rates,
+    headline_metric,
+    ranked,
+    signed,
+)
 from duelbench.results.report.comparison.naming import leaves
 from duelbench.results.report.comparison.section import Section
 from duelbench.results.report.rendering import Table, dotted, joined, link, render
@@ -85,7 +92,7 @@ def _pill(verdict: str) -> Markup:
 
 def spread(section: Section) -> Table | None:
     """Quantiles over seeds of the headline metric's final scores: a mean hides a heavy tail."""
-    metric, failed = headline_metric(section), failures(section)
+    metric, failed = headline_metric(section), failure_rates(section)
     head = ["agent", "seeds", "median", "10 % quantile", "90 % quantile", "standard deviation"]
     rows = []
     for agent in ranked(section):

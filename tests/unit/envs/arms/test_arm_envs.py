@@ -148,7 +148,7 @@ def test_a_row_without_a_condorcet_winner_has_no_regret_against_one_whatever_is_
             return Instance(self.matrices.pop(0))
 
     problem = FixedArms(Mixed())
-    problem.seat(2)
+    problem.make_room(2)
     for row in (0, 1):
         problem.begin(row, np.random.default_rng(0), row)
     found = problem.regrets(np.array([0, 1]), np.array([1, 1]), np.array([2, 2]))

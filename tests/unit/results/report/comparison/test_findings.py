@@ -12,7 +12,7 @@ from duelbench.records.record import SeedRows
 from duelbench.results.report.comparison.findings import (
     baseline_name,
     compare,
-    failures,
+    failure_rates,
     headline,
     headline_metric,
     multiplier_text,
@@ -109,6 +109,6 @@ def test_average_regret_goes_before_copeland_and_simple_regret() -> None:
 
 def test_a_seed_failed_from_nine_tenths_of_uniform_pairs_on() -> None:
     (section,) = sections(arms_runs(FINALS))  # uniform pairs lose 100: the limit is 90
-    assert failures(section) == {"uniform": 1.0, "greedy": 0.4, "rucb": 0.1, "oracle": 0.0}
+    assert failure_rates(section) == {"uniform": 1.0, "greedy": 0.4, "rucb": 0.1, "oracle": 0.0}
     (unguided,) = sections([dataclasses.replace(r, manifest=r.manifest | {"guides": []}) for r in arms_runs(FINALS)])
-    assert failures(unguided) == {}
+    assert failure_rates(unguided) == {}

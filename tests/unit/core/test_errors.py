@@ -42,7 +42,7 @@ def test_what_is_missing_is_one_line_and_a_defect_is_a_traceback() -> None:
         [][0]
     except IndexError as error:
         said = explain(error)
-    assert "Traceback" in said and "test_failures.py" in said
+    assert "Traceback" in said and "test_errors.py" in said
     assert not out_of_memory(KeyError("memory"))
 
 
