@@ -97,9 +97,6 @@ METRICS: dict[str, Metric] = {metric.name: metric for metric in _TABLE}
 RESULTS = tuple(metric.name for metric in _TABLE if metric.group == "result")
 """How well an agent does, in the order in which they are shown."""
 
-COUNTS = tuple(metric.name for metric in _TABLE if metric.group == "count")
-"""What a run spent, or passed over."""
-
 REGRETS = (cumulative_regret("average"), cumulative_regret("copeland"), "simple_regret")
 """Where arms are played the verdict is on the first of these that was recorded: the second where there is no Condorcet
 winner."""

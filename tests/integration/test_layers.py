@@ -151,6 +151,7 @@ ONE_FILE_EACH = {
     "duelbench/cli": "one file a command",
     "duelbench/posteriors": "one file a posterior",
     "envs/arms": "one file a family of environments",
+    "experiments/speed": "one file a measurement",
 }
 """Folders of many files of one kind, in which a reader looks for one by its name."""
 

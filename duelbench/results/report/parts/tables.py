@@ -23,10 +23,10 @@ from duelbench.results.report.comparison.findings import (
 )
 from duelbench.results.report.comparison.naming import leaves
 from duelbench.results.report.comparison.section import Section
+from duelbench.results.report.grids import NOTHING
 from duelbench.results.report.rendering import Table, dotted, joined, link, render
 from duelbench.results.statistics.estimates import BAND_MIN_RUNS, Estimate, mean_interval
 
-NOTHING = "–"
 SHOWN_PROMPTS = 6
 _COLUMNS = 4  # of scores that fit on a page
 
