@@ -3,8 +3,8 @@
 The ensemble is that of SEA (Liu et al. 2024, arXiv 2411.01493; ``duelbench.posteriors.ensemble``): members differ by
 their random initial weights, to which they are pulled back. A member drawn uniformly stands for a draw from the
 posterior, as in ensemble sampling (Lu & Van Roy 2017, NeurIPS); two independent draws make a duel, as in double
-Thompson sampling. The two arms may be one and the same. The first ``min_pairs`` duels of a row are random. What is deployed is
-the best arm by the members' mean.
+Thompson sampling. The two arms may be one and the same. The first ``min_pairs`` duels of a row are random. What is
+deployed is the best arm by the members' mean.
 
 Compared with SEA's, the networks are small: all S · E of them learn in every round.
 """
