@@ -13,10 +13,12 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import tyro
+from numpy.typing import NDArray
 
 import duelbench  # noqa: F401 - registers the environments
 from duelbench.agents.arms.base import ArmSetup
@@ -41,11 +43,11 @@ class Paid:
 
     name = "paid"
 
-    def preference(self, prompts: Sequence[str], firsts: Sequence[str], seconds: Sequence[str]) -> np.ndarray:
+    def preference(self, prompts: Sequence[str], firsts: Sequence[str], seconds: Sequence[str]) -> NDArray[np.float64]:
         """A fair coin."""
         return np.full(len(prompts), 0.5)
 
-    def utilities(self, prompts: Sequence[str], responses: Sequence[str]) -> np.ndarray:
+    def utilities(self, prompts: Sequence[str], responses: Sequence[str]) -> NDArray[np.float64]:
         """Lengths."""
         return np.array([float(len(text)) for text in responses])
 
@@ -64,6 +66,10 @@ def fill(journal: Journal, start: int, end: int) -> None:
         journal.keep_questions("oracle", "duel", texts, [1.0] * len(texts))
 
 
+def _fair_coins(places: list[int]) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
+    return np.full(len(places), 0.5), np.ones(len(places), np.int8)
+
+
 def journal_rounds(journal: Journal, start: int) -> float:
     """CPU milliseconds of a round of ``BATCH`` duels: both texts scored, the answer kept."""
     store, oracle = JournaledDuels(journal), JournaledUtilityOracle(Paid(), journal)
@@ -73,15 +79,14 @@ def journal_rounds(journal: Journal, start: int) -> float:
         prompts, firsts, seconds = (list(column) for column in zip(*map(duel, numbers), strict=True))
         oracle.utilities(prompts, firsts)
         oracle.utilities(prompts, seconds)
-        answered = np.full(BATCH, 0.5), np.ones(BATCH, np.int8)
-        store.answers(numbers, list(map(duel, numbers)), lambda places, answered=answered: answered)
+        store.answers(numbers, list(map(duel, numbers)), _fair_coins)
         oracle.state_dict()
     return 1e3 * (time.process_time() - started) / ROUNDS
 
 
 def arms_duels() -> Iterator[float]:
     """CPU microseconds of a duel of Double TS, a mean of ``DUELS`` each, for ever."""
-    env = gym.make_vec("MatrixDuel-v0", num_envs=1, matrix="arxiv6", identical="ask", horizon=10**9).unwrapped
+    env: Any = gym.make_vec("MatrixDuel-v0", num_envs=1, matrix="arxiv6", identical="ask", horizon=10**9).unwrapped
     env.reset(seed=[0])
     agent = DoubleTS(ArmSetup(1, 6, 0, 10**9, np.random.default_rng(0)))
     while True:

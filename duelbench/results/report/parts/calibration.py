@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from duelbench.results.report.comparison.section import Section
-from duelbench.results.report.parts.tables import NOTHING, agent_name, anchor, estimate
+from duelbench.results.report.grids import NOTHING
+from duelbench.results.report.parts.tables import agent_name, anchor, estimate
 from duelbench.results.report.pictures.drawing import FAINT, MUTED, caption, legend, save_csv, save_png
 from duelbench.results.report.pictures.styles import Style
 from duelbench.results.report.rendering import Table, link

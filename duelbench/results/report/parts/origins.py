@@ -11,7 +11,8 @@ from markupsafe import Markup
 
 from duelbench.records.record import Run
 from duelbench.results.report.comparison.section import Section
-from duelbench.results.report.parts.tables import NOTHING, agent_name, anchor
+from duelbench.results.report.grids import NOTHING
+from duelbench.results.report.parts.tables import agent_name, anchor
 from duelbench.results.report.rendering import Table, joined, link, render
 from duelbench.results.report.subject import Subject
 
