@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from duelbench.results.report.comparison.standings import LOW, Overview, Standing, TaskScores
-from duelbench.results.report.parts.tables import NOTHING, anchor, estimate, probability
+from duelbench.results.report.grids import NOTHING
+from duelbench.results.report.parts.tables import anchor, estimate, probability
 from duelbench.results.report.pictures.drawing import FAINT, MUTED, caption, legend, save_csv, save_png
 from duelbench.results.report.pictures.radar import save_radar
 from duelbench.results.report.pictures.styles import Style
