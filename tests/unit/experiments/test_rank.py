@@ -3,9 +3,10 @@
 import json
 
 import numpy as np
+import pytest
 
 from duelbench.experiments.rank.simulate import Voters, play
-from duelbench.experiments.rank.tables import RECORDS, tables
+from duelbench.experiments.rank.tables import RECORDS, median_interval, tables
 
 
 def test_the_tables_are_rebuilt_from_the_records():
@@ -25,3 +26,16 @@ def test_a_ranking_is_settled_and_the_same_again():
         for _ in range(2)
     )
     assert one == two and one["settled"] and one["right"] and not one["best_put_out"]
+
+
+@pytest.mark.parametrize(("n", "low", "high"), [(6, 1, 6), (10, 2, 9), (20, 6, 15), (40, 14, 27)])
+def test_the_interval_of_a_median_is_that_of_the_tables_of_the_sign_test(n, low, high):
+    assert median_interval(range(1, n + 1)) == ((n + 1) / 2, low, high)
+
+
+def test_chosen_pairs_take_fewer_votes_than_random_ones_to_the_same_certainty():
+    rows = [json.loads(line) for line in (RECORDS / "votes-100-information.jsonl").read_text("utf-8").splitlines()]
+    random = [json.loads(line) for line in (RECORDS / "votes-100-random.jsonl").read_text("utf-8").splitlines()]
+    assert [row["seed"] for row in rows] == [row["seed"] for row in random] == list(range(40))
+    assert all(row["settled"] and row["right"] for row in rows)
+    assert all(one["votes"] < other["votes"] for one, other in zip(rows, random, strict=True))
