@@ -15,7 +15,7 @@ CONSTRAINTS := $(shell command -v nvidia-smi >/dev/null 2>&1 || echo "-c constra
 export OMP_NUM_THREADS := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: demo docs test test-all coverage lint types bench test-browser test-vllm test-peers test-ray clean
+.PHONY: demo docs test test-all coverage lint types bench test-browser test-vllm test-peers test-openenv test-ray clean
 
 $(VENV)/.installed: pyproject.toml constraints-cpu.txt
 	$(PYTHON) -m venv $(VENV)
@@ -78,6 +78,9 @@ test-vllm: $(VENV)-vllm/.installed
 
 test-peers: $(VENV)-peers/.installed
 	HF_HUB_OFFLINE=1 $(VENV)-peers/bin/python -m pytest tests/peers
+
+test-openenv: $(VENV)-openenv/.installed
+	HF_HUB_OFFLINE=1 $(VENV)-openenv/bin/python -m pytest tests/openenv
 
 test-ray: $(VENV)-ray/.installed
 	$(VENV)-ray/bin/python -m pytest tests/ray

@@ -65,12 +65,12 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def reachable(port: int, seconds: float = 120.0, alive: Callable[[], bool] = lambda: True) -> bool:
+def reachable(port: int, seconds: float = 120.0, alive: Callable[[], bool] = lambda: True, path: str = "/") -> bool:
     """Wait until something answers at a port; whether it does."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and alive():
         try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}", timeout=5).close()
+            urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5).close()
             return True
         except OSError:
             time.sleep(0.1)
