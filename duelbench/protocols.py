@@ -184,8 +184,8 @@ class Oracle(Protocol):
     An oracle with an attribute ``free = True`` costs nothing to ask, as the built-in readers; every other one is
     assumed to cost money or time. One with an attribute ``gives_verdicts = True`` means a tie by 0.5, and not a chance.
     One with an attribute ``portion`` wants so many questions at once. One that is asked about each duel in both orders
-    has a method ``flips(prompts, firsts, seconds)``: of duels that it has answered, whether the verdict turned round
-    with the order, (n,) bool. Whoever wraps an oracle passes them on (``Traits``).
+    has a method ``flips(prompts, firsts, seconds)``: of the duels that it answered last, whether the verdict turned
+    round with the order, (n,) bool. Whoever wraps an oracle passes them on (``Traits``).
     """
 
     name: str

@@ -124,6 +124,7 @@ class ChatJudge:
             answered = [duel for duel in duels if duel in self._kept and _turned(duel) in self._kept]
             if down is not None:
                 raise UnansweredError(down, frozenset(answered))
+            self._flipped.clear()
             verdicts = {duel: self._joined(duel) for duel in dict.fromkeys(duels)}
             for duel in verdicts:
                 self._kept.pop(duel, None)
@@ -131,7 +132,7 @@ class ChatJudge:
         return np.array([verdicts[duel] for duel in duels], np.float64)
 
     def flips(self, prompts: Sequence[str], firsts: Sequence[str], seconds: Sequence[str]) -> NDArray[np.bool_]:
-        """Whether the verdict on each duel, as it was answered last, turned round with the order, (n,)."""
+        """Of the duels that were answered last, whether the verdict turned round with the order, (n,)."""
         return np.array([duel in self._flipped for duel in zip(prompts, firsts, seconds, strict=True)], bool)
 
     def _ask(self, shown: Sequence[Shown]) -> str | None:
@@ -172,7 +173,6 @@ class ChatJudge:
         """The verdict of both orders."""
         one, other = self._kept[duel], self._kept[_turned(duel)]
         self.counts.asked += 1
-        self._flipped.discard(duel)
         for verdict in (one, other):
             if verdict is not None and not np.isnan(verdict):
                 self.counts.replies += 1

@@ -52,8 +52,7 @@ class RemoteOracle:
         columns = list(prompts), list(firsts), list(seconds)
         answers, flips = answer(self._actor.preference.remote(*columns))
         duels = list(zip(*columns, strict=True))
-        self._flipped.difference_update(duels)
-        self._flipped.update(duel for duel, flipped in zip(duels, flips, strict=False) if flipped)
+        self._flipped = {duel for duel, flipped in zip(duels, flips, strict=False) if flipped}
         return np.array(answers)
 
     def _flips(self, prompts: Sequence[str], firsts: Sequence[str], seconds: Sequence[str]) -> NDArray[np.bool_]:
