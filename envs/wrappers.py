@@ -15,7 +15,7 @@ class NegativeRegret(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     """The reward is minus the regret of the duel: what a plain reinforcement-learning client can maximise.
 
     The client is then told the truth that duels are meant to reveal, so its results are marked as privileged
-    (``info["privileged"]``) and never stand in a ranking beside agents that learn from preferences.
+    (``info["privileged"]``) and never rank next to agents that learn from preferences.
 
     A duel of an arm with itself counts as any other: an environment that would skip it asks it under this wrapper.
 

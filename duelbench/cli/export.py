@@ -1,4 +1,4 @@
-"""``duelbench export``: what runs leave, for other tools: records, bought answers, aligned models."""
+"""``duelbench export``: records, answers and aligned models, for other tools."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class ExportCommand:
-    """Write the runs of an output folder for another tool; exporting again replaces what was written.
+    """Export the runs of an output folder to another tool. Exporting again replaces earlier files.
 
     A folder may be exported while its runs are playing.
     """

@@ -1,4 +1,4 @@
-"""What a sweep would play and what that would cost, as a table."""
+"""A table of what a sweep would play and what it would cost."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _UNKNOWN = "?: not measured yet, --only smoke measures it"
 
 
 def table(title: str, lines: Sequence[Forecast], workers: int) -> Table:
-    """One row a kind of run and their sum; ~ where others of the environment were measured, ? where none was."""
+    """One row per kind of run, and their sum. ~: estimated from other runs on the environment; ?: nothing measured."""
     shown = Table("environment", "agent", box=box.SIMPLE_HEAD, title=title, title_justify="left")
     for column in ("runs", "to play", "labels", "tokens", "one core"):
         shown.add_column(column, justify="right")

@@ -1,4 +1,4 @@
-"""``duelbench list``: what there is by name, ours and what installed packages announce."""
+"""``duelbench list``: everything known by name, in the package and announced by installed packages."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _GROUPS = {
 
 @dataclass
 class ListCommand:
-    """Name what there is: ours, and what installed packages announce as entry points of the group duelbench.KINDs."""
+    """List what duelbench knows by name, including entry points of installed packages (group duelbench.KINDs)."""
 
     what: tyro.conf.Positional[
         Literal["all", "envs", "agents", "oracles", "posteriors", "rules", "tasks", "models", "sweeps"]
@@ -50,7 +50,7 @@ def show(command: ListCommand, line: str) -> int:
 
 
 def _lists(what: str) -> dict[str, dict[str, str]]:
-    """Names with a line about each, by heading."""
+    """Names under headings, with one line about each."""
     makers = {
         "envs": lambda: {"envs": _environments()},
         "agents": _agents,
@@ -66,7 +66,7 @@ def _lists(what: str) -> dict[str, dict[str, str]]:
 
 
 def _with_announced(kind: str, rows: Mapping[str, str]) -> dict[str, str]:
-    """The rows, and after them what installed packages announce."""
+    """The rows, followed by what installed packages announce."""
     return dict(rows) | {name: f"from {target}" for name, target in sorted(announcements(kind).items())}
 
 
@@ -130,13 +130,13 @@ def _sweeps() -> dict[str, str]:
 
 
 def _summary(found: Any) -> str:
-    """The first line of what it says of itself, an object or a target."""
+    """The first line of the docstring of an object or of a target."""
     said = _docstring(found) if isinstance(found, str) else found.__doc__
     return (said or "").strip().partition("\n")[0]
 
 
 def _docstring(target: str) -> str | None:
-    """What stands at a target, read from its source: to import it may take torch, which takes seconds."""
+    """The docstring of a target, read from its source: importing it may load torch, which takes seconds."""
     place, _, name = target.partition(":")
     spec = find_spec(place)
     assert spec is not None and spec.origin is not None, target

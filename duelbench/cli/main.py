@@ -31,7 +31,7 @@ COMMANDS = {
     "new": ("duelbench.cli.new:NewCommand", "duelbench.cli.new:write_new"),
     "list": ("duelbench.cli.listing:ListCommand", "duelbench.cli.listing:show"),
 }
-"""Options and function of each command, loaded when it is asked for: no command pays for what another one imports."""
+"""Options and function of each command. They are loaded on demand, so no command pays for the imports of another."""
 EXAMPLES = {
     "run": "duelbench run --env LLMDuelPool-v0 --agent sea --agent online --seeds 3",
     "suite": "duelbench suite --agent double_ts --agent rucb --smoke",
@@ -46,7 +46,7 @@ EXAMPLES = {
     "new": "duelbench new agent curious",
     "list": "duelbench list agents",
 }
-"""What the help of each command begins with."""
+"""The example with which the help of each command begins."""
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -62,7 +62,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _answer(argv: list[str]) -> int:
-    """Do what the arguments say; returns the exit status."""
+    """Run the command line; returns the exit status."""
     try:
         if argv == ["--version"]:
             print(f"duelbench {version('duelbench')}")
@@ -86,7 +86,7 @@ def _answer(argv: list[str]) -> int:
 
 
 def parse(argv: list[str]) -> Any:
-    """The command that arguments ask for; exits with 2 and a message where they are none."""
+    """The command that the arguments describe; exits with status 2 and a message if they are not valid."""
     name = argv[0] if argv else ""
     if name in COMMANDS:
         options = _options(name)
@@ -117,6 +117,6 @@ def _summary(name: str) -> str:
 
 
 def _action(command: Any) -> Any:
-    """What carries a command out."""
+    """The function that runs a command."""
     place = f"{type(command).__module__}:{type(command).__qualname__}"
     return plugins.load(dict(COMMANDS.values())[place], kind="command")

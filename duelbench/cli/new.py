@@ -1,4 +1,4 @@
-"""``duelbench new``: a file of one's own to begin with, commented, that runs as it is."""
+"""``duelbench new``: a commented starter file that runs as it is."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from duelbench.errors import UsageError
 
 @dataclass
 class NewCommand:
-    """Write a file NAME.py with an agent, an environment, an oracle or a sweep, which runs as it is.
+    """Write NAME.py, a commented agent, environment, oracle or sweep that runs as it is.
 
-    Its first lines hold the command that plays it. An existing file is left alone.
+    Its first lines give the command that plays it. Existing files are never overwritten.
     """
 
     kind: tyro.conf.Positional[Literal["agent", "env", "oracle", "sweep"]]
-    """What it is."""
+    """What to write."""
     name: tyro.conf.Positional[str]
     """Its name, e.g. `curious` or `quick_winner`; of the file, and of the class or function in it."""
 
 
 def write_new(command: NewCommand, line: str) -> int:
-    """Write it and say how to play it; returns the exit status.
+    """Write the file and print the command that plays it; returns the exit status.
 
     Raises:
         UsageError: the name is no Python name, or there is such a file.
@@ -48,7 +48,7 @@ def write_new(command: NewCommand, line: str) -> int:
 
 
 def text_of(kind: str, name: str) -> str:
-    """The template of a kind under a name: the class of ``quick_winner`` is ``QuickWinner``."""
+    """The template with its names filled in: ``quick_winner`` gives the class ``QuickWinner``."""
     text = files("duelbench.cli.templates").joinpath(f"{kind}.py").read_text(encoding="utf-8")
     known = {"mine": name, "Mine": "".join(part[:1].upper() + part[1:] for part in name.split("_"))}
     return re.sub(r"\b[Mm]ine\b", lambda found: known[found[0]], text).replace("  # noqa: E501", "")

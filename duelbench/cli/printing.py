@@ -1,4 +1,4 @@
-"""How commands print: what any terminal, file or pipe can take."""
+"""Printing that works in any terminal, file or pipe."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PAGE = 160  # characters of a line in a file or pipe
 
 
 def table_printer(*, stderr: bool) -> Console:
-    """Standard output or error, with room for tables where it is no terminal."""
+    """Standard output or standard error, wide enough for tables when it is not a terminal."""
     printer = Console(stderr=stderr)
     if not printer.is_terminal:
         printer.width = _PAGE
@@ -22,7 +22,7 @@ def table_printer(*, stderr: bool) -> Console:
 
 
 def columns() -> int:
-    """Columns of a line on standard output; 80 where it is no terminal."""
+    """Width of standard output in columns; 80 when it is not a terminal."""
     return shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() else 80
 
 
@@ -38,7 +38,7 @@ def make_printable() -> None:
 
 
 def complain(said: str) -> None:
-    """Say on standard error what went wrong: in one line, or in a whole traceback."""
+    """Print an error on standard error, as one line or as a traceback."""
     console = Console(stderr=True)
     if "\n" in said.strip():
         console.print(said, markup=False, highlight=False, soft_wrap=True)

@@ -55,7 +55,7 @@ class RankCommand:
 
 
 def rank(command: RankCommand, line: str) -> int:
-    """Ask what is missing, write the report, and return the exit status: 0 if it is settled or the votes are spent.
+    """Ask the missing questions and write the report; returns 0 if the ranking is settled or the votes are spent.
 
     Raises:
         UsageError: the file holds nothing to rank, nobody answers, or there is no such goal or agent.
@@ -105,7 +105,7 @@ def rank(command: RankCommand, line: str) -> int:
 
 
 def _ask(command: RankCommand, ranking: Ranking, oracle: Oracle | None) -> int:
-    """Ask an oracle, or replay the votes that there are; returns the exit status."""
+    """Ask an oracle, or replay existing votes; returns the exit status."""
     from duelbench.errors import UnansweredError
     from duelbench.rank import sources
 
@@ -138,7 +138,7 @@ def _ask_people(command: RankCommand, ranking: Ranking, out: Path) -> tuple[int,
 
 
 def forecast(contest: Any, oracle: Any, votes: int) -> str:
-    """How much is asked at most, of a judge over HTTP."""
+    """The most that a judge over HTTP will be asked."""
     if not hasattr(oracle, "counts"):
         return ""
     texts = list(contest.texts.values())
@@ -154,7 +154,7 @@ def forecast(contest: Any, oracle: Any, votes: int) -> str:
 
 
 def _told(oracle: Any) -> str:
-    """What a judge over HTTP did in this process."""
+    """Requests and tokens of a judge over HTTP in this process."""
     counts = getattr(oracle, "counts", None)
     if counts is None or not counts.asked:
         return ""

@@ -1,4 +1,4 @@
-"""``duelbench report``, and how every command that plays runs ends: with their report."""
+"""``duelbench report``, and the report with which every command that plays runs ends."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class ReportCommand:
-    """Write the report of an output folder again: report.html with its pictures, or tables as text."""
+    """Write the report of an output folder again: report.html with its pictures, or text tables."""
 
     folder: tyro.conf.Positional[Path]
     """Folder that `duelbench run` wrote."""

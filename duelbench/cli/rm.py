@@ -15,7 +15,7 @@ from duelbench.cli.report import write_report
 
 @dataclass
 class RemoveCommand:
-    """Remove runs of an output folder, and say which; runs that another process is playing stay.
+    """Remove runs from an output folder, and say which. Runs that another process is playing are kept.
 
     Without options all runs go. Nothing is asked, and nothing can be brought back: the oracle's answers go too.
     """
@@ -29,7 +29,7 @@ class RemoveCommand:
 
 
 def remove_runs(command: RemoveCommand, line: str) -> int:
-    """Remove them and write the report of what is left; returns the exit status: 1 if a run is being played.
+    """Remove them and report on the rest; returns 1 if a run is being played.
 
     Raises:
         FileNotFoundError: the folder holds no runs.

@@ -94,7 +94,7 @@ def play_suite(command: SuiteCommand, line: str) -> int:
 def _plan(
     command: SuiteCommand, names: tuple[str, ...], tasks: Sequence[Task]
 ) -> tuple[Played, dict[tuple[str, str], str]]:
-    """The runs of every task and agent, those of uniform pairs always among them; and what cannot be played, why."""
+    """The runs of every task and agent, always including uniform pairs; and the reasons why some cannot be played."""
     from duelbench.study.suite import UNIFORM, task_specs, why_not
 
     agents = {name: registry.find_agent(name, arms=True).cls for name in dict.fromkeys((UNIFORM, *names))}
@@ -145,7 +145,7 @@ def _scores(
 
 
 def write_suite(out: Path, tasks: Sequence[Task], scores: Sequence[Score]) -> None:
-    """Write ``scores.csv``, ``scores.json``, and where there are spokes enough a radar picture of each agent.
+    """Write ``scores.csv``, ``scores.json`` and, with enough spokes, a radar picture for each agent.
 
     Several agents also get one picture together, ``radar.png``.
     """
@@ -167,7 +167,7 @@ def write_suite(out: Path, tasks: Sequence[Task], scores: Sequence[Score]) -> No
 
 
 def _rows(scores: Sequence[Score]) -> list[dict[str, Any]]:
-    """Scores as plain data; what each seed scored comes last."""
+    """Scores as plain data; the scores of single seeds come last."""
     return [
         {
             "task": score.task,
@@ -183,7 +183,7 @@ def _rows(scores: Sequence[Score]) -> list[dict[str, Any]]:
 
 
 def _show(printer: Console, tasks: Sequence[Task], scores: Sequence[Score]) -> None:
-    """The table, and why some of it is empty."""
+    """The table, with the reason for each empty cell."""
     printer.print("0 = uniform pairs, 1 = oracle; ± standard error over seeds", highlight=False)
     printer.print(_table(tasks, scores))
     for reason in dict.fromkeys(score.reason for score in scores if score.reason):

@@ -32,7 +32,7 @@ ROWS_AT_ONCE = 64  # responses in one sampling call
 
 @dataclass
 class TaskCommand:
-    """Write a task file: prompts of any source with reference responses of a language model.
+    """Write a task file: prompts from any source, with reference responses from a language model.
 
     Interrupted, the same command goes on where it stopped and writes the same file.
     """
@@ -57,7 +57,7 @@ class TaskCommand:
     split: str = "train"
     """Split of the duel prompts, if the source is a folder or on the hub."""
     heldout_split: Annotated[str | None, UNSET] = None
-    """Split of the held-out prompts, likewise."""
+    """Split of the held-out prompts, in the same way."""
     max_new_tokens: int = 32
     """Longest response, in tokens."""
     temperature: float = 1.0
@@ -186,13 +186,13 @@ def build_references(
 
 
 def partial_file(out: Path, prompts: Sequence[str], drawing: dict[str, Any]) -> Path:
-    """Where finished batches wait for the others: other prompts, another model or seed have a file of their own."""
+    """Where finished batches are kept until all are done. Each set of prompts, model and seed has its own file."""
     said = json.dumps([list(prompts), drawing, ROWS_AT_ONCE], sort_keys=True)
     return out.with_name(f".{out.stem}-{hashlib.sha256(said.encode()).hexdigest()[:12]}.partial.jsonl")
 
 
 def _finished(partial: Path | None) -> dict[int, dict[str, Any]]:
-    """Batches in a partial file, by number; a last line that was cut off is cut away."""
+    """Batches in a partial file, by number; an incomplete last line is removed."""
     if partial is None or not partial.is_file():
         return {}
     whole = partial.read_bytes().rpartition(b"\n")[0].splitlines()
@@ -208,7 +208,7 @@ def _append(partial: Path | None, row: dict[str, Any]) -> None:
 
 
 def _task_options(command: TaskCommand) -> dict[str, Any]:
-    """Those that were given, so that a source which is no table is not told of columns."""
+    """Only the options given, so that a source without columns is not asked for any."""
     given = {
         "prompt": command.prompt_column,
         "split": command.split,

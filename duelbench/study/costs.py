@@ -1,4 +1,4 @@
-"""What runs cost, from those that were played: for the estimate of a sweep that was not."""
+"""The cost of runs, measured on those played so far, to estimate the rest of a sweep."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Kind = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one oracle label, as measured.
+    """Measured cost of one oracle label.
 
     Attributes:
         seconds: wall time.
@@ -34,7 +34,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What is left to play of one kind of run.
+    """The remaining runs of one kind.
 
     Attributes:
         kind: environment, language model, agent.
@@ -67,7 +67,7 @@ class Forecast:
 
 
 def forecast(asked: Sequence[RunSpec], missing: Sequence[RunSpec], costs: Costs) -> list[Forecast]:
-    """What is left to play of each kind of run, in the order asked for."""
+    """The remaining runs of each kind, in the order of the sweep."""
     runs = Counter(map(kind, asked))
     left = defaultdict[Kind, list[RunSpec]](list)
     for spec in missing:
@@ -85,12 +85,12 @@ def forecast(asked: Sequence[RunSpec], missing: Sequence[RunSpec], costs: Costs)
 
 
 def kind(spec: RunSpec) -> Kind:
-    """What runs of like cost share."""
+    """The key under which runs of similar cost are grouped."""
     return spec.env, str(spec.policy.get("model", "")), spec.agent_label
 
 
 class Costs:
-    """Costs of a label by kind of run.
+    """Cost of a label, by kind of run.
 
     Args:
         specs: runs that may have been played.

@@ -65,7 +65,7 @@ def run(
         threads: torch threads of a run.
         out: output folder; None for ``results/ENV``.
         workers: runs at once; None for one for each core.
-        fresh: play everything anew: remove earlier records of the same runs first.
+        fresh: remove earlier records of the same runs first, and play them again.
 
     Raises:
         UsageError: for an unknown environment, preset, agent or option, before anything is played.
@@ -106,7 +106,7 @@ def sweep(
         asked: a ``duelbench.study.sweep.Sweep``, or where one is, as for the command.
         out: output folder; None for ``results/NAME``.
         workers: runs at once; None for one for each core.
-        fresh: play everything anew: remove earlier records of the same runs first.
+        fresh: remove earlier records of the same runs first, and play them again.
 
     Raises:
         UsageError: the sweep does not exist or does not fit together.
@@ -124,7 +124,7 @@ def sweep(
 
 
 def load(folder: str | Path) -> Results:
-    """What an output folder holds.
+    """Load the results of an output folder.
 
     Raises:
         FileNotFoundError: no runs.
@@ -141,7 +141,7 @@ def one_environment(on: EnvSetting, *, seeds: int | range | None, first_seed: in
 
 
 def default_folder(env: str) -> Path:
-    """Where runs on an environment are recorded when nobody says."""
+    """The default output folder of an environment."""
     return Path("results") / env.rpartition(":")[2].replace("/", "_")
 
 
@@ -155,7 +155,7 @@ def play(
     engine: Engine | None = None,
     console: Console | None = None,
 ) -> list[Outcome]:
-    """Play what is missing of some runs, fetch what they need first, and say how each ended.
+    """Play the runs that are not finished, after fetching what they need, and report how each ended.
 
     Args:
         specs: the runs.
@@ -197,7 +197,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def clear(specs: Sequence[RunSpec], out: Path, console: Console) -> None:
-    """Remove what earlier commands recorded of some runs, and say so."""
+    """Remove earlier records of some runs, and say so."""
     gone, busy = remove(RunFolder.at(out, spec).path for spec in specs)
     for folder in gone:
         console.print(f"Removed {folder}", markup=False, highlight=False, soft_wrap=True)
@@ -214,6 +214,6 @@ def _played(specs: Sequence[RunSpec], out: Path, workers: int | None, fresh: boo
 
 
 def results_of(specs: Sequence[RunSpec], out: Path) -> Results:
-    """The records of some runs."""
+    """The results of some runs."""
     ids = {spec.run_id for spec in specs}
     return Results(out, [run for run in load_runs(out) if run.folder_id in ids], frozenset(ids))

@@ -1,4 +1,4 @@
-"""Options by name, ``sea.candidates=8``: whose they are, and whether there are such."""
+"""Options by name, such as ``sea.candidates=8``: whom they belong to, and whether they exist."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def read_settings(settings: Sequence[str]) -> dict[str, list[Any]]:
 
 
 def full_name(name: str, names: Sequence[str]) -> str:
-    """Which of the names is meant by one, which may be the class name alone of an agent given by path."""
+    """The full name of an agent or group: an agent given by path may be named by its class alone."""
     found = [full for full in dict.fromkeys(names) if full.rpartition(":")[2] == name]
     if not found:
         raise UsageError(f"no options can be set of {name!r}{hint(name, {n.rpartition(':')[2] for n in names})}")
@@ -49,13 +49,13 @@ def full_name(name: str, names: Sequence[str]) -> str:
 
 
 def hint(name: str, known: Iterable[str]) -> str:
-    """The end of an error message: what was expected, and what was probably meant."""
+    """The end of an error message: the expected names, and the most similar one."""
     known = sorted(known)
     return f": expected one of {known}{did_you_mean(name, known)}"
 
 
 def check_training_options(policy: Collection[str], learner: Collection[str], *, language_model: bool) -> None:
-    """Name an option of the policy or the learner that does not exist."""
+    """Refuse options of the policy or the learner that do not exist."""
     if policy:  # looked up only now: it takes torch
         from duelbench.policies.causal_lm import CausalLMPolicy
         from duelbench.policies.pool import PoolPolicy
@@ -69,7 +69,7 @@ def check_training_options(policy: Collection[str], learner: Collection[str], *,
 
 
 def check_env_options(env: str, options: Collection[str]) -> None:
-    """Name an option that the environment does not take, or that is not the user's to set."""
+    """Refuse options that the environment does not take, or that a user may not set."""
     for name in set(options) & set(RUN_SETS):
         raise UsageError(f"the run itself sets {name} of the environment")
     single, _ = env_classes(resolve_env(env))
@@ -77,7 +77,7 @@ def check_env_options(env: str, options: Collection[str]) -> None:
 
 
 def check_judging(options: Mapping[str, Any]) -> None:
-    """Name a field of ``Judging`` that does not exist."""
+    """Refuse fields of ``Judging`` that do not exist."""
     _check(options, {field.name for field in dataclasses.fields(Judging)}, "judging")
 
 
@@ -88,7 +88,7 @@ def _check(options: Collection[str], known: set[str], whose: str) -> None:
 
 
 def check_features(env: str, kwargs: Mapping[str, Any], agent: str, cls: type) -> None:
-    """Refuse an agent that learns from features where arms have none."""
+    """Refuse agents that learn from features on arms without features."""
     wants = bool(getattr(cls, "needs_features", not getattr(cls, "lockstep", False)))
     if wants and not _features(env, json.dumps(kwargs, sort_keys=True)):
         raise UsageError(

@@ -1,4 +1,4 @@
-"""What `duelbench run` does when it is not told otherwise, by environment.
+"""The defaults of `duelbench run`, by environment.
 
 Learning rates were chosen for the passive ``online`` agent on tuning seeds (1000 and up), never on the reporting seeds
 (0, 1, …): see ``experiments/tuning``.
@@ -155,12 +155,12 @@ _TEXTS = RunSettings(learner={"learning_rate": 5e-4}, policy={"model": "tiny"})
 
 
 def register(env_id: str, settings: RunSettings) -> None:
-    """Say what a run on an environment plays by default. The class attribute ``settings`` of its problem goes first."""
+    """Register the defaults of an environment. A ``settings`` attribute of its ``Problem`` class takes precedence."""
     _SETTINGS[env_id] = settings
 
 
 def settings_of(name: str) -> RunSettings:
-    """What a run on an environment plays by default: as its problem says, as registered, or what suits its kind.
+    """The defaults of an environment: of its ``Problem`` class, as registered, or those of its kind.
 
     Args:
         name: an id or whatever ``duelbench.envs.resolve_env`` takes.
@@ -194,7 +194,7 @@ def _made_by(make: Callable[..., Problem] | None) -> type[Problem]:
 
 
 def known_settings() -> dict[str, RunSettings]:
-    """Settings by id, of this package's environments and of those that were registered with some."""
+    """Defaults by id, of this package's environments and of registered ones."""
     return dict(_SETTINGS)
 
 
@@ -215,7 +215,7 @@ _OTHER_MODELS: dict[str, Any] = _LARGER | {"learner": {"learning_rate": 1e-6}, "
 
 
 def with_model(defaults: RunSettings, model: str) -> RunSettings:
-    """The defaults for a language model; a model nobody has tuned gets a careful step size."""
+    """The defaults for a language model; an untuned model gets a small step size."""
     if model == defaults.policy.get("model"):
         return defaults
     changes = dict(MODEL_DEFAULTS.get(model, _OTHER_MODELS))

@@ -50,7 +50,7 @@ class Task:
 
     @property
     def late(self) -> bool:
-        """Whether answers come later than their duels."""
+        """Whether answers are delayed."""
         return any(name in self.kwargs for name in _LATE)
 
 
@@ -158,7 +158,7 @@ TAGS = tuple(dict.fromkeys(tag for task in TASKS for tag in task.tags))
 
 
 def select(tags: Sequence[str] = (), *, smoke: bool = False) -> list[Task]:
-    """The tasks with any of the tags (all, without tags), or those of them that belong to the smoke subset.
+    """The tasks with any of the tags (all if there are none), optionally only the smoke subset.
 
     Raises:
         ValueError: for a tag that no task has, or if nothing is left.

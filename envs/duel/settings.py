@@ -14,7 +14,7 @@ class RunSettings:
 
     Attributes:
         labels: budget.
-        batch: labels a round.
+        batch: labels per round.
         evaluate_every: labels between judgements.
         evaluation_repeats: responses judged for each held-out prompt.
         seeds: number of seeds.

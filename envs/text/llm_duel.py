@@ -204,7 +204,7 @@ class OracleProblem(Problem):
         return regret.mean_of_known(answers)
 
     def truth(self, ids: Ids, responses: NDArray[Any]) -> Truth | None:
-        """Utilities beside those of the stored responses; None if the oracle has none."""
+        """Utilities, with those of the stored responses; None if the oracle has none."""
         utilities, stored = self.utilities(ids, responses), self._judged_by(ids)
         if utilities is None or stored is None:
             return None

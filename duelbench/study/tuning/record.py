@@ -1,4 +1,4 @@
-"""What a study leaves behind beside Optuna's own file: ``tuning.json`` for programs, ``tuning.md`` for people."""
+"""What a study writes besides Optuna's own file: ``tuning.json`` for programs, ``tuning.md`` for people."""
 
 from __future__ import annotations
 

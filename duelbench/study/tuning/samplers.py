@@ -1,6 +1,6 @@
 """Who proposes the next setting: Optuna's own samplers, every setting of a grid in turn, or a language model with TPE.
 
-A sampler is made anew for each trial, seeded by the trial's number. What a trial is offered then depends on the trials
+A new sampler is made for each trial, seeded by the trial's number. What a trial is offered then depends on the trials
 before it alone, so that a study that was interrupted goes on as if it had not been.
 """
 

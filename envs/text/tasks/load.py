@@ -70,7 +70,7 @@ def _of_code(name: str | Task) -> str | Task:
 
 
 def _last_change(path: Path) -> int:
-    """When a file, or any in a folder, was last written: what was written anew is read anew."""
+    """When a file, or any file in a folder, was last written: a changed file is read again."""
     files = path.rglob("*") if path.is_dir() else [path]
     return max((file.stat().st_mtime_ns for file in files if file.is_file()), default=0)
 

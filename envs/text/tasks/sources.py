@@ -152,7 +152,7 @@ def split_rows(
     kept = {prompt for prompt, _ in heldout}
     duel = [row for row in rows if row[0] not in kept][: options.limit]
     if not duel:
-        raise ValueError(f"{name}: no prompt is left for duels beside {len(heldout)} held-out ones")
+        raise ValueError(f"{name}: no prompt is left for duels besides {len(heldout)} held-out ones")
     everything = duel + heldout
     widths = sorted({len(references) for _, references in everything})
     if len(widths) > 1:
