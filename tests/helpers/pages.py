@@ -120,6 +120,7 @@ class Reader:
             if run:
                 assert call(*words[1:]) == 0, f"{where}\n{self.capsys.readouterr().err}"
         elif words[:1] == ["python"] and run:
+            assert words[1] != "-m", f"{where}: say which test runs it"
             sys.argv = words[1:]
             runpy.run_path(words[1], run_name="__main__")
         elif words[:1] == ["make"]:
