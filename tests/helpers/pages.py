@@ -51,7 +51,7 @@ class Block:
     @property
     def note(self) -> tuple[str, str]:
         """How it is checked, if not by running it, and why."""
-        found = re.search(r"<!-- (\w+): (.*?) -->\s*$", self.before, re.DOTALL)
+        found = re.search(r"<!-- (\w+): ((?:(?!-->).)*) -->\s*$", self.before, re.DOTALL)
         return (found[1], found[2]) if found else ("", "")
 
     @property
