@@ -96,7 +96,7 @@ def page(module: str) -> str:
     title = TITLES.get(_name(module), first.partition(":")[0].rstrip("."))
     names = table(("name", "what it is"), [(f"`{name}`", cited(entry.summary)) for name, entry in entries])
     group = group_of(module)
-    line = ELSEWHERE.get(_name(module), COMMANDS[group]).format(agent=entries[0][0])
+    line = command(module, entries[0][0])
     source = module.replace("duelbench.agents", "agents").replace(".", "/") + ".py"
     return f"""# {title}
 
@@ -132,6 +132,12 @@ The code, top to bottom: `{source}`.
 {line}
 ```
 """
+
+
+def command(module: str, agent: str) -> str:
+    """What plays an agent beside a baseline."""
+    line = ELSEWHERE.get(_name(module), COMMANDS[group_of(module)]).format(agent=agent)
+    return line.replace("--agent online --agent online", "--agent online --agent uniform")
 
 
 def group_of(module: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 
-from agent_pages import COMMANDS, ELSEWHERE, families, group_of
+from agent_pages import command, families, group_of
 from sources import ARXIV, cited, docstring, table
 
 from duelbench.acquisition.registry import RULES
@@ -47,10 +47,9 @@ def _table(rows: list[tuple[str, str, str]]) -> str:
 
 def _of_agents(module: str, entries: list) -> list[tuple[str, str, str]]:  # type: ignore[type-arg]
     name = module.rpartition(".")[2]
-    command = ELSEWHERE.get(name, COMMANDS[group_of(module)]).partition(" --seeds")[0]
     body = " ".join(docstring(module)) if len(entries) < 10 else ""
     return [
-        (paper, f"[`{agent}`](agents/{name}.md)", f"`{command.format(agent=agent)}`")
+        (paper, f"[`{agent}`](agents/{name}.md)", f"`{command(module, agent).partition(' --seeds')[0]}`")
         for agent, entry in entries
         if (paper := _paper(entry.summary) or _paper(body))
     ]
