@@ -12,17 +12,26 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import tyro
 from rich.console import Console
 
+from duelbench.experiments.biased_judge.study import BIASED_JUDGE
+from duelbench.experiments.comparison import results as comparison
+from duelbench.experiments.comparison.arms import ArmsStudy, arm_results
+from duelbench.experiments.comparison.define import Comparison
+from duelbench.experiments.headlines.study import HEADLINES
+from duelbench.experiments.ladder.sweep import LADDER_STUDY
 from duelbench.experiments.leaderboard import build as leaderboard
+from duelbench.experiments.pool_study.sweep import POOL_STUDY
 from duelbench.experiments.records import Records, read_records
 from duelbench.experiments.sea_paper import analysis as sea_paper
 from duelbench.experiments.sea_paper.figures import draw_parts
 from duelbench.experiments.selection_rules import analysis as selection_rules
 from duelbench.experiments.selection_rules.figures import draw_all
+from duelbench.experiments.tuning.study import TUNING
 from duelbench.records.files import write_atomic
 
 HERE = Path(__file__).parent
@@ -43,6 +52,18 @@ class Table:
     draw: Callable[[], None] | None = None
 
 
+def _compared(study: Comparison) -> str:
+    return comparison.results(study, Records.read(study.records))
+
+
+def _drawn(study: Comparison) -> None:
+    comparison.draw(study, Records.read(study.records))
+
+
+def _arms(study: ArmsStudy) -> str:
+    return arm_results(study, Records.read(study.records))
+
+
 TABLES = (
     Table(leaderboard.PAGE, lambda: leaderboard.page(read_records(leaderboard.RECORDS))),
     Table(
@@ -58,12 +79,16 @@ TABLES = (
         ),
         lambda: draw_all(_records("selection_rules"), HERE / "selection_rules"),
     ),
+    *(
+        Table(study.folder / "RESULTS.md", partial(_compared, study), partial(_drawn, study))
+        for study in (LADDER_STUDY, POOL_STUDY, TUNING)
+    ),
+    *(Table(study.folder / "RESULTS.md", partial(_arms, study)) for study in (HEADLINES, BIASED_JUDGE)),
 )
 
 PROSE: dict[Path, tuple[Path, ...]] = {
     HERE.parent / "docs" / "findings" / "index.md": tuple(table.path for table in TABLES),
-    HERE / "sea_paper" / "README.md": (HERE / "sea_paper" / "RESULTS.md",),
-    HERE / "selection_rules" / "README.md": (HERE / "selection_rules" / "RESULTS.md",),
+    **{table.path.with_name("README.md"): (table.path,) for table in TABLES if table.path.name == "RESULTS.md"},
 }
 """Pages that quote figures, and the tables that they quote."""
 

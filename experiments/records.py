@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +30,14 @@ def recorded(path: Path) -> set[str]:
     return set(read_records(path)) if path.exists() else set()
 
 
-def add_records(path: Path, runs: Sequence[Run], metrics: Sequence[str], *, last_only: bool = False) -> None:
+def add_records(
+    path: Path,
+    runs: Sequence[Run],
+    metrics: Sequence[str],
+    *,
+    last_only: bool = False,
+    labels: Collection[int] | None = None,
+) -> None:
     """Add the rows of every finished run that is not there yet: (run id, seed, labels, metrics, costs).
 
     An unknown value is left empty. Runs already there stay as they are, so that a study can go on elsewhere.
@@ -40,6 +47,7 @@ def add_records(path: Path, runs: Sequence[Run], metrics: Sequence[str], *, last
         runs: finished ones are added.
         metrics: its columns.
         last_only: leave out all evaluations but the last.
+        labels: leave out all evaluations but those after so many labels; None keeps all.
     """
     known = recorded(path)
     new = [run for run in runs if run.finished and run.asked_id not in known]
@@ -53,6 +61,7 @@ def add_records(path: Path, runs: Sequence[Run], metrics: Sequence[str], *, last
         ]
         for run in new
         for row, cost in list(zip(run.rows, run.timing, strict=True))[-1 if last_only else 0 :]
+        if labels is None or int(row["labels"]) in labels
     ]
     if path.exists():
         with path.open(encoding="utf-8", newline="") as file:

@@ -25,6 +25,7 @@ def play_missing(wanted: Iterable[RunSpec], records: Path, out: Path, workers: i
     """
     console = Console(stderr=True)
     runs, known = {spec.asked_id: spec for spec in wanted}, recorded(records)
+    known |= {run_id.partition("/")[0] for run_id in known}  # seeds in lock-step have a record each
     specs = [spec for run_id, spec in runs.items() if run_id not in known]
     console.print(f"{len(runs)} runs in all, {len(specs)} of them to be played here")
     if not specs:

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import tyro
 
+from duelbench.experiments.comparison.arms import METRICS as ARM_METRICS
+from duelbench.experiments.comparison.arms import ArmsStudy, arm_results
 from duelbench.experiments.comparison.define import METRICS, Comparison
 from duelbench.experiments.comparison.results import draw, results
 from duelbench.experiments.records import Records, add_records
@@ -39,11 +41,12 @@ class Tell:
     """Folder of runs that are added to the records first."""
 
 
+_Commands = Annotated[Play, tyro.conf.subcommand("play")] | Annotated[Tell, tyro.conf.subcommand("tell")]
+
+
 def main(study: Comparison) -> None:
     """Do what the command line of a study asks for."""
-    asked = tyro.cli(
-        Annotated[Play, tyro.conf.subcommand("play")] | Annotated[Tell, tyro.conf.subcommand("tell")]  # type: ignore[arg-type]
-    )
+    asked = tyro.cli(_Commands)  # type: ignore[arg-type]
     if isinstance(asked, Play):
         wanted = [spec for part in asked.part or study.parts for spec in study.specs(part, asked.seeds)]
         raise SystemExit(play_missing(wanted, study.records, asked.out, asked.workers))
@@ -52,3 +55,22 @@ def main(study: Comparison) -> None:
     records = Records.read(study.records)
     write_atomic(study.folder / "RESULTS.md", results(study, records))
     draw(study, records)
+
+
+@dataclass
+class ArmsOptions:
+    """Play what the records of a study on arms lack, add it, and write RESULTS.md."""
+
+    out: Path
+    """Output folder."""
+
+
+def main_arms(study: ArmsStudy) -> None:
+    """The one command of a study on arms, which takes minutes."""
+    out = tyro.cli(ArmsOptions).out
+    status = play_missing(study.specs(), study.records, out, os.cpu_count() or 1)
+    ours = {spec.asked_id for spec in study.specs()}
+    played = [run for run in load_runs(out) if run.asked_id.partition("/")[0] in ours] if out.exists() else []
+    add_records(study.records, played, ARM_METRICS, labels=study.kept)
+    write_atomic(study.folder / "RESULTS.md", arm_results(study, Records.read(study.records)))
+    raise SystemExit(status)

@@ -82,7 +82,8 @@ class Comparison:
         judging: of all runs.
         policy: of all runs.
         learner: of all runs.
-        seeds: how many make it complete: 0, 1, …
+        seeds: how many make it complete.
+        first_seed: the first of them; from 1000 on, what is found tunes and reports nothing.
     """
 
     folder: Path
@@ -95,6 +96,7 @@ class Comparison:
     policy: Mapping[str, Any] = field(default_factory=dict)
     learner: Mapping[str, Any] = field(default_factory=dict)
     seeds: int = 10
+    first_seed: int = 0
 
     @property
     def records(self) -> Path:
@@ -102,13 +104,13 @@ class Comparison:
         return self.folder / "records.csv"
 
     def spec(self, part: str, name: str, seed: int) -> RunSpec:
-        """One run."""
+        """One run; seeds are counted from the first."""
         world = self.parts[part]
         player = world.players[name]
         return RunSpec(
             env=self.env,
             agent=player.agent,
-            seed=seed,
+            seed=self.first_seed + seed,
             labels=self.labels,
             batch=self.batch,
             judging=self.judging,

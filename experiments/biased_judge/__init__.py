@@ -1,0 +1,1 @@
+"""A judge that likes the first answer: calibrate, balance, or ask twice?"""

@@ -1,0 +1,1 @@
+"""Is a predicted click rate worth a thousand readers?"""
