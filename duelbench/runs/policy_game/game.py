@@ -35,6 +35,7 @@ from duelbench.runs.judging.judge import Judge
 from duelbench.runs.judging.schedule import passed
 from duelbench.runs.policy_game.late_answers import Answered, LateAnswers
 from duelbench.runs.policy_game.lesson import Lesson, Place, Proposed
+from duelbench.runs.policy_game.shown_answers import shown_answers
 from duelbench.runs.policy_game.tally import CUMULATIVE, Tally
 from duelbench.runs.recording.run_folder import CHECKPOINT, POLICY, RunFolder
 from duelbench.types import Pair, Responses, Verdict
@@ -211,18 +212,7 @@ class Game:
             deployed = parts.agent.respond(problem.observe(ids))
         if parts.learner.steps and parts.policy.generated_tokens:  # a language model: other weights are of no use alone
             save_checkpoint(self.folder.path / POLICY, parts.policy.state_dict())
-        after = problem.texts(shown, deployed.actions[: len(shown)])
-        samples: list[dict[str, Any]] = [
-            {"prompt": prompt, "before": old, "after": new}
-            for prompt, old, new in zip(problem.prompt_texts(shown), self.at.before, after, strict=True)
-        ]
-        for name, cut in (("before", self.at.before_unfinished), ("after", deployed.unfinished.tolist())):
-            for sample, unfinished in zip(samples, cut, strict=False):
-                sample |= {f"{name}_unfinished": True} if unfinished else {}
-        worth = {"utility_before": self.at.before_utility, "utility_after": self.judge.worth(deployed.actions)}
-        for name, utilities in worth.items():
-            for sample, utility in zip(samples, utilities, strict=False):
-                sample |= {name: utility} if np.isfinite(utility) else {}
+        samples = shown_answers(problem, shown, self.at, deployed, self.judge.worth(deployed.actions))
         predicted = calibration(self.spec, parts) if self.judge.knows_the_truth(deployed.actions) else None
         short = not self._unlabelled and self.at.labels < self.spec.labels
         self.folder.finish(samples, predicted, "rounds" if short else "labels")
