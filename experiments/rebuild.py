@@ -21,6 +21,7 @@ from rich.console import Console
 from duelbench.experiments.biased_judge.study import BIASED_JUDGE
 from duelbench.experiments.comparison import results as comparison
 from duelbench.experiments.comparison.arms import ArmsStudy, arm_results
+from duelbench.experiments.comparison.beliefs import path_of, read_beliefs
 from duelbench.experiments.comparison.define import Comparison
 from duelbench.experiments.headlines.study import HEADLINES
 from duelbench.experiments.ladder.sweep import LADDER_STUDY
@@ -53,7 +54,7 @@ class Table:
 
 
 def _compared(study: Comparison) -> str:
-    return comparison.results(study, Records.read(study.records))
+    return comparison.results(study, Records.read(study.records), read_beliefs(path_of(study)))
 
 
 def _drawn(study: Comparison) -> None:

@@ -11,6 +11,7 @@ import tyro
 
 from duelbench.experiments.comparison.arms import METRICS as ARM_METRICS
 from duelbench.experiments.comparison.arms import ArmsStudy, arm_results
+from duelbench.experiments.comparison.beliefs import add_beliefs, path_of, read_beliefs
 from duelbench.experiments.comparison.define import METRICS, Comparison
 from duelbench.experiments.comparison.results import draw, results
 from duelbench.experiments.records import Records, add_records
@@ -51,9 +52,11 @@ def main(study: Comparison) -> None:
         wanted = [spec for part in asked.part or study.parts for spec in study.specs(part, asked.seeds)]
         raise SystemExit(play_missing(wanted, study.records, asked.out, asked.workers))
     if asked.runs is not None:
-        add_records(study.records, load_runs(asked.runs), METRICS)
+        runs = load_runs(asked.runs)
+        add_records(study.records, runs, METRICS)
+        add_beliefs(path_of(study), runs)
     records = Records.read(study.records)
-    write_atomic(study.folder / "RESULTS.md", results(study, records))
+    write_atomic(study.folder / "RESULTS.md", results(study, records, read_beliefs(path_of(study))))
     draw(study, records)
 
 

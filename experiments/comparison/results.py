@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 from matplotlib.figure import Figure
 
+from duelbench.experiments.comparison.beliefs import Beliefs, belief_table
 from duelbench.experiments.comparison.define import COLUMNS, Comparison
 from duelbench.experiments.records import Records
 from duelbench.experiments.sea_paper.analysis import MARKS, Scores, comparison_table, seeds_text
@@ -27,14 +28,14 @@ FEWEST = 3  # seeds of which a multiplier is told
 PICTURE = "curves.png"
 
 
-def results(study: Comparison, records: Records) -> str:
+def results(study: Comparison, records: Records, beliefs: Beliefs) -> str:
     """Everything that is told in numbers, as Markdown."""
     head = f"# Results\n\nWritten by a program from `records.csv`; see README.md for what they mean. {MARKS}"
-    return "\n\n".join([head, *(_part(study, records, title) for title in study.parts)]) + "\n"
+    return "\n\n".join([head, *(_part(study, records, beliefs, title) for title in study.parts)]) + "\n"
 
 
-def _part(study: Comparison, records: Records, title: str) -> str:
-    """One world: final scores of its players, labels saved, and the laws of their curves."""
+def _part(study: Comparison, records: Records, beliefs: Beliefs, title: str) -> str:
+    """One world: final scores of its players, labels saved, the laws of their curves, and what posteriors believe."""
     part = study.parts[title]
     final = _scores(study, records, title, "offline_win_rate")
     names = [name for name in part.players if final(name)]
@@ -47,7 +48,7 @@ def _part(study: Comparison, records: Records, title: str) -> str:
     against = f"; differences to `{part.base}`" if part.base in names else ""
     blocks = [f"## {title}: {seeds_text(final, names)}{against}", comparison_table(names, part.base, columns)]
     blocks += [_saving(study, records, title, *pair) for pair in part.pairs]
-    blocks.append(_laws(study, records, title, names))
+    blocks += [_laws(study, records, title, names), belief_table(study, title, beliefs)]
     return "\n\n".join(filter(None, blocks))
 
 

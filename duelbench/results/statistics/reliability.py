@@ -18,11 +18,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import xlogy
 
 from duelbench.records.record import CALIBRATION_FILE, Run
 from duelbench.results.statistics.estimates import BAND_MIN_RUNS, Floats, t_quantile
 
 BINS = 10
+_LEAST = 1e-6  # to so many digits predictions are recorded
 _log = logging.getLogger(__name__)
 
 
@@ -83,7 +85,9 @@ def scores(predictions: Predictions) -> dict[str, float]:
 
     ``calibration_error``: Σ_b (n_b / n) |mean q − mean p| over ``BINS`` bins of equal width. ``accuracy``: share of the
     duels whose likelier winner is named, one half where there is none. ``brier``: expected squared distance of q from
-    an answer, p (1 − q)² + (1 − p) q². ``brier_floor``: the same for q = p, which no predictor can beat.
+    an answer, p (1 − q)² + (1 − p) q². ``brier_floor``: the same for q = p, which no predictor can beat. ``log_loss``
+    and ``log_loss_floor``: likewise of −log of the probability given to the answer; always saying ½ costs ln 2.
+    ``coverage``: how often p lies within two of the members' standard deviations of q.
     ``rank_correlation``: Spearman's, of the members' spread with |p − q|.
     """
     q, p = predictions.probability, predictions.truth
@@ -94,8 +98,15 @@ def scores(predictions: Predictions) -> dict[str, float]:
         "accuracy": float(np.mean(0.5 * (1.0 + np.sign(q - 0.5) * np.sign(p - 0.5)))),
         "brier": float(np.mean(p * (1.0 - q) ** 2 + (1.0 - p) * q**2)),
         "brier_floor": float(np.mean(p * (1.0 - p))),
+        "log_loss": _cross_entropy(p, q),
+        "log_loss_floor": _cross_entropy(p, p),
+        "coverage": float(np.mean(predictions.error <= 2.0 * predictions.spread)),
         "rank_correlation": rank_correlation(predictions.spread, predictions.error),
     }
+
+
+def _cross_entropy(p: Floats, q: Floats) -> float:
+    return float(-np.mean(xlogy(p, np.maximum(q, _LEAST)) + xlogy(1.0 - p, np.maximum(1.0 - q, _LEAST))))
 
 
 def reliability(runs: Sequence[Predictions]) -> Binned:

@@ -46,7 +46,11 @@ def test_what_is_told_follows_from_the_records(tmp_path: Path) -> None:
     runs = [finished_run(study.spec("reader, warm", name, s), ends[name] + s / 500) for name in ends for s in range(5)]
     add_records(study.records, runs, METRICS)
     records = Records.read(study.records)
-    text = results(study, records)
+    run_id = study.ids("reader, warm", "ide")[0]
+    told = {"accuracy": 0.8, "log_loss": 0.61, "log_loss_floor": 0.56, "coverage": 0.95}
+    beliefs = {run_id: told | {"calibration_error": 0.02, "rank_correlation": -0.25}}
+    text = results(study, records, beliefs)
+    assert "| ide | 0.800 | 0.610 | 0.560 | 0.95 | 0.020 | −0.25 |" in text
     assert "## reader, warm: 0 to 5 seeds (incomplete); differences to `online`" not in text
     assert "5 seeds" in text and "**+0.300 [+0.300, +0.300]**†" in text and "## other\n\nNot played yet." in text
     assert "Labels of `online` for one of `ide`, by win rate: 0.55: 4." in text and "online_rm" not in text

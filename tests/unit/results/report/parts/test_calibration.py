@@ -44,6 +44,8 @@ def test_a_calibrated_predictor_has_hardly_any_calibration_error() -> None:
     assert found["calibration_error"] < 0.005
     assert found["rank_correlation"] > 0.4
     assert found["brier_floor"] < found["brier"]
+    assert found["log_loss_floor"] < found["log_loss"] < np.log(2)
+    assert 0.93 < found["coverage"] < 0.98  # two standard deviations of a beta distribution
 
 
 def test_an_overconfident_predictor_is_found_out() -> None:
@@ -64,6 +66,10 @@ def test_the_scores_are_their_definitions() -> None:
     rng = np.random.default_rng(2)
     answers = rng.random((200_000, 4)) < p
     assert found["brier"] == pytest.approx(((answers - q) ** 2).mean(), abs=2e-3)
+    assert scores(Predictions(q, np.array([0.05, 0.4, 0.0, 0.2]), p))["coverage"] == pytest.approx(3 / 4)
+    told = np.clip(q, 1e-6, 1 - 1e-6)
+    assert found["log_loss"] == pytest.approx(-np.where(answers, np.log(told), np.log(1 - told)).mean(), abs=2e-2)
+    assert found["log_loss_floor"] == pytest.approx(scipy_stats.bernoulli(p).entropy().mean())
     assert found["rank_correlation"] == pytest.approx(scipy_stats.spearmanr([0.1, 0.4, 0.0, 0.2], np.abs(p - q))[0])
 
 
