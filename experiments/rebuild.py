@@ -93,11 +93,11 @@ PROSE: dict[Path, tuple[Path, ...]] = {
 }
 """Pages that quote figures, and the tables that they quote."""
 
-_NUMBER = r"[+−]?\d[\d,]*(?:\.\d+)?"
+_NUMBER = r"[+−]?\d+(?:,\d{3})*(?:\.\d+)?"
 FIGURE = re.compile(
     rf"{_NUMBER}×?\s+\[{_NUMBER},\s+{_NUMBER}\]†?"  # with its interval, marked or not
     rf"|{_NUMBER}\s+±\s+{_NUMBER}"
-    rf"|[+−]\d[\d,]*(?:\.\d+)?†?"  # a difference
+    rf"|[+−]\d+(?:,\d{{3}})*(?:\.\d+)?†?"  # a difference
     r"|\b\d\.\d{3}\b(?!†)"  # a rate
 )
 """What is quoted: a number with its interval, its standard error or its sign, or with three decimals."""

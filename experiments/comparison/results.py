@@ -69,7 +69,7 @@ def _saving(study: Comparison, records: Records, part: str, base: str, name: str
     *preset, last = multipliers(one, other, (*study.thresholds, end), np.random.default_rng(0))
     told = [f"{m.threshold:g}: {text}" for m in preset if (text := multiplier_text(m))]
     told += [f"and where `{base}` ends, at {end:.3f}: {text}" for text in [multiplier_text(last)] if text]
-    return f"Labels of `{base}` for one of `{name}`, by win rate: {'; '.join(told) or 'not known'}."
+    return f"Labels of `{base}` for one of `{name}`, by win rate: {'; '.join(told) or 'not known'}"
 
 
 def _laws(study: Comparison, records: Records, part: str, names: Sequence[str]) -> str:
