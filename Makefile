@@ -15,7 +15,7 @@ CONSTRAINTS := $(shell command -v nvidia-smi >/dev/null 2>&1 || echo "-c constra
 export OMP_NUM_THREADS := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: demo docs test test-all coverage lint types bench test-browser test-vllm test-peers test-openenv test-ray clean
+.PHONY: demo docs test test-slow test-all coverage lint types bench test-browser test-vllm test-peers test-openenv test-ray clean
 
 $(VENV)/.installed: pyproject.toml constraints-cpu.txt
 	$(PYTHON) -m venv $(VENV)
@@ -30,15 +30,17 @@ demo: $(VENV)/.installed
 	$(BIN)/duelbench run --env LLMDuel-v0 --out $(OUT)
 	@echo "Open $(OUT)/report.html"
 
+# RUN="coverage run -m" also counts the lines that are run; what other processes run is not counted.
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m $(RUN) pytest -m "not slow"
 
-test-all: $(VENV)/.installed
-	$(BIN)/python -m pytest
+test-slow: $(VENV)/.installed
+	$(BIN)/python -m pytest -m slow
 
-# The whole suite with the share of lines that it runs; what other processes run is not counted.
-coverage: $(VENV)/.installed
-	$(BIN)/python -m coverage run -m pytest
+test-all: test test-slow
+
+coverage:
+	$(MAKE) --no-print-directory test RUN="coverage run -m"
 	$(BIN)/python -m coverage report --skip-covered --sort=cover | tail -n 40
 
 lint: $(VENV)/.installed

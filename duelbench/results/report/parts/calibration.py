@@ -33,8 +33,8 @@ NOTE = (
     "Each run’s posterior predicted held-out duels between two samples of the reference policy: the mean over its "
     "members of P(first preferred), and their standard deviation. The truth is the known probability of an answer. "
     "Calibration error (ECE): mean distance between prediction and truth over ten bins of equal width. Brier score: "
-    "expected squared distance to an answer, and beside it what the truth itself would score. Two-sd coverage: how often "
-    "the truth lies within two of the members’ standard deviations of the prediction. Spread with error: "
+    "expected squared distance to an answer, and beside it what the truth itself would score. Two-sd coverage: how "
+    "often the truth lies within two of the members’ standard deviations of the prediction. Spread with error: "
     "Spearman’s rank correlation of the members’ standard deviation with |truth − prediction|; positive where the "
     "posterior knows where it errs. Means over runs with 95 % Student t intervals."
 )
