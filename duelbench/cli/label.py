@@ -11,7 +11,7 @@ import tyro
 from duelbench.cli.arguments import REPEATED, UNSET
 from duelbench.cli.page_options import PageOptions, console, serve_page
 from duelbench.errors import UsageError
-from duelbench.records.votes import Posed
+from duelbench.records.answers.votes import Posed
 
 if TYPE_CHECKING:
     from duelbench.label.asking.checking import Checks

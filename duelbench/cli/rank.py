@@ -15,7 +15,7 @@ from duelbench.cli.page_options import PageOptions, console, serve_page
 if TYPE_CHECKING:
     from duelbench.protocols import Oracle
     from duelbench.rank.ranking import Ranking
-    from duelbench.records.votes import Vote
+    from duelbench.records.answers.votes import Vote
 
 
 @dataclass

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 
 from duelbench.label.asking.desk import Desk
 from duelbench.label.asking.duel import Duel
-from duelbench.records.votes import Said
+from duelbench.records.answers.votes import Said
 
 State = Literal["thinking", "asking", "done", "failed"]
 

@@ -9,7 +9,7 @@ from duelbench.label.asking.desk import Desk
 from duelbench.label.asking.duel import Duel
 from duelbench.label.questionnaire import Questionnaire
 from duelbench.rank.ranking import Ranking
-from duelbench.records.votes import Posed, Said, Votes
+from duelbench.records.answers.votes import Posed, Said, Votes
 from duelbench.types import Verdict
 
 _SAID: dict[Verdict, Said] = {Verdict.FIRST: "first", Verdict.SECOND: "second", Verdict.TIE: "tie"}

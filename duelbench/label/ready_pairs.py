@@ -14,8 +14,8 @@ from duelbench.errors import UsageError
 from duelbench.label.asking.checking import Checks
 from duelbench.label.asking.desk import Desk
 from duelbench.label.questionnaire import Questionnaire
+from duelbench.records.answers.votes import Posed, Votes
 from duelbench.records.files import write_atomic
-from duelbench.records.votes import Posed, Votes
 from duelbench.results.exports.preferences import Preferences, decided
 from duelbench.results.report.parts.people import write_page
 

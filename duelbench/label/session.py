@@ -18,8 +18,8 @@ from duelbench.label.asking.desk import Desk
 from duelbench.label.questionnaire import Questionnaire
 from duelbench.label.rounds import ToldAnswers, number_of, questions
 from duelbench.label.specify import RunOptions, check_spec, people_spec
+from duelbench.records.answers.votes import Votes
 from duelbench.records.spec import RunSpec
-from duelbench.records.votes import Votes
 from duelbench.runs.configuration.resolve import resolve
 from duelbench.runs.policy_game.game import Game
 from duelbench.runs.policy_game.lesson import Lesson, Place

@@ -5,6 +5,6 @@ from __future__ import annotations
 from duelbench.oracles.checks import OracleError
 from duelbench.oracles.function import FunctionOracle
 from duelbench.oracles.registry import ORACLES, make_oracle
-from duelbench.oracles.reliable import reliable
+from duelbench.oracles.wrappers.reliable import reliable
 
 __all__ = ["ORACLES", "FunctionOracle", "OracleError", "make_oracle", "reliable"]

@@ -73,7 +73,7 @@ class ChatJudge:
 
     Attributes:
         counts: what it did so far.
-        portion: duels it wants at once, see ``duelbench.records.journaled_oracle.portion``.
+        portion: duels it wants at once, see ``duelbench.records.answers.journaled_oracle.portion``.
 
     Raises:
         OracleError: no model is named, or an argument is out of range.

@@ -84,7 +84,7 @@ def make_oracle(oracle: str | Oracle | Callable[..., Any], **kwargs: Any) -> Ora
     kind, _, model = oracle.partition(":")
     try:
         if kind == "ray" and model:
-            remote = load("duelbench.oracles.remote:remote_oracle", kind="oracle")
+            remote = load("duelbench.oracles.wrappers.remote:remote_oracle", kind="oracle")
             made: Oracle = remote(make_oracle, model, **kwargs)
             return made
         if kind == "judge" and model.startswith(("http://", "https://")):

@@ -14,10 +14,10 @@ from transformers import AutoModelForCausalLM
 
 from duelbench.assets.pretrained import pretrained, pretrained_config, pretrained_tokenizer
 from duelbench.policies.networks.generic import GenericNetwork
-from duelbench.policies.networks.llama import LlamaNetwork
+from duelbench.policies.networks.llama.llama import LlamaNetwork
+from duelbench.policies.networks.llama.recomputing import RecomputingNetwork
 from duelbench.policies.networks.network import Network
 from duelbench.policies.networks.probe import check_causal, has_cache
-from duelbench.policies.networks.recomputing import RecomputingNetwork
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 

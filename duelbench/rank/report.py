@@ -12,8 +12,8 @@ import numpy as np
 from markupsafe import Markup
 
 from duelbench.rank.ranking import WORTH, Ranking
+from duelbench.records.answers.votes import Vote
 from duelbench.records.files import write_atomic
-from duelbench.records.votes import Vote
 from duelbench.results.report.parts.people import NOTE as PEOPLE_NOTE
 from duelbench.results.report.parts.people import of_votes
 from duelbench.results.report.rendering import Table, joined, render

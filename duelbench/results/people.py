@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from duelbench.records.votes import Said, Vote
+from duelbench.records.answers.votes import Said, Vote
 
 _OUTLIER = 3.5
 """Modified z-score of the logarithm of the time above which an answer is an outlier (Iglewicz and Hoaglin, 1993)."""

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from duelbench.envs.duel.problem import Guided
 from duelbench.errors import UsageError
+from duelbench.records.answers.journal import Journal
+from duelbench.records.answers.journaled_oracle import JournaledDuels, portion
 from duelbench.records.checkpoint import load_checkpoint
-from duelbench.records.journal import Journal
-from duelbench.records.journaled_oracle import JournaledDuels, portion
 from duelbench.records.spec import RunSpec
 from duelbench.runs.configuration.assemble import assemble
 from duelbench.runs.configuration.resolve import resolve

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duelbench.duels.preference import REWARD_OF_VERDICT, Feedback
-from duelbench.envs.duel.delay import Delay
+from duelbench.envs.duel.feedback.delay import Delay
 from duelbench.envs.duel.problem import InvalidActionError, Problem
 from duelbench.types import Verdict
 

@@ -13,8 +13,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from duelbench.envs.duel.conditions import Conditions, whole_number
 from duelbench.envs.duel.engine import Engine
+from duelbench.envs.duel.feedback.conditions import Conditions, whole_number
 from duelbench.envs.duel.problem import KnowsRegret, Problem, Truth, checked_columns
 from duelbench.plugins import did_you_mean
 from duelbench.types import Verdict
@@ -77,7 +77,7 @@ class DuelEnv(_Played, gym.Env[Observation, Any]):
     Args:
         problem: what is played.
         render_mode: None or ``ansi``.
-        conditions: fields of ``duelbench.envs.duel.conditions.Conditions``.
+        conditions: fields of ``duelbench.envs.duel.feedback.conditions.Conditions``.
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi"], "render_fps": 1}  # type: ignore[misc]

@@ -7,8 +7,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from duelbench.envs.duel.conditions import Conditions
 from duelbench.envs.duel.env import DuelEnv, DuelVectorEnv
+from duelbench.envs.duel.feedback.conditions import Conditions
 from duelbench.envs.duel.problem import Problem
 from duelbench.plugins import did_you_mean
 
@@ -18,8 +18,8 @@ _KINDS = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL
 def environments(problem: Callable[..., Problem], name: str = "") -> tuple[type[DuelEnv], type[DuelVectorEnv]]:
     """The single and the vector Gymnasium class of a family.
 
-    Both take the arguments of ``problem`` and the conditions that all families share
-    (``duelbench.envs.duel.conditions.Conditions``); the single one takes ``render_mode``, the vector one ``num_envs``.
+    Both take the arguments of ``problem`` and the conditions that all families share (``Conditions`` of
+    ``duelbench.envs.duel.feedback.conditions``); the single one takes ``render_mode``, the vector one ``num_envs``.
     ``inspect.signature`` shows them all.
 
     Args:

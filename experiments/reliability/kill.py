@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.progress import track
 
 from duelbench.envs.text.tasks.load import load_task
-from duelbench.records.journal import Answer, Journal
+from duelbench.records.answers.journal import Answer, Journal
 from duelbench.records.spec import RunSpec
 from duelbench.runs.engines import make_engine
 from duelbench.runs.execute import execute

@@ -13,7 +13,7 @@ from scipy.special import expit, xlogy
 from duelbench.posteriors.ensemble import EnsembleConfig, EnsemblePosterior
 from duelbench.posteriors.laplace import LaplaceConfig, LaplacePosterior
 from duelbench.protocols import Posterior
-from duelbench.records.journal import Journal
+from duelbench.records.answers.journal import Journal
 from duelbench.records.spec import RunSpec
 from duelbench.runs.configuration.assemble import Parts, assemble
 from duelbench.runs.configuration.resolve import resolve

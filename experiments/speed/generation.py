@@ -113,7 +113,7 @@ def own(options: argparse.Namespace, dtype: str) -> Draw:
     """Our own decoder."""
     from transformers import AutoModelForCausalLM
 
-    from duelbench.policies.networks.llama import LlamaNetwork
+    from duelbench.policies.networks.llama.llama import LlamaNetwork
     from duelbench.policies.samplers.own import OwnSampler
 
     model = AutoModelForCausalLM.from_pretrained(options.model, dtype=torch.float32).eval()

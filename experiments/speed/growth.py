@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 import duelbench  # noqa: F401 - registers the environments
 from duelbench.agents.arms.base import ArmSetup
 from duelbench.agents.arms.matrix.double_ts import DoubleTS
-from duelbench.records.journal import Answer, Journal
-from duelbench.records.journaled_oracle import JournaledDuels, JournaledUtilityOracle
+from duelbench.records.answers.journal import Answer, Journal
+from duelbench.records.answers.journaled_oracle import JournaledDuels, JournaledUtilityOracle
 from duelbench.types import Verdict
 
 BATCH, ROUNDS, DUELS = 32, 50, 5_000

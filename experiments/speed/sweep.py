@@ -21,7 +21,7 @@ from typing import Any
 import tyro
 
 from duelbench.records import checkpoint
-from duelbench.records.journal import Journal
+from duelbench.records.answers.journal import Journal
 from duelbench.records.spec import RunSpec
 from duelbench.runs import policy_loop
 from duelbench.runs.engines import make_engine

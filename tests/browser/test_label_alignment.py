@@ -13,8 +13,8 @@ from page import answer, begin, wait
 from serving import Served
 
 from duelbench.envs.text.tasks import load_task
+from duelbench.records.answers.votes import Votes
 from duelbench.records.record import load_runs
-from duelbench.records.votes import Votes
 
 torch = pytest.importorskip("torch")
 LABELS, KILL_AT = 40, 21

@@ -14,8 +14,8 @@ from pathlib import Path
 from labelling import Client
 from serving import Served
 
+from duelbench.records.answers.votes import Votes
 from duelbench.records.record import load_runs
-from duelbench.records.votes import Votes
 
 PEOPLE, ANSWERS, KILLS = 20, 2000, 10
 _AWAY = (urllib.error.URLError, http.client.HTTPException, OSError)  # also in the middle of an answer

@@ -14,8 +14,8 @@ from page import answer, begin, press, wait
 from serving import Served
 from texts import ROWS, write_pairs
 
+from duelbench.records.answers.votes import Vote, Votes
 from duelbench.records.record import load_runs
-from duelbench.records.votes import Vote, Votes
 
 Browser = Callable[..., Any]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from duelbench.records.journal import Journal
+from duelbench.records.answers.journal import Journal
 
 
 def journal_of(folder: Path) -> Journal:

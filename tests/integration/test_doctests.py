@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = {"duelbench": "duelbench", "agents": "duelbench.agents", "envs": "duelbench.envs"}
-ELSEWHERE = {"duelbench/cluster.py", "duelbench/policies/samplers/ray.py", "duelbench/oracles/remote.py"}
+ELSEWHERE = {"duelbench/cluster.py", "duelbench/policies/samplers/ray.py", "duelbench/oracles/wrappers/remote.py"}
 """Modules that need Ray, which has a group of tests of its own."""
 
 

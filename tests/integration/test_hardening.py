@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from duelbench.errors import explain
+from duelbench.records.answers.journal import RESERVE_BYTES
 from duelbench.records.files import write_atomic
-from duelbench.records.journal import RESERVE_BYTES
 from duelbench.records.record import SCHEMA_VERSION, load_runs
 from duelbench.records.spec import Judging, RunSpec
 from duelbench.runs.engines.outcome import play_one
@@ -54,7 +54,7 @@ def test_on_a_full_disk_no_label_is_bought_and_later_the_run_goes_on(
         return usage._replace(free=RESERVE_BYTES - 1 if calls > 6 else usage.free)
 
     with monkeypatch.context() as patch:
-        patch.setattr("duelbench.records.journal.shutil.disk_usage", filling)
+        patch.setattr("duelbench.records.answers.journal.shutil.disk_usage", filling)
         outcome = play_one(spec, tmp_path / "full", "", tell)
     assert outcome.error is not None and outcome.error.startswith("The run could not write its records")
     assert "no more labels are bought" in outcome.error and "\n" not in outcome.error

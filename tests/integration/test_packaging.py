@@ -144,7 +144,15 @@ def test_nobody_draws_from_a_global_generator(folder: str) -> None:
 
 
 def test_envs_and_core_types_load_without_torch() -> None:
-    light = ["types", "protocols", "streams", "duels/preference", "duels/regret", "records/journal", "records/spec"]
+    light = [
+        "types",
+        "protocols",
+        "streams",
+        "duels/preference",
+        "duels/regret",
+        "records/answers/journal",
+        "records/spec",
+    ]
     pure = [ROOT / "envs", ROOT / "duelbench" / "acquisition"]
     for path in [
         *(path for folder in pure for path in folder.rglob("*.py")),

@@ -20,8 +20,8 @@ from duelbench.oracles import make_oracle  # noqa: E402
 from duelbench.oracles.checks import OracleError  # noqa: E402
 from duelbench.policies.causal_lm import CausalLMPolicy  # noqa: E402
 from duelbench.protocols import Oracle, UtilityOracle  # noqa: E402
-from duelbench.records.journal import Journal  # noqa: E402
-from duelbench.records.journaled_oracle import is_free  # noqa: E402
+from duelbench.records.answers.journal import Journal  # noqa: E402
+from duelbench.records.answers.journaled_oracle import is_free  # noqa: E402
 from duelbench.records.spec import Judging, RunSpec  # noqa: E402
 from duelbench.runs.engines.ray_actors import place, run_on_ray  # noqa: E402
 from duelbench.runs.policy_loop import run  # noqa: E402

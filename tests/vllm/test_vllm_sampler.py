@@ -13,7 +13,7 @@ from scipy.stats import chisquare
 from transformers import AutoModelForCausalLM
 
 from duelbench.assets.model_source import ModelUnavailableError
-from duelbench.policies.networks.llama import LlamaNetwork
+from duelbench.policies.networks.llama.llama import LlamaNetwork
 from duelbench.policies.networks.network import TokenBatch
 from duelbench.policies.samplers.base import Drawn, Sampler
 from duelbench.policies.samplers.own import OwnSampler

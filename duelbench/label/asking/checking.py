@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from duelbench.errors import UsageError
-from duelbench.records.votes import Kind, Posed, Shown, Vote
+from duelbench.records.answers.votes import Kind, Posed, Shown, Vote
 
 _APART = 5  # answers between a duel and its repetition, at least
 

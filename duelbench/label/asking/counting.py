@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from duelbench.records.votes import Said
+from duelbench.records.answers.votes import Said
 from duelbench.types import Verdict
 
 WORTH: dict[Said, float] = {"first": 1.0, "second": 0.0, "tie": 0.5, "both_bad": 0.5}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from duelbench.records.votes import Posed, Shown, Vote
+from duelbench.records.answers.votes import Posed, Shown, Vote
 from duelbench.types import Verdict
 
 

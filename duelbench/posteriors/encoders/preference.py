@@ -24,7 +24,7 @@ from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 from duelbench.assets.model_source import ModelUnavailableError, packaged_encoder
 from duelbench.assets.pretrained import not_finite
 from duelbench.policies.loading import multiplies_bfloat16
-from duelbench.policies.networks.llama import LlamaNetwork
+from duelbench.policies.networks.llama.llama import LlamaNetwork
 from duelbench.policies.networks.network import TokenBatch
 from duelbench.policies.tokens import Tokens
 from duelbench.posteriors.encoders.network import NetworkEncoder

@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from duelbench.records.answers.journal import Journal
 from duelbench.records.checkpoint import save_checkpoint
-from duelbench.records.journal import Journal
 from duelbench.records.spec import RunSpec
 from duelbench.runs.configuration.assemble import Parts
 from duelbench.runs.judging.calibration import calibration

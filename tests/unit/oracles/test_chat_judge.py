@@ -15,8 +15,8 @@ from duelbench.oracles.chat_judge import ChatJudge
 from duelbench.oracles.checks import OracleError
 from duelbench.oracles.question import read_verdict
 from duelbench.protocols import Oracle
-from duelbench.records.journal import Journal
-from duelbench.records.journaled_oracle import JournaledDuels, journaled
+from duelbench.records.answers.journal import Journal
+from duelbench.records.answers.journaled_oracle import JournaledDuels, journaled
 from duelbench.types import Verdict
 
 PROMPTS, FIRSTS, SECONDS = ["p"] * 3, ["long answer", "no", "same"], ["yes", "longer still", "size"]

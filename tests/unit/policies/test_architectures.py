@@ -16,7 +16,7 @@ from duelbench.assets.model_source import ModelUnavailableError
 from duelbench.oracles.registry import make_oracle
 from duelbench.policies.causal_lm import CausalLMPolicy
 from duelbench.policies.networks.generic import GenericNetwork
-from duelbench.policies.networks.recomputing import RecomputingNetwork
+from duelbench.policies.networks.llama.recomputing import RecomputingNetwork
 from duelbench.types import concatenate
 
 PROMPTS = ["the fox", "a sad line in the rain", "x"]

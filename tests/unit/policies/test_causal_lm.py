@@ -115,7 +115,7 @@ def test_reading_in_portions_changes_nothing(llama: Path, monkeypatch: pytest.Mo
     order = np.random.default_rng(1).permutation(20)  # responses to one prompt are no neighbours
     mixed = concatenate([drawn.pick(np.full(4, column)) for column in range(5)]).rows(order)
     at_once = ours.log_probs(mixed)  # with gradient
-    monkeypatch.setattr("duelbench.policies.networks.llama._READ_TOKENS", most)
+    monkeypatch.setattr("duelbench.policies.networks.llama.llama._READ_TOKENS", most)
     with torch.no_grad():
         torch.testing.assert_close(ours.log_probs(mixed), at_once.detach(), atol=1e-4, rtol=0)
     again = sample(ours, PROMPTS, 5)

@@ -79,7 +79,7 @@ def test_a_trained_adapter_is_what_peft_merges_and_the_reference_stays(any_model
 def test_adapter_gradients_are_those_of_peft(llama: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The folded matrices against peft's own forward pass, which the generic network runs."""
     ours = policy(llama, lora_rank=2)
-    monkeypatch.setattr("duelbench.policies.networks.llama.LlamaNetwork.supports", lambda config: False)
+    monkeypatch.setattr("duelbench.policies.networks.llama.llama.LlamaNetwork.supports", lambda config: False)
     theirs = policy(llama, lora_rank=2)
     torch.manual_seed(0)
     noise = {name: 0.1 * torch.randn_like(tensor) for name, tensor in ours.state_dict().items()}

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from duelbench.records.votes import Kind, Said, Shown, Vote
+from duelbench.records.answers.votes import Kind, Said, Shown, Vote
 from duelbench.results.people import agreement, outliers, summary
 
 _number = itertools.count()

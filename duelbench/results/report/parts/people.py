@@ -9,9 +9,9 @@ from typing import Any
 
 from markupsafe import Markup
 
+from duelbench.records.answers.votes import Vote, Votes, has_votes
 from duelbench.records.files import write_atomic
 from duelbench.records.record import Run
-from duelbench.records.votes import Vote, Votes, has_votes
 from duelbench.results.people import summary
 from duelbench.results.report.comparison.section import Section
 from duelbench.results.report.rendering import Table, joined, render

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from rollouts import LLM_IDS, POOL, TEXT, pair, plain
 
 from duelbench.envs.duel.problem import InvalidActionError
-from duelbench.records.journal import Journal
-from duelbench.records.journaled_oracle import JournaledDuels
+from duelbench.records.answers.journal import Journal
+from duelbench.records.answers.journaled_oracle import JournaledDuels
 from duelbench.records.spec import RunSpec
 from duelbench.runs.configuration.assemble import assemble
 from duelbench.runs.policy_loop import run

@@ -10,7 +10,7 @@ from pool_runs import spec_of
 from rich.console import Console
 
 from duelbench.errors import OracleRaisedError
-from duelbench.records.journal import Journal
+from duelbench.records.answers.journal import Journal
 from duelbench.records.record import load_runs
 from duelbench.results.report.comparison.findings import notes
 from duelbench.results.report.comparison.tasks import sections

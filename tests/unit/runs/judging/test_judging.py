@@ -12,7 +12,7 @@ from pool_runs import spec_of
 
 from duelbench.envs.text.tasks import Task, load_task
 from duelbench.errors import OracleRaisedError, explain
-from duelbench.records.journal import Journal
+from duelbench.records.answers.journal import Journal
 from duelbench.records.record import load_runs
 from duelbench.records.spec import Judging, RunSpec
 from duelbench.runs.judging.budget import size_of

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from duelbench.records.journal import Journal
+from duelbench.records.answers.journal import Journal
 from duelbench.records.record import load_runs
 from duelbench.records.spec import Judging, RunSpec
 from duelbench.results.exports.preferences import collect

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from duelbench.label.asking.checking import Checks
 from duelbench.label.session import Session
+from duelbench.records.answers.votes import Posed
 from duelbench.records.record import load_runs
-from duelbench.records.votes import Posed
 from duelbench.results.report.page import write_report
 
 

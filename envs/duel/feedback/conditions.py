@@ -6,8 +6,8 @@ import operator
 from dataclasses import dataclass
 
 from duelbench.duels.preference import Feedback
-from duelbench.envs.duel.delay import AnswerBatches, Delay
 from duelbench.envs.duel.engine import Engine, Identical
+from duelbench.envs.duel.feedback.delay import AnswerBatches, Delay
 from duelbench.envs.duel.problem import Problem
 
 

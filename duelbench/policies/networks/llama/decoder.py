@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding, linear, silu
 
-from duelbench.policies.networks.kernels import normalise, rotate
-from duelbench.policies.networks.llama_weights import Layer, Shape, Weights
+from duelbench.policies.networks.llama.kernels import normalise, rotate
+from duelbench.policies.networks.llama.weights import Layer, Shape, Weights
 
 
 class LlamaDecoder:

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from duelbench.oracles import FunctionOracle, OracleError, make_oracle, reliable
 from duelbench.protocols import Oracle, UtilityOracle
+from duelbench.records.answers.journal import Journal
+from duelbench.records.answers.journaled_oracle import journaled
 from duelbench.records.content import object_digest
-from duelbench.records.journal import Journal
-from duelbench.records.journaled_oracle import journaled
 from duelbench.records.spec import Judging, RunSpec
 from duelbench.runs.configuration.resolve import resolve
 from duelbench.runs.policy_loop import run

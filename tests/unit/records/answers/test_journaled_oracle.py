@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from duelbench.records.journal import Journal
-from duelbench.records.journaled_oracle import JournaledUtilityOracle
+from duelbench.records.answers.journal import Journal
+from duelbench.records.answers.journaled_oracle import JournaledUtilityOracle
 
 
 class Lengths:

@@ -17,11 +17,11 @@ from torch import Tensor
 from torch.nn.functional import embedding, linear
 from torch.utils.checkpoint import checkpoint
 
-from duelbench.policies.networks.decoder import LlamaDecoder
-from duelbench.policies.networks.kernels import RMSNorm, Rotate, SwiGLU, TokenLogProb, normalise
-from duelbench.policies.networks.llama_weights import Layer, Shape, Weights
+from duelbench.policies.networks.llama.decoder import LlamaDecoder
+from duelbench.policies.networks.llama.kernels import RMSNorm, Rotate, SwiGLU, TokenLogProb, normalise
+from duelbench.policies.networks.llama.packing import Packing
+from duelbench.policies.networks.llama.weights import Layer, Shape, Weights
 from duelbench.policies.networks.network import TokenBatch
-from duelbench.policies.networks.packing import Packing
 
 Cache = list[tuple[Tensor, Tensor]]
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, get_args
 
-from duelbench.records.journal import Answer, Journal
+from duelbench.records.answers.journal import Answer, Journal
 
 Kind = Literal["duel", "repeat", "gold"]
 """Why somebody is asked: for a label, for the second time to see whether they agree with themselves, or to see whether

@@ -8,7 +8,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from duelbench.policies.networks.kernels import Pad, Unpad
+from duelbench.policies.networks.llama.kernels import Pad, Unpad
 from duelbench.policies.networks.network import TokenBatch
 
 #: Responses that attention pads to one width: enough for few calls, few enough for widths to differ.

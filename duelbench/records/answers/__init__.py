@@ -1,0 +1,1 @@
+"""What oracles and people answered, kept so that no answer is lost or bought twice."""

@@ -1,0 +1,1 @@
+"""What may befall an answer on its way: noise, bias, delay."""
