@@ -79,8 +79,6 @@ class Engine:
         self._all_rows = np.arange(rows)
         self._starts = self._all_rows * problem.block
         self._counters = np.stack([self._starts, self._starts])  # both move on in one addition
-        self._place = self._counters[0]  # of the rows' next duels in the flattened blocks
-        self._duels = self._counters[1]  # of the episode, those before its start included
         self._duels[:] = 0
         self._rounds_left = 0  # for so many rounds no row can come to the end of its block
         if delay is not None:
@@ -97,6 +95,16 @@ class Engine:
         self.labels[row] = 0
         if self.delay is not None:
             self.delay.begin(row, rng)
+
+    @property
+    def _place(self) -> NDArray[np.int64]:
+        """Places of the rows' next duels in the flattened blocks, (B,): no attribute, for a copy would be no view."""
+        return self._counters[0]
+
+    @property
+    def _duels(self) -> NDArray[np.int64]:
+        """Numbers of the rows' next duels in their episodes, those before an episode's start included, (B,)."""
+        return self._counters[1]
 
     @property
     def prompt_ids(self) -> NDArray[np.int64]:

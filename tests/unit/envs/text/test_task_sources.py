@@ -118,7 +118,7 @@ def test_a_missing_column_is_told_the_nearest(tmp_path: Path, kind: str) -> None
         ({"limit": True}, "limit must be"),
         ({"limit": 0}, "limit must be a whole number"),
         ({"heldout": -1}, "heldout must be a whole number ≥ 0"),
-        ({"heldout": 40, **COLUMNS}, "no prompt is left for duels beside 40 held-out ones"),
+        ({"heldout": 40, **COLUMNS}, "no prompt is left for duels besides 40 held-out ones"),
         ({"heldout_split": "test"}, "is one file, so it has no heldout_split"),
     ],
 )
