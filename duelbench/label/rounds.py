@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duelbench.label.asking.desk import Desk
-from duelbench.records.answers.journal import Answer
+from duelbench.records.answers.entries import Answer
 from duelbench.records.answers.votes import Posed
 from duelbench.runs.policy_game.game import Game
 from duelbench.runs.policy_game.lesson import Place

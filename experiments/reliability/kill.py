@@ -24,7 +24,8 @@ from rich.console import Console
 from rich.progress import track
 
 from duelbench.envs.text.tasks.load import load_task
-from duelbench.records.answers.journal import Answer, Journal
+from duelbench.records.answers.entries import Answer
+from duelbench.records.answers.journal import Journal
 from duelbench.records.spec import RunSpec
 from duelbench.runs.engines import make_engine
 from duelbench.runs.execute import execute

@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 import duelbench  # noqa: F401 - registers the environments
 from duelbench.agents.arms.base import ArmSetup
 from duelbench.agents.arms.matrix.double_ts import DoubleTS
-from duelbench.records.answers.journal import Answer, Journal
+from duelbench.records.answers.entries import Answer
+from duelbench.records.answers.journal import Journal
 from duelbench.records.answers.journaled_oracle import JournaledDuels, JournaledUtilityOracle
 from duelbench.types import Verdict
 

@@ -25,7 +25,8 @@ import duelbench.results.report.page  # noqa: F401 - before this process becomes
 from duelbench.assets.model_source import resolve_model
 from duelbench.assets.wheel_source import UnavailableError, WheelFile, fetch_file
 from duelbench.envs.text.tasks import Task, load_task
-from duelbench.records.answers.journal import Answer, Journal
+from duelbench.records.answers.entries import Answer
+from duelbench.records.answers.journal import Journal
 from duelbench.records.record import RecordError, load_runs
 from duelbench.records.spec import Judging, RunSpec
 from duelbench.runs.arms_loop import run_lockstep

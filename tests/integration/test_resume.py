@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from journals import journal_of
 
-from duelbench.records.answers.journal import Answer
+from duelbench.records.answers.entries import Answer
 from duelbench.records.spec import Judging, RunSpec
 from duelbench.runs.configuration.resolve import resolve
 from duelbench.runs.policy_loop import run

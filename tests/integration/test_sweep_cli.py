@@ -14,7 +14,7 @@ import pytest
 from journals import journal_of
 
 from duelbench.cli.main import main
-from duelbench.records.answers.journal import Answer
+from duelbench.records.answers.entries import Answer
 from duelbench.records.record import load_runs
 from duelbench.records.spec import RunSpec
 from duelbench.runs.engines import make_engine

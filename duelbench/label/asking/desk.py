@@ -15,7 +15,7 @@ from duelbench.label.asking.checking import Checks, drawn
 from duelbench.label.asking.counting import decide
 from duelbench.label.asking.duel import AnsweredError, Duel, UnknownDuelError, checked_name
 from duelbench.label.asking.ledger import Ledger, is_label
-from duelbench.records.answers.journal import Answer
+from duelbench.records.answers.entries import Answer
 from duelbench.records.answers.votes import SAID, Kind, Posed, Said, Shown, Vote, Votes
 from duelbench.types import Verdict
 

@@ -12,10 +12,9 @@ import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
+from duelbench.records.answers.entries import Answer, Purpose, Question, Texts
 from duelbench.types import Verdict
 
 _SCHEMA = """
@@ -58,36 +57,6 @@ class JournalMismatchError(RuntimeError):
 
 class JournalDamagedError(RuntimeError):
     """The file is no SQLite database any more."""
-
-
-Purpose = Literal["duel", "judging"]
-"""What a question to an oracle is for."""
-Texts = tuple[str, str, str | None]
-"""What a question is about: prompt and response, and the rival where two are compared."""
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One question about texts with its answer, None where it failed; ``second`` is None for a utility."""
-
-    number: int
-    purpose: Purpose
-    prompt: str
-    first: str
-    second: str | None
-    value: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One answered duel. ``probability`` is the oracle's P(first preferred), None where it failed."""
-
-    duel: int
-    prompt: str
-    first: str
-    second: str
-    probability: float | None
-    verdict: Verdict
 
 
 class Journal:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from duelbench.errors import OracleRaisedError
 from duelbench.protocols import Oracle, Traits, UtilityOracle
-from duelbench.records.answers.journal import Answer, Journal, Purpose, Question, Texts, check_same_duel
+from duelbench.records.answers.entries import Answer, Purpose, Question, Texts
+from duelbench.records.answers.journal import Journal, check_same_duel
 from duelbench.types import Verdict
 
 Answers = NDArray[np.float64]

@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, get_args
 
-from duelbench.records.answers.journal import Answer, Journal
+from duelbench.records.answers.entries import Answer
+from duelbench.records.answers.journal import Journal
 
 Kind = Literal["duel", "repeat", "gold"]
 """Why somebody is asked: for a label, for the second time to see whether they agree with themselves, or to see whether

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from duelbench.conversation import turns
-from duelbench.records.answers.journal import Answer, JournalDamagedError, copied
+from duelbench.records.answers.entries import Answer
+from duelbench.records.answers.journal import JournalDamagedError, copied
 from duelbench.records.record import Run
 from duelbench.results.exports.sinks import write_parquet
 from duelbench.types import Verdict

@@ -17,13 +17,12 @@ from duelbench.results.report.comparison.findings import (
     headline,
     headline_metric,
     multiplier_curves,
-    multiplier_text,
     notes,
     ranked,
-    signed,
 )
 from duelbench.results.report.comparison.section import Section
 from duelbench.results.report.comparison.standings import LOW, Overview
+from duelbench.results.report.comparison.wording import multiplier_text, signed
 from duelbench.results.report.subject import Subject
 from duelbench.results.statistics.curves import labels_to_threshold
 from duelbench.results.statistics.estimates import BAND_MIN_RUNS, Estimate, mean_interval

@@ -17,9 +17,9 @@ from duelbench.results.report.comparison.findings import (
     headline_metric,
     notes,
     ranked,
-    signed,
 )
 from duelbench.results.report.comparison.section import Section
+from duelbench.results.report.comparison.wording import signed
 from duelbench.results.report.grids import NOTHING, interval
 from duelbench.results.report.parts.origins import progress
 from duelbench.results.report.subject import Subject

@@ -12,7 +12,7 @@ from duelbench.envs.text.tasks.load import load_task
 from duelbench.oracles.question import TEMPLATE
 from duelbench.oracles.reader.taste import TASTES
 from duelbench.plugins import find
-from duelbench.records.answers.journal import Purpose
+from duelbench.records.answers.entries import Purpose
 from duelbench.records.answers.journaled_oracle import is_free
 from duelbench.records.spec import RunSpec
 from duelbench.runs.configuration.resolve import problem_of

@@ -14,7 +14,8 @@ from duelbench.duels import regret
 from duelbench.envs.duel.problem import AsksOracle, Problem, StoresReferences, Truth
 from duelbench.oracles import make_oracle
 from duelbench.protocols import Oracle, UtilityOracle
-from duelbench.records.answers.journal import Journal, Purpose
+from duelbench.records.answers.entries import Purpose
+from duelbench.records.answers.journal import Journal
 from duelbench.records.answers.journaled_oracle import JournaledUtilityOracle, is_free, journaled
 from duelbench.records.spec import RunSpec
 from duelbench.runs.judging.budget import questions_per_duel, size_of

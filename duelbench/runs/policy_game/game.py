@@ -35,6 +35,7 @@ from duelbench.runs.judging.judge import Judge
 from duelbench.runs.judging.schedule import passed
 from duelbench.runs.policy_game.late_answers import Answered, LateAnswers
 from duelbench.runs.policy_game.lesson import Lesson, Place, Proposed
+from duelbench.runs.policy_game.proposals import action_of, late_answers, within_budget
 from duelbench.runs.policy_game.shown_answers import shown_answers
 from duelbench.runs.policy_game.tally import CUMULATIVE, Tally
 from duelbench.runs.recording.run_folder import CHECKPOINT, POLICY, RunFolder
@@ -134,7 +135,7 @@ class Game:
         engine, at = self.parts.env.engine, self.at
         pair = self.parts.agent.propose(self._observation)
         at.count_proposed(pair)
-        pair = _within_budget(pair, self.spec.labels - at.labels, free=engine.identical == "skip")
+        pair = within_budget(pair, self.spec.labels - at.labels, free=engine.identical == "skip")
         self.proposed = Proposed(at.round, engine.prompt_ids, self._observation, pair)
         return self.proposed
 
@@ -143,21 +144,21 @@ class Game:
         env, at, pair = self.parts.env, self.at, proposed.pair
         env.abstain(~pair.ask)
         self._mark_unfinished(proposed)
-        self._observation, _, _, _, info = env.step(_action(pair))
+        self._observation, _, _, _, info = env.step(action_of(pair))
         self.proposed = None
         asked = info["verdict"] != "skipped"
         self._count(proposed.ids[asked], pair.rows(asked))
         at.labels += int(asked.sum())
         at.round += 1
-        return Lesson(proposed, info["verdict"], _answers(info))
+        return Lesson(proposed, info["verdict"], late_answers(info))
 
     def wait(self) -> Lesson:
         """A round without questions, in which answers may come: none that was bought is lost at the end."""
         env = self.parts.env
         env.abstain(np.ones(env.num_envs, bool))
-        info = env.step(_action(self.late.latest))[4]
+        info = env.step(action_of(self.late.latest))[4]
         self.at.round += 1
-        return Lesson(None, info["verdict"], _answers(info))
+        return Lesson(None, info["verdict"], late_answers(info))
 
     def learn(self, lesson: Lesson) -> None:
         """Let the agent learn from what was answered.
@@ -287,20 +288,3 @@ class Game:
         state["lesson"] = None if self.lesson is None else self.lesson.state_dict()
         state["since"] = [lesson.state_dict() for lesson in self.since]
         save_checkpoint(self.folder.path / CHECKPOINT, state)
-
-
-def _within_budget(pair: Pair, left: int, *, free: bool) -> Pair:
-    """The pair with no more rows asked than labels are left; ``free``: two identical responses cost none."""
-    costs = pair.ask & ~pair.identical if free else pair.ask
-    return replace(pair, ask=pair.ask & (np.cumsum(costs) <= left))
-
-
-def _action(pair: Pair) -> Any:
-    """The pair in the environment's form."""
-    first, second = pair.first.actions, pair.second.actions
-    return (tuple(first), tuple(second)) if first.dtype == object else np.stack([first, second], axis=-1)
-
-
-def _answers(info: dict[str, Any]) -> tuple[tuple[int, int, float], ...]:
-    """The late answers that came in a step: (row, round of the duel, reward)."""
-    return tuple((row, duel, reward) for row, come in enumerate(info.get("answers", ())) for duel, reward in come)

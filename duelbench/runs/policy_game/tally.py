@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from duelbench.duels import regret
 from duelbench.envs.duel.problem import KnowsRegret, Problem
 from duelbench.metrics import cumulative_regret
-from duelbench.records.answers.journal import Purpose
+from duelbench.records.answers.entries import Purpose
 from duelbench.types import Pair
 
 CUMULATIVE = tuple(map(cumulative_regret, ("average", "weak", "probability")))

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from duelbench.records.answers.journal import SCHEMA_VERSION, Answer, Journal, JournalMismatchError, check_same_duel
+from duelbench.records.answers.entries import Answer
+from duelbench.records.answers.journal import SCHEMA_VERSION, Journal, JournalMismatchError, check_same_duel
 from duelbench.types import Verdict
 
 
@@ -111,7 +112,8 @@ def test_it_is_written_with_full_synchronisation_and_a_write_ahead_log(journal: 
 WRITER = """
 import sys
 from pathlib import Path
-from duelbench.records.answers.journal import Answer, Journal
+from duelbench.records.answers.journal import Journal
+from duelbench.records.answers.entries import Answer
 from duelbench.types import Verdict
 journal = Journal(Path(sys.argv[1]), "run")
 for k in range(len(journal) // 3, 10**6):

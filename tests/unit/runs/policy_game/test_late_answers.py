@@ -14,7 +14,7 @@ from pool_runs import spec_of
 
 from duelbench.agents.alignment.online import Online
 from duelbench.envs.text.tasks import load_task
-from duelbench.records.answers.journal import Answer
+from duelbench.records.answers.entries import Answer
 from duelbench.records.record import load_runs
 from duelbench.records.spec import Judging, RunSpec
 from duelbench.runs.policy_loop import run

@@ -15,10 +15,10 @@ from duelbench.results.report.comparison.findings import (
     failure_rates,
     headline,
     headline_metric,
-    multiplier_text,
     sentence,
 )
 from duelbench.results.report.comparison.tasks import sections
+from duelbench.results.report.comparison.wording import multiplier_text
 from duelbench.results.report.formats import markdown
 from duelbench.results.report.page import write_report
 from duelbench.results.report.subject import Subject
