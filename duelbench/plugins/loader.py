@@ -14,9 +14,10 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Iterable, Mapping
+from importlib.machinery import SourceFileLoader
 from importlib.metadata import entry_points
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 from duelbench.errors import UsageError, lacking
@@ -25,6 +26,13 @@ from duelbench.records.content import digest, object_digest, sources, state_dige
 
 class PluginError(UsageError):
     """No code answers to a name, or what answers is not what was wanted."""
+
+
+class _FromSource(SourceFileLoader):
+    """Compiles a user's file each time: Python's cache takes one for unchanged that has the same second and size."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
 
 
 _OF_FILE = "_duelbench_plugin_"
@@ -165,7 +173,7 @@ def _module_of_file(path: Path, kind: str) -> ModuleType:
     neighbours = {file.relative_to(where.parent).with_suffix("").parts[0] for file in files if file != where}
     for old in [key for key in sys.modules if key.partition(".")[0] in neighbours - sys.stdlib_module_names]:
         del sys.modules[old]  # it may have changed since, or be a namesake from another folder: it is imported anew
-    spec = importlib.util.spec_from_file_location(name, where)
+    spec = importlib.util.spec_from_file_location(name, where, loader=_FromSource(name, str(where)))
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module

@@ -1,5 +1,6 @@
 """One loader: files, modules, entry points, clear errors; and the hash of what was loaded."""
 
+import os
 import sys
 
 import pytest
@@ -82,3 +83,13 @@ def test_the_hash_follows_the_content_of_a_file_and_its_neighbours_alone(plugin,
 def test_the_hash_of_an_agent_of_ours_reaches_its_base_and_no_other_agent():
     names = {path.name for path in sources("duelbench.agents.alignment.xpo")}
     assert {"xpo.py", "base.py"} <= names and "apl.py" not in names
+
+
+def test_an_edit_within_the_second_that_keeps_the_size_is_seen(tmp_path, monkeypatch):
+    """Python's own cache of compiled files goes by time in seconds and size, and would take it for unchanged."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    file, stamp = tmp_path / "edited.py", 1_700_000_000
+    for value in (1, 2, 3):
+        file.write_text(f"class Mine:\n    value = {value}\n", encoding="utf-8")
+        os.utime(file, (stamp, stamp))
+        assert load(f"{file}:Mine", kind="agent").value == value
