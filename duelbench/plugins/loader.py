@@ -14,7 +14,13 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Iterable, Mapping
-from importlib.machinery import SourceFileLoader
+from importlib.machinery import (
+    EXTENSION_SUFFIXES,
+    SOURCE_SUFFIXES,
+    ExtensionFileLoader,
+    FileFinder,
+    SourceFileLoader,
+)
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -33,6 +39,12 @@ class _FromSource(SourceFileLoader):
 
     def get_code(self, fullname: str) -> CodeType:
         return self.source_to_code(self.get_data(self.path), self.path)
+
+
+def _from_source(folder: Path) -> None:
+    """Let what is imported from a folder of users' files be compiled each time too."""
+    kinds = (ExtensionFileLoader, EXTENSION_SUFFIXES), (_FromSource, SOURCE_SUFFIXES)
+    sys.path_importer_cache[str(folder)] = FileFinder(str(folder), *kinds)
 
 
 _OF_FILE = "_duelbench_plugin_"
@@ -173,6 +185,8 @@ def _module_of_file(path: Path, kind: str) -> ModuleType:
     neighbours = {file.relative_to(where.parent).with_suffix("").parts[0] for file in files if file != where}
     for old in [key for key in sys.modules if key.partition(".")[0] in neighbours - sys.stdlib_module_names]:
         del sys.modules[old]  # it may have changed since, or be a namesake from another folder: it is imported anew
+    for near in {file.parent for file in files}:
+        _from_source(near)
     spec = importlib.util.spec_from_file_location(name, where, loader=_FromSource(name, str(where)))
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

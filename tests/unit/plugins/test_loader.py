@@ -88,8 +88,14 @@ def test_the_hash_of_an_agent_of_ours_reaches_its_base_and_no_other_agent():
 def test_an_edit_within_the_second_that_keeps_the_size_is_seen(tmp_path, monkeypatch):
     """Python's own cache of compiled files goes by time in seconds and size, and would take it for unchanged."""
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
-    file, stamp = tmp_path / "edited.py", 1_700_000_000
+    file, beside, below = tmp_path / "edited.py", tmp_path / "beside_edited.py", tmp_path / "below_edited" / "deep.py"
+    below.parent.mkdir()
+    (below.parent / "__init__.py").write_text("")
     for value in (1, 2, 3):
-        file.write_text(f"class Mine:\n    value = {value}\n", encoding="utf-8")
-        os.utime(file, (stamp, stamp))
-        assert load(f"{file}:Mine", kind="agent").value == value
+        imports = "from beside_edited import one\nfrom below_edited.deep import two\n"
+        file.write_text(f"{imports}class Mine:\n    value = {value}, one, two\n", encoding="utf-8")
+        beside.write_text(f"one = {value}\n", encoding="utf-8")
+        below.write_text(f"two = {value}\n", encoding="utf-8")
+        for edited in (file, beside, below):
+            os.utime(edited, (1_700_000_000, 1_700_000_000))
+        assert load(f"{file}:Mine", kind="agent").value == (value, value, value)
