@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from duelbench.experiments.comparison.tables import mean_text
 from duelbench.experiments.records import Records
 from duelbench.records.spec import Judging, RunSpec
-from duelbench.results.statistics.estimates import standard_error
 
 METRICS = ("cumulative_average_regret", "best_arm_rate", "position_bias_estimate")
 """What is kept of every judgement."""
@@ -93,8 +91,4 @@ def arm_results(study: ArmsStudy, records: Records) -> str:
 
 def _cell(records: Records, ids: list[str], metric: str, labels: int, digits: int) -> str:
     known = records.curves(ids, metric).values()
-    values = np.array([y for xs, ys in known for x, y in zip(xs, ys, strict=True) if x == labels])
-    error = standard_error(values) if len(values) else None
-    if error is None:
-        return "–"
-    return f"{values.mean():,.{digits}f} ± {error:,.{digits}f}".replace("-", "−")
+    return mean_text([y for xs, ys in known for x, y in zip(xs, ys, strict=True) if x == labels], digits)

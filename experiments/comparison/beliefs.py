@@ -6,12 +6,10 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from duelbench.experiments.comparison.define import Comparison
+from duelbench.experiments.comparison.tables import mean_text
 from duelbench.records.record import Run
 from duelbench.results.report.pictures.drawing import save_csv
-from duelbench.results.statistics.estimates import standard_error
 from duelbench.results.statistics.reliability import read_predictions, scores
 
 COLUMNS = {
@@ -60,14 +58,8 @@ def belief_table(study: Comparison, part: str, beliefs: Beliefs) -> str:
     for name in study.parts[part].players:
         known = [beliefs[run_id] for run_id in study.ids(part, name) if run_id in beliefs]
         if known:
-            rows.append([name, *(_cell([b[score] for b in known], digits) for score, digits in COLUMNS.values())])
+            rows.append([name, *(mean_text([b[score] for b in known], digits) for score, digits in COLUMNS.values())])
     if not rows:
         return ""
     lines = [["posterior at the end", *COLUMNS], ["---"] * (1 + len(COLUMNS)), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _cell(values: list[float], digits: int) -> str:
-    error = standard_error(values)
-    text = f"{np.mean(values):.{digits}f}" + ("" if error is None else f" ± {error:.{digits}f}")
-    return text.replace("-", "−")

@@ -37,6 +37,10 @@ COLUMNS = {
 """Columns of a table: the metric at the end of a run, and its decimals."""
 
 
+THRESHOLDS = (0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
+"""Win rates at which labels are compared where a study names none: the report's own, and two above them."""
+
+
 @dataclass(frozen=True)
 class Player:
     """An agent and what differs from its defaults."""
@@ -90,7 +94,7 @@ class Comparison:
     env: str
     parts: Mapping[str, Part]
     labels: int
-    thresholds: tuple[float, ...]
+    thresholds: tuple[float, ...] = THRESHOLDS
     batch: int = 32
     judging: Judging = field(default_factory=Judging)
     policy: Mapping[str, Any] = field(default_factory=dict)

@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 
 from duelbench.experiments.comparison.beliefs import Beliefs, belief_table
 from duelbench.experiments.comparison.define import COLUMNS, Comparison
+from duelbench.experiments.comparison.drawing import curve, dress
+from duelbench.experiments.comparison.tables import MARKS, Scores, comparison_table, seeds_text
 from duelbench.experiments.records import Records
-from duelbench.experiments.sea_paper.analysis import MARKS, Scores, comparison_table, seeds_text
-from duelbench.experiments.sea_paper.figures import curve, dress
 from duelbench.results.report.comparison.wording import multiplier_text
 from duelbench.results.report.pictures.drawing import caption, legend, save_png
 from duelbench.results.report.pictures.styles import styles

@@ -48,7 +48,6 @@ LADDER_STUDY = Comparison(
         "limit": Part(KNOWS, base="", picture=False),
     },
     labels=1024,
-    thresholds=(0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9),
     judging=Judging(every=128, repeats=2),
     policy={"model": "tiny", "features": "preference"},
     learner={"learning_rate": 5e-4},

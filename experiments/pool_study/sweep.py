@@ -23,7 +23,6 @@ POOL_STUDY = Comparison(
         "reader, cold": Part(PLAYERS, env_kwargs={"features": "lm"}, pairs=PAIRS),
     },
     labels=1024,
-    thresholds=(0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9),
     judging=Judging(every=64, repeats=4),
     policy={"hidden": 256},
     learner={"learning_rate": 1e-2},

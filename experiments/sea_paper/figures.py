@@ -5,14 +5,14 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from duelbench.experiments.records import Ids, Records
+from duelbench.experiments.comparison.drawing import curve, dress
+from duelbench.experiments.records import Records
 from duelbench.experiments.sea_paper.sweep import AGENTS, OPTIMIZERS, RULES, SCALES, VARIANTS, Part, run_ids
-from duelbench.results.report.pictures.drawing import FAINT, MUTED, caption, legend, save_png
-from duelbench.results.report.pictures.styles import Style, styles
-from duelbench.results.statistics.estimates import BAND_MIN_RUNS, mean_band
+from duelbench.results.report.pictures.drawing import caption, legend, save_png
+from duelbench.results.report.pictures.styles import styles
+from duelbench.results.statistics.estimates import BAND_MIN_RUNS
 
 _BANDS = f"Means; bands: 95 % Student t, from {BAND_MIN_RUNS} seeds. Dotted: the level at the start."
 
@@ -47,26 +47,3 @@ def _parts(records: Records, part: Part, names: list[str], figure: Figure) -> No
         dress(axes, metric.replace("_", " "), "labels")
     legend(figure, shown)
     caption(figure, f"tiny, DPO. {_BANDS}")
-
-
-def curve(axes: Axes, records: Records, ids: Ids, metric: str, style: Style) -> None:
-    """The mean over seeds, and its band if there are enough; nothing if there are no runs."""
-    curves = records.stacked(ids, metric)
-    if curves is None:
-        return
-    color, dashes = style
-    axes.plot(curves.labels, curves.values.mean(0), color=color, linestyle=dashes, linewidth=1.8)
-    if len(curves) >= BAND_MIN_RUNS:
-        axes.fill_between(curves.labels, *mean_band(curves.values), color=color, alpha=0.1, linewidth=0)
-
-
-def dress(axes: Axes, title: str, x_label: str, level: float | None = 0.5) -> None:
-    """Title, label and a dotted level; or that there is nothing yet."""
-    axes.set_title(title)
-    if not axes.lines:
-        axes.set_axis_off()
-        axes.text(0.5, 0.5, "not run yet", color=MUTED, ha="center", transform=axes.transAxes)
-        return
-    if level is not None:
-        axes.axhline(level, color=FAINT, linestyle=":", linewidth=1)
-    axes.set_xlabel(x_label, color=MUTED)

@@ -19,8 +19,8 @@ import tyro
 from rich.progress import track
 from scipy.stats import spearmanr
 
+from duelbench.experiments.comparison.tables import MARKS, Scores, comparison_table, marked, seeds_text
 from duelbench.experiments.records import MOST_SEEDS, Records, add_records, recorded
-from duelbench.experiments.sea_paper.analysis import MARKS, Scores, comparison_table, marked, seeds_text
 from duelbench.experiments.selection_rules.calibration import COMPARED, SCORES
 from duelbench.experiments.selection_rules.data import data_scores
 from duelbench.experiments.selection_rules.figures import draw_all

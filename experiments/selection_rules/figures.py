@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from duelbench.experiments.comparison.drawing import curve, dress
 from duelbench.experiments.records import Records
-from duelbench.experiments.sea_paper.figures import curve, dress
 from duelbench.experiments.selection_rules.calibration import COMPARED
 from duelbench.experiments.selection_rules.sweep import BASE, PLACES, PROMPTS, RULES, run_ids
 from duelbench.results.report.pictures.drawing import FAINT, MUTED, caption, legend, save_png

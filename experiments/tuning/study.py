@@ -20,7 +20,6 @@ TUNING = Comparison(
         )
     },
     labels=1024,
-    thresholds=(),
     judging=Judging(every=128, repeats=2),
     policy={"model": "tiny", "features": "preference"},
     learner={"loss": "dpo"},
