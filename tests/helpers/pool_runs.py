@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from numpy.typing import NDArray
 
 from duelbench.agents.alignment.table import POLICY_AGENTS, RULES_AS_AGENTS
 from duelbench.records.spec import Judging, RunSpec
 from duelbench.runs.configuration.assemble import Parts
+from duelbench.runs.policy_loop import run
 from duelbench.types import Pair
 
 POOL = "LLMDuelPool-v0"
@@ -32,6 +35,19 @@ def spec_of(agent: str, env_kwargs: dict[str, Any], **changes: Any) -> RunSpec:
         "learner": {"learning_rate": 3e-3},
     }
     return RunSpec(POOL, agent, env_kwargs=env_kwargs, **(fields | changes))
+
+
+def play_killed(spec: RunSpec, out: Path, rounds_of: Sequence[int]) -> Path:
+    """Play a run that is killed after each of these rounds and given again; returns its folder."""
+    for stop in rounds_of:
+
+        def killed(labels: int, stop: int = stop) -> None:
+            if labels >= spec.batch * stop:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            run(spec, out, progress=killed)
+    return run(spec, out)
 
 
 def worths(parts: Parts, ids: NDArray[np.int64], actions: NDArray[np.int64]) -> NDArray[np.float64]:

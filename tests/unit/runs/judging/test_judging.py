@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pool_runs import spec_of
+from pool_runs import play_killed, spec_of
 
 from duelbench.envs.text.tasks import Task, load_task
 from duelbench.errors import OracleRaisedError, explain
@@ -117,15 +117,7 @@ def test_a_killed_run_asks_no_question_twice_and_counts_the_same(
     whole = run(spec, tmp_path / "whole")
     questions = asked(mine)
     mine.with_suffix(".log").unlink()
-    for stop in (3, 5, 8, 11):
-
-        def killed(labels: int, stop: int = stop) -> None:
-            if labels >= 8 * stop:
-                raise KeyboardInterrupt
-
-        with pytest.raises(KeyboardInterrupt):
-            run(spec, tmp_path / "killed", progress=killed)
-    folder = run(spec, tmp_path / "killed")
+    folder = play_killed(spec, tmp_path / "killed", (3, 5, 8, 11))
     assert sorted(asked(mine)) == sorted(questions)
     for name in ("metrics.jsonl", "samples.json"):
         assert (folder / name).read_bytes() == (whole / name).read_bytes()

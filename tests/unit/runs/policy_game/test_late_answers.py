@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from journals import journal_of
-from pool_runs import spec_of
+from pool_runs import play_killed, spec_of
 
 from duelbench.agents.alignment.online import Online
 from duelbench.envs.text.tasks import load_task
@@ -79,15 +79,7 @@ def test_a_run_killed_while_answers_are_on_their_way_is_the_run_never_killed(
 ) -> None:
     spec = spec_of(agent, setting(task_file, oracles, **how), labels=96, batch=8)
     whole = run(spec, tmp_path / "whole")
-    for stop in (5, 8, 11):  # rounds after a checkpoint at 32 labels and around the next one
-
-        def killed(labels: int, stop: int = stop) -> None:
-            if labels >= 8 * stop:
-                raise KeyboardInterrupt
-
-        with pytest.raises(KeyboardInterrupt):
-            run(spec, tmp_path / "killed", progress=killed)
-    folder = run(spec, tmp_path / "killed")
+    folder = play_killed(spec, tmp_path / "killed", (5, 8, 11))  # after a checkpoint at 32 labels, around the next one
     for name in ("metrics.jsonl", "samples.json"):
         assert (folder / name).read_bytes() == (whole / name).read_bytes()
     assert answers(folder, spec) == answers(whole, spec)
