@@ -54,9 +54,12 @@ class Questionnaire(ABC):
     def go_on(self) -> None:
         """Do what is due until people are needed, or nothing is left to ask."""
 
-    @abstractmethod
     def finish(self) -> None:
         """End it, if it is complete: no answer can be taken back any more."""
+        with self.desk.lock:
+            if self.complete:
+                self.desk.seal_all()
+                self._finished = True
 
     def ask(self, n: int = 1, annotator: str = "me") -> list[Duel]:
         """Up to n duels for somebody, after whatever is due.

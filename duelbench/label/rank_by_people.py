@@ -74,13 +74,6 @@ class RankByPeople(Questionnaire):
                 self._none_left = len(questions) < wanted
                 self.desk.pose([Posed(int(q.id), q.prompt, q.first, q.second) for q in questions])
 
-    def finish(self) -> None:
-        """No answer can be taken back any more, if it is settled or nothing is left to ask."""
-        with self.desk.lock:
-            if self.complete:
-                self.desk.seal_all()
-                self._finished = True
-
     def take(self, annotator: str, n: int = 1) -> list[Duel]:
         """Up to n pairs for somebody; none once it is settled."""
         return [] if self.complete else super().take(annotator, n)

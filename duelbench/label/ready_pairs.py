@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from duelbench.envs.text.tasks.layouts import PREFERENCE, Layout, read_row
@@ -15,7 +14,8 @@ from duelbench.label.asking.checking import Checks
 from duelbench.label.asking.desk import Desk
 from duelbench.label.questionnaire import Questionnaire
 from duelbench.records.answers.votes import Posed, Votes
-from duelbench.records.files import write_atomic
+from duelbench.records.content import digest_text
+from duelbench.records.files import as_json_lines, write_atomic
 from duelbench.results.exports.preferences import Preferences, decided
 from duelbench.results.report.parts.people import write_page
 
@@ -73,13 +73,6 @@ class ReadyPairs(Questionnaire):
     def go_on(self) -> None:
         """Nothing is to be done."""
 
-    def finish(self) -> None:
-        """No answer can be taken back any more, if every pair has one."""
-        with self.desk.lock:
-            if self.complete:
-                self.desk.seal_all()
-                self._finished = True
-
     def close(self) -> None:
         """Write labels and report, and close the journal."""
         answers, said = self.desk.answers(), self.desk.said()
@@ -89,8 +82,8 @@ class ReadyPairs(Questionnaire):
             texts = {"prompt": answer.prompt, "first": answer.first, "second": answer.second}
             rows.append(texts | {"verdict": answer.verdict.name.lower(), "votes": votes})
         better = [{name: row[name] for name in ("prompt", *PREFERENCE)} for row in decided(answers, Preferences())]
-        write_atomic(self.labels, _lines(rows))
-        write_atomic(self.preferences, _lines(better))
+        write_atomic(self.labels, as_json_lines(rows))
+        write_atomic(self.preferences, as_json_lines(better))
         done = f"{len(answers):,} of {self.budget:,} pairs have their label"
         write_page(self.report, "Labels", done, "All labels", said)
         super().close()
@@ -120,7 +113,7 @@ def read_pairs(path: Path) -> list[Posed]:
 def content_of(pairs: Sequence[Posed]) -> str:
     """What the pairs are known by."""
     texts = [(pair.prompt, pair.first, pair.second) for pair in pairs]
-    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:16]
+    return digest_text(json.dumps(texts))
 
 
 def _layout(there: Sequence[str]) -> Layout:
@@ -139,7 +132,3 @@ def _different(rows: Sequence[tuple[str, tuple[str, ...]]]) -> Iterator[tuple[st
         if first != second and (prompt, second, first) not in seen:
             seen.add((prompt, first, second))
             yield prompt, first, second
-
-
-def _lines(rows: Sequence[Mapping[str, object]]) -> str:
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

@@ -42,6 +42,6 @@ class Replay:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what ``state_dict`` gave."""
-        self.__init__()  # type: ignore[misc]
+        self._rounds, self._ends = [], np.zeros(1, np.int64)
         for duels, first_wins in unpack(state)["rounds"]:
             self.add(duels, first_wins)

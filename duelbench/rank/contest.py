@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import Any
 
 from duelbench.envs.text.tasks.table_files import json_lines, read_text
 from duelbench.errors import UsageError
+from duelbench.records.content import digest_text
 
 _NAMES = ("id", "name", "item", "model")
 _WINNERS = {
@@ -54,7 +54,7 @@ class Contest:
     def content(self) -> str:
         """Hash of the items, prompts and texts."""
         texts = [[prompt, item, text] for (prompt, item), text in sorted(self.texts.items())]
-        return hashlib.sha256(json.dumps([self.names, self.prompts, texts, self.question]).encode()).hexdigest()[:16]
+        return digest_text(json.dumps([self.names, self.prompts, texts, self.question]))
 
     def differ(self, prompt: int, one: int, other: int) -> bool:
         """Whether both have a text to a prompt, and not the same."""

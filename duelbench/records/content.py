@@ -34,6 +34,11 @@ def digest(paths: Iterable[Path], root: Path | None = None) -> str:
     return total.hexdigest()[:16]
 
 
+def digest_text(text: str) -> str:
+    """Hash of a text; 16 hexadecimal digits."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def code_digest(place: str) -> str:
     """Hash of the source behind ``package.module`` or ``path/to/file.py``, see ``sources``; empty where there is none.
 
@@ -88,7 +93,7 @@ def object_digest(thing: Any) -> str:
     known = code_digest(file) if file.endswith(".py") and Path(file).is_file() else ""
     if known and getattr(sys.modules.get(thing.__module__), thing.__qualname__, None) is thing:
         return known
-    return hashlib.sha256(repr((known, _parts(thing))).encode()).hexdigest()[:16]
+    return digest_text(repr((known, _parts(thing))))
 
 
 def state_digest(thing: Any) -> str:
@@ -100,7 +105,7 @@ def state_digest(thing: Any) -> str:
     >>> state_digest(Fraction(1, 2)) == state_digest(Fraction(2, 4)) != state_digest(Fraction(1, 3))
     True
     """
-    return hashlib.sha256(repr(_state(thing, ())).encode()).hexdigest()[:16]
+    return digest_text(repr(_state(thing, ())))
 
 
 def _state(thing: Any, above: tuple[int, ...]) -> Any:

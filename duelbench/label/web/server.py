@@ -28,6 +28,7 @@ from duelbench.errors import UsageError
 from duelbench.label.asking.duel import AnsweredError, Duel, UnknownDuelError
 from duelbench.label.questionnaire import Questionnaire
 from duelbench.label.web.markdown import rendered
+from duelbench.records.files import as_json_lines
 from duelbench.results.exports.preferences import Preferences, decided
 from duelbench.results.people import summary
 
@@ -209,8 +210,7 @@ class Server:
         found = Preferences()
         answers = await run_in_threadpool(self.asked.desk.answers)
         rows = [{name: row[name] for name in ("prompt", "chosen", "rejected")} for row in decided(answers, found)]
-        lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        return Response(lines, media_type="application/x-ndjson", headers=_HEADERS)
+        return Response(as_json_lines(rows), media_type="application/x-ndjson", headers=_HEADERS)
 
 
 def _check_origin(request: Request) -> None:

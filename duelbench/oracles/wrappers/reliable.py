@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar, overload
 
 import numpy as np
@@ -238,11 +238,8 @@ def _patient_class(cls: Any, patience: _Patience) -> type[ReliableOracle]:
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         base.__init__(self, cls(*args, **kwargs), patience)
 
-    kept = {
-        name: getattr(cls, name)
-        for name in ("free", "gives_verdicts", "portion", "prefers_by_utility")
-        if hasattr(cls, name)
-    }
+    said = [trait.name for trait in fields(Traits) if trait.name != "flips"] + ["prefers_by_utility"]
+    kept = {name: getattr(cls, name) for name in said if hasattr(cls, name)}
     own = {"__init__": __init__, "__signature__": inspect.signature(cls), "__wrapped__": cls, "__doc__": cls.__doc__}
     place = {"__module__": cls.__module__, "__qualname__": cls.__qualname__}
     return type(cls.__name__, (base,), kept | own | place)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 from duelbench import plugins
 from duelbench.assets.model_source import FETCHED, packaged_encoder, resolve_model
-from duelbench.records.content import code_digest, digest, state_digest
+from duelbench.records.content import code_digest, digest, digest_text, state_digest
 
 _PLACE = re.compile(r"(?P<place>.+\.py|[A-Za-z_][\w.]*):(?P<name>[A-Za-z_]\w*)")
 _DATA = frozenset(
@@ -104,11 +103,6 @@ def folder_content(folder: Path) -> str:
     shown = [p for p in files if not any(part.startswith(".") for part in p.relative_to(folder).parts)]
     lines = [f"{p.relative_to(folder).as_posix()}\0{file_content(p)}" for p in shown]
     return digest_text("\n".join(lines))
-
-
-def digest_text(text: str) -> str:
-    """Hash of a text; 16 hexadecimal digits."""
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def model_content(name: str) -> str:

@@ -22,9 +22,9 @@ from duelbench.envs.duel.problem import AsksOracle, HasContent, Problem
 from duelbench.envs.registration import env_classes, resolve_env
 from duelbench.plugins import resolved_config
 from duelbench.ranges import check_values
-from duelbench.records.content import object_digest
+from duelbench.records.content import digest_text, object_digest
 from duelbench.records.spec import RUN_SETS, RunSpec
-from duelbench.runs.configuration.named_content import digest_text, encoder_content, identified, model_content
+from duelbench.runs.configuration.named_content import encoder_content, identified, model_content
 
 
 class ChangedError(RuntimeError):
