@@ -50,6 +50,11 @@ class Questionnaire(ABC):
     def complete(self) -> bool:
         """Whether there is nothing left to ask, so that it can be finished."""
 
+    @property
+    def ending(self) -> str:
+        """One sentence for the people who answered: how it ended, once it is ``complete``."""
+        return "All questions are answered."
+
     @abstractmethod
     def go_on(self) -> None:
         """Do what is due until people are needed, or nothing is left to ask."""

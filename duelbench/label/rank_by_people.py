@@ -60,6 +60,18 @@ class RankByPeople(Questionnaire):
             return False
         return self.ranking.settled or (not self.desk.outstanding and (self._none_left or self._left <= 0))
 
+    @property
+    def ending(self) -> str:
+        """How it ended: settled, with all votes spent, or with no pair left that would tell anything new."""
+        if self.ranking.settled:
+            return f"The ranking is settled after {self.desk.answered:,} of at most {self.budget:,} answers."
+        if self.desk.answered >= self.budget:
+            return super().ending
+        return (
+            f"The ranking ended early, with {self.desk.answered:,} of at most {self.budget:,} answers: no pair is left "
+            "to ask about."
+        )
+
     def go_on(self) -> None:
         """Let the ranking hear what was answered, and choose the next pairs."""
         while self.due:

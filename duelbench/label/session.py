@@ -120,6 +120,16 @@ class Session(Questionnaire):
         """Whether the agent has learned from every duel, so that its run can be finished."""
         return self._all_asked and not self.desk.outstanding and not self._failed
 
+    @property
+    def ending(self) -> str:
+        """How it ended: a run that finds no different responses ends at its bound on rounds, before its budget."""
+        if self.desk.answered >= self.budget:
+            return super().ending
+        return (
+            f"The run ended early, with {self.desk.answered:,} of {self.budget:,} answers: it found no more pairs to "
+            "ask about."
+        )
+
     def go_on(self) -> None:
         """Let the agent learn and propose until people are needed, or nothing is left to ask.
 

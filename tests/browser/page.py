@@ -32,5 +32,5 @@ def answer(driver: Any, key: str) -> None:
     """Press a key and wait until the next question, or the end, is there."""
     before = driver.execute_script("return duel.id")
     press(driver, key)
-    over = "document.getElementById('message').textContent.startsWith('All questions')"
+    over = "ending !== ''"
     wait(driver, f"!busy && (duel === null ? {over} : duel.id !== '{before}')")

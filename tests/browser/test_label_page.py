@@ -96,6 +96,25 @@ def test_a_whole_run_by_keyboard_alone_over_a_kill(browser: Browser, served: Ser
     assert [line for line in serious if line["level"] == "SEVERE" and "ERR_" not in line["message"]] == []
 
 
+def a_run_that_ends_early(folder: Path, task: str) -> list[str]:
+    """Its agent has nothing to ask after two rounds."""
+    agent = Path(__file__).parents[1] / "helpers" / "settled_agent.py"
+    return [*a_run(folder, task), "--agent", f"{agent}:Settled"]
+
+
+@pytest.mark.parametrize("served", [a_run_that_ends_early], indirect=True)
+def test_a_run_that_ends_early_does_not_say_that_all_is_answered(browser: Browser, served: Served) -> None:
+    driver = browser()
+    begin(driver, served)
+    for _ in range(8):
+        answer(driver, "1")
+    said = driver.execute_script("return document.getElementById('message').textContent")
+    early = "The run ended early, with 8 of 12 answers: it found no more pairs to ask about."
+    assert said.startswith(f"{early} Thank you! For")
+    assert served.end() == 0
+    wait(driver, f"document.getElementById('message').textContent === '{early} Thank you! You can close this page.'")
+
+
 @pytest.mark.parametrize("served", [ready_pairs], indirect=True)
 @pytest.mark.parametrize("width", [1400, 390])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

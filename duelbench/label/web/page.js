@@ -18,6 +18,8 @@ let answered = 0;
 let spent = 0;
 let grace = 0; // seconds for which the very last answer can still be taken back
 let closing = null; // the timer of that
+let ending = ""; // how it ended, in a sentence of the server's
+let asked = 0; // answers that there are, of everybody
 
 if (location.hash) {
   sessionStorage.setItem("token", token);
@@ -79,6 +81,8 @@ function count(where) {
 
 function show(next) {
   duel = next.id ? next : null;
+  ending = next.ending || "";
+  asked = next.asked;
   count(next);
   $("question").hidden = !duel;
   for (const button of document.querySelectorAll("[data-verdict]")) button.disabled = !duel;
@@ -98,16 +102,20 @@ function show(next) {
   const words = {
     thinking: ["One moment: the model learns from the answers and writes the next questions.", "big thinking"],
     waiting: ["Nothing for you at the moment: the questions that are left lie before others.", "big"],
-    done: [`All questions are answered. Thank you! For ${grace} seconds you can still undo your last answer.`, "big"],
+    done: [parting(`Thank you! For ${grace} seconds you can still undo your last answer.`), "big"],
     failed: ["The run stopped. Every answer is kept; whoever started it sees why in the terminal.", "big wrong"],
   };
   say(...words[next.state]);
   if (next.state === "done") closing = setTimeout(end, 1000 * grace);
 }
 
+function parting(thanks) {
+  return `${ending} ${asked ? thanks : "You can close this page."}`;
+}
+
 function end() {
   $("undo").disabled = true;
-  say("All questions are answered. Thank you! You can close this page.", "big");
+  say(parting("Thank you! You can close this page."), "big");
 }
 
 let turn = 0; // the latest request for a question: older ones that come back are forgotten

@@ -177,7 +177,8 @@ class Server:
         where = {"asked": desk.answered, "budget": self.asked.budget}
         if duel is None:
             state = self.asked.state
-            return {"id": None, **where, "state": "waiting" if state == "asking" else state}
+            ending = {"ending": self.asked.ending} if state == "done" else {}
+            return {"id": None, **where, "state": "waiting" if state == "asking" else state, **ending}
         texts = {"prompt": transcript(duel.prompt), "first": duel.first, "second": duel.second}
         more = {"html": {name: rendered(text) for name, text in texts.items()}} if html else {}
         return {"id": duel.id, **texts, **where, "state": "asking", **more}

@@ -44,6 +44,7 @@ def test_people_settle_the_best_and_the_report_tells_of_them(tmp_path: Path) -> 
             said = verdict(question["first"], question["second"])
             assert client.answer(question["id"], who[turn % 2], said, seconds=2.0)[0] == 200
         assert question["state"] == "done" and these.ranking.settled
+        assert question["ending"] == f"The ranking is settled after {question['asked']} of at most 200 answers."
         assert [NAMES[k] for k in these.ranking.best] == ["e"]
         assert {vote.annotator for vote in these.ranking.votes} == set(who)
     page = write_report(these.ranking, tmp_path, these.desk.said()).read_text("utf-8")
@@ -123,6 +124,18 @@ def test_a_skipped_pair_makes_room_for_another_and_comes_back_in_the_end(tmp_pat
         (duel,) = these.ask(annotator="ann")
         these.tell(duel.id, "tie")
     assert these.ask(annotator="ann") == [] and these.finished and these.ranking.answered == 3
+    assert these.ending == "All questions are answered."
+    end(these)
+
+
+def test_a_ranking_without_a_pair_left_says_so(tmp_path: Path) -> None:
+    contest = Contest(NAMES, ("",), {(0, k): name for k, name in enumerate(NAMES)})
+    these = RankByPeople(Ranking(contest, tmp_path, repeats=False), tmp_path, votes=200)
+    while duels := these.ask():
+        these.tell(duels[0].id, "tie")
+    assert these.finished and not these.ranking.settled
+    early = "The ranking ended early, with 10 of at most 200 answers: no pair is left to ask about."
+    assert these.ending == early
     end(these)
 
 

@@ -14,6 +14,8 @@ from pool_runs import spec_of
 from duelbench.label.session import Session
 from duelbench.label.web.markdown import rendered
 
+SETTLED = f"{Path(__file__).parents[3] / 'helpers' / 'settled_agent.py'}:Settled"
+
 
 @pytest.fixture
 def task(task_file: str, oracles: str) -> dict[str, Any]:
@@ -39,7 +41,8 @@ def test_a_program_labels_a_run(client: Client) -> None:
         verdict = "first" if worth(question["first"]) > worth(question["second"]) else "second"
         assert client.answer(question["id"], "robot", verdict, seconds=1.5)[0] == 200
     assert asked == list(range(24))
-    assert question == {"id": None, "asked": 24, "budget": 24, "state": "done"}
+    ending = "All questions are answered."
+    assert question == {"id": None, "asked": 24, "budget": 24, "state": "done", "ending": ending}
     _, status = client.send("/api/status")
     assert status["state"] == "done" and status["answered"] == 24
     assert status["annotators"]["robot"]["median_seconds"] == 1.5
@@ -161,6 +164,17 @@ def test_the_very_last_answer_can_be_taken_back(task: dict[str, Any], tmp_path: 
         assert [vote.said for vote in session.desk.said()][-1] == "tie"
     with served(lambda: Session(spec, out=tmp_path)) as (client, _):
         assert client.send("/api/undo", {"annotator": "a"})[0] == 409
+
+
+def test_a_run_that_ends_before_its_budget_says_so(task: dict[str, Any], tmp_path: Path) -> None:
+    spec = spec_of(SETTLED, task, labels=24, batch=6)
+    with served(lambda: Session(spec, out=tmp_path)) as (client, session):
+        while (question := client.next("a"))["id"]:
+            client.answer(question["id"], "a")
+        early = "The run ended early, with 12 of 24 answers: it found no more pairs to ask about."
+        assert question == {"id": None, "asked": 12, "budget": 24, "state": "done", "ending": early}
+    with Session(spec, out=tmp_path) as session:  # opened again, it knows
+        assert session.finished and session.ending == early
 
 
 def test_nothing_tells_who_wrote_what(client: Client) -> None:
