@@ -28,6 +28,7 @@ ORACLES: dict[str, str] = {
     "reader": "simulated reader, contextual taste: the mood asked for decides",
     "reader-easy": "simulated reader, context-free taste: cheerful, vivid, well-measured sentences",
     "reader-hard": "simulated reader, contextual taste with interactions, thresholds, diminishing returns",
+    "reader-rare": "simulated reader, good answers are rare: tone, keywords, pictures and length all at once",
     "ifeval": "rules: the share of an IFEval prompt's instructions that the response follows",
     "reward-model:MODEL": "a Hugging Face sequence classifier with one label",
     "pairrm:MODEL": "a PairRM ranker: reads both responses at once, in both orders",

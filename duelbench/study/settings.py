@@ -30,6 +30,7 @@ _TASTES = {
     "easy": {"oracle": "reader-easy"},
     "standard": {"oracle": "reader"},
     "hard": {"oracle": "reader-hard"},
+    "rare": {"oracle": "reader-rare"},
     "noiseless": {"oracle": "reader", "feedback": "deterministic"},
 }
 

@@ -1,7 +1,8 @@
 """What the training readers may care about: attributes of a text, some of them beside what its request asked for.
 
-Fifteen are the features of the built-in reader (`duelbench.oracles.reader`); the others are plain counts that no
-reported taste reads. A training reader weighs a random quarter of them all.
+Fifteen are features of the built-in reader (`duelbench.oracles.reader`): all but ``all_at_once``, which `reader-rare`
+alone weighs. The others are plain counts that no reported taste reads. A training reader weighs a random quarter of
+them all.
 """
 
 from __future__ import annotations
@@ -101,7 +102,9 @@ OTHERS: dict[str, Attribute] = {
     "early mention": _early_mention,
     "echo": _echo,
 }
-NAMES = (*FEATURES, *OTHERS)
+NOTICED = tuple(name for name in FEATURES if name != "all_at_once")
+"""The built-in reader's features among the attributes."""
+NAMES = (*NOTICED, *OTHERS)
 """All attributes, in the order of the columns of ``attributes``."""
 
 
@@ -111,7 +114,8 @@ def attributes(prompts: Sequence[str], texts: Sequence[str]) -> NDArray[np.float
     for prompt, text in zip(prompts, texts, strict=True):
         asked, words = words_of(prompt), words_of(text)
         rows.append([ask(asked, words, text) if words else 0.0 for ask in OTHERS.values()])
-    return np.concatenate([Reader().features(prompts, texts), np.array(rows)], 1).astype(np.float32)
+    noticed = Reader().features(prompts, texts)[:, [[*FEATURES].index(name) for name in NOTICED]]
+    return np.concatenate([noticed, np.array(rows)], 1).astype(np.float32)
 
 
 def random_tastes(n: int, rng: np.random.Generator, *, without: Collection[str] = ()) -> NDArray[np.float32]:

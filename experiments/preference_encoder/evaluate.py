@@ -27,7 +27,7 @@ from duelbench.posteriors.encoders.registry import make_encoder
 from duelbench.posteriors.laplace import posterior_mode
 from duelbench.streams import Streams
 
-TASTES = ("reader-easy", "reader", "reader-hard")
+TASTES = ("reader-easy", "reader", "reader-hard", "reader-rare")
 LABELS = (64, 128, 512, 2048)
 _PRECISIONS = 10.0 ** np.arange(-2.0, 3.5, 0.5)
 _SEEDS = 5

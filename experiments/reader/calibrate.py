@@ -5,7 +5,7 @@ Usage, one of::
     python -m duelbench.experiments.reader.calibrate                         # samples the embedded LM
     python -m duelbench.experiments.reader.calibrate --responses FILE.jsonl  # keys "prompt" and "answer"
 
-It prints the constants for ``duelbench/oracles/taste.py`` and the tables of this folder's README.
+It prints the constants for ``duelbench/oracles/reader/taste.py`` and the tables of this folder's README.
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ def within(values: list[NDArray[np.float64]]) -> NDArray[np.float64]:
 def constants(answers: Answers) -> dict[str, dict[str, float]]:
     """MEANS and SDS (within prompt) of these answers, and the SCALES that give them a spread of `SPREAD`.
 
-    The scales use the means and sds in force: these come from another, broader set of answers (README).
+    The scales use the means and sds in force: these come from another, broader set of answers (README). Those of
+    `all_at_once` and `reader-rare` in force are from ``rare.py``.
     """
     rows = [Reader().features([x] * len(ys), ys) for x, ys in answers.items()]
     means, sds = np.concatenate(rows).mean(axis=0).round(3), within(rows).round(3)

@@ -6,13 +6,15 @@ Every feature is a plain question about the text (`FEATURES`), every number is i
 `Reader.explain` shows what each part of the taste contributed. There is no randomness: noise is added by the
 environment. The reader is no claim about people; it is a taste whose truth is known, so that regret is exact.
 
-Three presets, easy to hard:
+Three presets, easy to hard, and one in which good answers are rare:
 
 * ``reader-easy``: context-free. Likes cheerful, vivid, well-measured sentences whatever was asked.
 * ``reader``: contextual. The mood asked for decides; the topic must be there, the form must be whole.
 * ``reader-hard``: contextual with interactions, thresholds and diminishing returns. The tone must be as
   strong as asked and counts only on topic, pictures count only in the right mood, all keywords or no credit,
   and the right length depends on the request.
+* ``reader-rare``: a few per cent of a language model's answers have everything at once, the tone, all keywords,
+  pictures in the mood and the right length. They stand far above the rest, which differ little.
 """
 
 from __future__ import annotations
@@ -51,7 +53,7 @@ class Reader:
         """Choose a taste.
 
         Args:
-            preset: "reader-easy", "reader" or "reader-hard".
+            preset: "reader-easy", "reader", "reader-hard" or "reader-rare".
 
         Raises:
             OracleError: there is no such preset.
@@ -80,7 +82,7 @@ class Reader:
         A text's utility does not depend, to the last bit, on the batch it came in.
         """
         parts = (self.features(prompts, responses) - self._mean) * self._slope  # (n, F)
-        return np.asarray(parts.sum(axis=1))
+        return np.asarray(parts[:, :-1].sum(axis=1) + parts[:, -1])  # the order decides the last bit; runs rest on it
 
     def preference(self, prompts: Sequence[str], firsts: Sequence[str], seconds: Sequence[str]) -> NDArray[np.float64]:
         """Probability that the first response is preferred, (n,): Bradley–Terry at temperature 1."""
@@ -104,9 +106,13 @@ def _notice(wish: Wish, text: Reading) -> tuple[float, ...]:
     tone = max(0.0, 1.0 - abs(0.8 * max(-1.0, min(1.0, wish.valence / _STRONG)) - own))
     mentioned = sum(not forms.isdisjoint(text.words) for forms in wish.keywords)
     topic = mentioned / len(wish.keywords) if wish.keywords else 1.0
+    covers = float(mentioned == len(wish.keywords))
     vivid = 1.0 - 0.5 ** len(text.senses - wish.words)
+    vivid_in_mood = vivid if mood > 0.3 else 0.0
     crowding = max(0, text.n_charged - _ENOUGH_CHARGED) + max(0, text.longest_run - _ENOUGH_RUN)
     address = float(text.speaks) if wish.advert else float(not (text.speaks or text.narrates))
+    tone_on_topic = (topic * tone) ** 0.5
+    fitting_length = _band(text.length, 7, 12) if wish.advert else _band(text.length, 13, 20)
     return (
         sentiment,
         mood,
@@ -118,11 +124,12 @@ def _notice(wish: Wish, text: Reading) -> tuple[float, ...]:
         text.repetition,
         min(1.0, crowding / 4),
         min(1.0, len(wish.task_words & text.words) / 2),
-        (topic * tone) ** 0.5,
-        float(mentioned == len(wish.keywords)),
-        vivid if mood > 0.3 else 0.0,
-        _band(text.length, 7, 12) if wish.advert else _band(text.length, 13, 20),
+        tone_on_topic,
+        covers,
+        vivid_in_mood,
+        fitting_length,
         float(text.complete == 1.0),
+        tone_on_topic * covers * vivid_in_mood * fitting_length,
     )
 
 

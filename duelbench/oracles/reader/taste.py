@@ -1,8 +1,9 @@
 """The numbers of the simulated reader's taste: features, weights, standardisation.
 
 `MEANS`, `SDS` and `SCALES` were measured by ``experiments/reader/calibrate.py`` on answers of the embedded LM's
-teacher; the README there says how. They are frozen: a changed number is a different oracle and needs a new name
-in published results.
+teacher; the README there says how. Those of `reader-rare` and of ``all_at_once``, the feature that it alone reads, are
+from ``experiments/reader/rare.py``. All are frozen: a changed number is a different oracle and needs a new name in
+published results.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ FEATURES: dict[str, str] = {
     "vivid_in_mood": "hard: pictures count only when the mood fits (over 0.3)",
     "fitting_length": "hard: 7 to 12 words for an advertisement, 13 to 20 for anything else",
     "flawless": "hard: are all five marks of a whole sentence there? 0 or 1",
+    "all_at_once": "rare: tone_on_topic, covers, vivid_in_mood and fitting_length together? their product",
 }
 
 #: Weights on standardised features. A preset reads only the features named here.
@@ -58,6 +60,18 @@ TASTES: dict[str, dict[str, float]] = {
         "crowding": -0.4,
         "telling": -0.2,
     },
+    "reader-rare": {
+        "all_at_once": 1.0,
+        "mood": 0.3,
+        "topic": 0.2,
+        "complete": 0.1,
+        "length": 0.2,
+        "vivid": 0.2,
+        "address": 0.1,
+        "repetition": -0.1,
+        "crowding": -0.1,
+        "telling": -0.1,
+    },
 }
 
 MEANS: dict[str, float] = {
@@ -76,6 +90,7 @@ MEANS: dict[str, float] = {
     "vivid_in_mood": 0.116,
     "fitting_length": 0.719,
     "flawless": 0.935,
+    "all_at_once": 0.046,
 }
 SDS: dict[str, float] = {
     "sentiment": 0.313,
@@ -93,9 +108,11 @@ SDS: dict[str, float] = {
     "vivid_in_mood": 0.226,
     "fitting_length": 0.357,
     "flawless": 0.239,
+    "all_at_once": 0.138,
 }
 SCALES: dict[str, float] = {
     "reader-easy": 0.749,
     "reader": 0.736,
     "reader-hard": 0.687,
+    "reader-rare": 0.735,
 }

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from duelbench.experiments.reader import rare
 from duelbench.experiments.reader.tricks import TRICKS
 from duelbench.oracles import OracleError
 from duelbench.oracles.reader.reader import Reader
@@ -43,6 +45,16 @@ GOOD = {
     "Describe a sunny beach in summer.": (
         "The beach is warm and bright in summer, and happy children play by the golden sea.",
         "In summer, the golden sunlight on the beach makes every wave sparkle with joy.",
+    ),
+}
+#: Answers that have everything at once.
+RARE = {
+    "Write a happy sentence about a fox in the rain.": (
+        "In the warm rain a golden fox danced over the soft moss, full of joy and of love for its friend."
+    ),
+    "Write a bold ad for a red kettle.": "Your red kettle sings of warm silver steam, so be bold and brave!",
+    "Describe a creepy attic at night.": (
+        "At night the attic creaked in the cold dark, and a terrible whisper came from the dusty floor below."
     ),
 }
 ASKS = [prompt for prompt, answers in GOOD.items() for _ in answers]
@@ -99,6 +111,48 @@ def test_no_trick_beats_ordinary_good_answers(preset: str, trick: str) -> None:
     tricked = reader.utilities(ASKS, [TRICKS[trick](x) for x in ASKS])
     assert (good - tricked).mean() > 1.0
     assert reader.preference(ASKS, ANSWERS, [TRICKS[trick](x) for x in ASKS]).mean() > 0.75
+
+
+@pytest.mark.parametrize("ask", RARE)
+def test_everything_at_once_stands_above_ordinary_answers_and_every_trick(ask: str) -> None:
+    reader = Reader("reader-rare")
+    best = reader.utilities([ask], [RARE[ask]])[0]
+    assert best > reader.utilities([ask] * len(GOOD[ask]), list(GOOD[ask])).mean() + 2.0
+    assert best > max(reader.utilities([ask], [trick(ask)])[0] for trick in TRICKS.values()) + 1.0
+
+
+@pytest.mark.parametrize(
+    ("missing", "spoil"),
+    [
+        ("keyword", lambda y: y.replace("fox", "cat")),
+        ("pictures", lambda y: "In the rain a fox ran on and on and it was full of joy and of love for its friend."),
+        ("mood", lambda y: y.replace("joy", "fear").replace("love", "hate").replace("friend", "enemy")),
+        ("length", lambda y: "In warm rain a golden fox danced with joy."),
+    ],
+)
+def test_without_one_part_the_rest_is_ordinary(missing: str, spoil: Callable[[str], str]) -> None:
+    ask, whole = next(iter(RARE.items()))
+    parts = Reader("reader-rare").explain(ask, whole), Reader("reader-rare").explain(ask, spoil(whole))
+    assert parts[0]["all_at_once"] - parts[1]["all_at_once"] > 2.0, missing
+
+
+def test_the_card_of_the_rare_taste_is_what_the_responses_say() -> None:
+    card = (Path(rare.__file__).parent / "README.md").read_text(encoding="utf-8")
+    assert "\n".join(rare.table()) in card
+    assert rare.constants(rare.noticed()) == {
+        "mean": MEANS["all_at_once"],
+        "sd": SDS["all_at_once"],
+        "scale": SCALES["reader-rare"],
+    }
+
+
+@pytest.mark.parametrize("taste", ["reader-easy", *CONTEXTUAL])
+def test_utilities_of_the_first_tastes_stay_to_the_last_bit(taste: str) -> None:
+    reader = Reader(taste)
+    columns = slice(list(FEATURES).index("all_at_once"))  # the fifteen of which they were first summed
+    weights, means, sds = (np.array([t.get(f, 0.0) for f in FEATURES])[columns] for t in (TASTES[taste], MEANS, SDS))
+    parts = (reader.features(ASKS, ANSWERS)[:, columns] - means) * (SCALES[taste] * weights / sds)
+    assert reader.utilities(ASKS, ANSWERS).tobytes() == parts.sum(axis=1).tobytes()
 
 
 @pytest.mark.parametrize("trick", [name for name in TRICKS if not name.startswith(("always", "one word"))])

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from duelbench.envs.duel.problem import AsksOracle
 from duelbench.errors import UsageError
 from duelbench.records.plan import Plan
 from duelbench.records.spec import Judging, RunSpec
-from duelbench.runs.configuration.resolve import resolve
+from duelbench.runs.configuration.resolve import problem_of, resolve
 from duelbench.study.settings import settings_of
 from duelbench.study.sweep import SMOKE, AgentSetting, EnvSetting, Sweep
 from duelbench.study.sweep_files import load_sweep, sweep_names
@@ -155,3 +156,10 @@ def test_what_is_left_open_is_what_the_environment_usually_plays() -> None:
 def test_all_seeds_of_a_cell_are_resolved_like_its_first() -> None:
     found = specs(Sweep("seeds", ["LLMDuelPool-v0"], ["online"], seeds=3))
     assert [resolve(dataclasses.replace(spec, resolved={}, content={})) for spec in found] == found
+
+
+@pytest.mark.parametrize("env", ["LLMDuel-v0", "LLMDuelPool-v0"])
+def test_the_taste_whose_good_answers_are_rare_is_a_preset(env: str) -> None:
+    (spec,) = Sweep("rare", [EnvSetting(env, preset="rare")], ["uniform"], seeds=range(1)).specs()
+    problem = problem_of(spec)
+    assert isinstance(problem, AsksOracle) and problem.oracle.name == "reader-rare"
