@@ -64,6 +64,8 @@ def _of_policy(name: str, title: str, unit: str) -> Metric:
 _TABLE = (
     Metric("offline_win_rate", "offline win rate", True, 0.5, _DEPLOYED),
     Metric("offline_win_probability", "offline win probability", True, 0.5, _DEPLOYED),
+    Metric("second_win_rate", "second judge's win rate", True, 0.5, _DEPLOYED),
+    Metric("second_win_probability", "second judge's win probability", True, 0.5, _DEPLOYED),
     Metric("online_win_rate", "online win rate", True, 0.5, _SHOWN),
     Metric("online_win_probability", "online win probability", True, 0.5, _SHOWN),
     _regret("average", "average", "of both responses shown, summed", "of both arms, summed"),
@@ -76,12 +78,14 @@ _TABLE = (
     Metric("simple_regret", "simple regret", False, None, _DEPLOYED, "of the arm it would deploy now"),
     Metric("best_arm_rate", "best arm rate", True, None, "", "how often it would deploy the best arm"),
     Metric("offline_utility", "offline utility", True, None, _DEPLOYED),
+    Metric("second_utility", "second judge's utility", True, None, _DEPLOYED),
     Metric("parameter_error", "squared parameter error", False, None, "", "|θ̂ − θ|²"),
     Metric("posterior_accuracy", "posterior accuracy", True, group="diagnostic"),
     _of_policy("kl_to_start", "KL divergence from the start", "nats"),
     _of_policy("response_entropy", "entropy of a response", "nats"),
     _of_policy("response_length", "length of a response", "tokens"),
     _count("self_duel_share", "self-duel share", "proposed duels of two identical responses"),
+    _count("prompts_seen", "different prompts asked about", "prompts"),
     _count("prompts_passed", "prompts passed", "prompts"),
     _count("oracle_calls_duel", "oracle calls for duels", "questions"),
     _count("oracle_calls_judging", "oracle calls for judging", "questions"),
@@ -104,29 +108,34 @@ winner."""
 WIN_RATES = ("offline_win_rate", "offline_win_probability")
 """Where responses are judged the verdict is on the first of these that was recorded."""
 
+SECOND_WIN_RATES = ("second_win_rate", "second_win_probability")
+"""What a second judge says of the same responses, the first of these that was recorded."""
+
 HEADLINE = (*WIN_RATES, *REGRETS)
 """The verdict is on the first of these that was recorded."""
 
 
-QUESTIONS = ("self_duel_share", "prompts_passed", "oracle_calls_duel", "oracle_calls_judging")
+QUESTIONS = ("self_duel_share", "prompts_seen", "prompts_passed", "oracle_calls_duel", "oracle_calls_judging")
 """What was asked of the oracle, and how often there was nothing to ask."""
 
 LEADERBOARD = (
     "offline_win_rate",
     "offline_win_probability",
+    *SECOND_WIN_RATES,
     "online_win_rate",
     *(cumulative_regret(kind) for kind in ("average", "weak", "probability", "copeland", "borda", "von_neumann")),
     "simple_regret",
     "best_arm_rate",
     "parameter_error",
     "offline_utility",
+    "second_utility",
 )
 """Columns of a leaderboard."""
 
-SHORT_LEADERBOARD = ("offline_win_rate", "online_win_rate", *REGRETS, "offline_win_probability")
+SHORT_LEADERBOARD = ("offline_win_rate", "second_win_rate", "online_win_rate", *REGRETS, "offline_win_probability")
 """What comes first where there is room for a few columns."""
 
-PICTURED = ("offline_win_rate", "online_win_rate", cumulative_regret("average"), "simple_regret")
+PICTURED = ("offline_win_rate", "second_win_rate", "online_win_rate", cumulative_regret("average"), "simple_regret")
 """The learning curves of a task with responses to judge."""
 
 

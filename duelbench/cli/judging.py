@@ -30,6 +30,8 @@ class JudgingOptions:
     """Stored references to compare each response with."""
     judge_oracle: Annotated[str | None, UNSET] = None
     """Who judges. Default: the oracle that answers the duels."""
+    judge_second: Annotated[str | None, UNSET] = None
+    """Who judges the same responses too, by whom nothing is learned. Default: nobody."""
     yes: Annotated[bool, UNSET] = False
     """Ask for no confirmation, however many questions an oracle gets."""
 
@@ -61,5 +63,6 @@ class JudgingOptions:
             "repeats": self.judge_repeats,
             "references": self.judge_references,
             "oracle": self.judge_oracle,
+            "second": self.judge_second,
         }
         return {name: value for name, value in asked.items() if value is not None}

@@ -88,6 +88,7 @@ class TuneCommand(RunCommand, SearchOptions):
     judge_repeats: Annotated[int | None, tyro.conf.Suppress] = None
     judge_references: Annotated[int | None, tyro.conf.Suppress] = None
     judge_oracle: Annotated[str | None, tyro.conf.Suppress] = None
+    judge_second: Annotated[str | None, tyro.conf.Suppress] = None
 
 
 def tune(command: TuneCommand, line: str) -> int:

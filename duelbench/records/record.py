@@ -125,6 +125,11 @@ class Run:
         return str(self.spec.get("task", ""))
 
     @property
+    def second_judge(self) -> str:
+        """Who judged beside the first judge, by whom nothing was learned; empty where nobody did."""
+        return str(self.spec.get("judging", {}).get("second") or "")
+
+    @property
     def folder_id(self) -> str:
         """Id of the specification it was played by, which lock-step seeds share."""
         return self.run_id.partition("/")[0]

@@ -16,6 +16,8 @@ RUN_SETS = ("horizon",)
 """Arguments of the environment that follow from the run itself: its budget."""
 _AS_ASKED = ("env_kwargs", "agent_options", "learner", "policy")
 """Fields that say what was asked for; once they are resolved, only what they resolve to counts."""
+_JUDGES = ("oracle", "oracle_kwargs", "second", "second_kwargs")
+"""Those of ``Judging``."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,9 @@ class Judging(Checked):
             costs something is asked about one, and about few prompts, unless these say otherwise.
         oracle: who judges; None for the oracle that answers the duels.
         oracle_kwargs: of that oracle.
+        second: another oracle that judges the same responses, by whom nothing is learned; None for nobody. One that
+            costs something is shown as few of them as one that judges alone.
+        second_kwargs: of that oracle.
     """
 
     every: Natural = 64
@@ -38,6 +43,8 @@ class Judging(Checked):
     references: Count | None = None
     oracle: str | None = None
     oracle_kwargs: dict[str, Any] = field(default_factory=dict)
+    second: str | None = None
+    second_kwargs: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -91,8 +98,10 @@ class RunSpec:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
 
     def to_json(self) -> dict[str, Any]:
-        """The specification as plain data; ``lockstep``, ``task`` and ``old_id`` only where they say something."""
+        """The specification as plain data; what came later and says nothing is left out, so that ids stay."""
         data = dataclasses.asdict(self) | {"version": SPEC_VERSION}
+        if self.judging.second is None:
+            del data["judging"]["second"], data["judging"]["second_kwargs"]
         return {name: value for name, value in data.items() if value or name not in ("lockstep", "task", "old_id")}
 
     @classmethod
@@ -120,7 +129,8 @@ class RunSpec:
             for name in _AS_ASKED:
                 del data[name]
             data |= {"env": self.env_label, "agent": self.agent_label}
-            del data["judging"]["oracle"], data["judging"]["oracle_kwargs"]  # ``resolved`` has them, by content
+            for name in _JUDGES:  # ``resolved`` has them, by content
+                data["judging"].pop(name, None)
         return _hash(data)
 
     @property

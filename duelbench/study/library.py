@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -184,7 +185,8 @@ def play(
 
 def _only_here(spec: RunSpec) -> bool:
     """Whether a run needs an object that only this process has."""
-    named = [spec.env, spec.agent, spec.env_kwargs, spec.agent_options, spec.judging.oracle, spec.judging.oracle_kwargs]
+    judges = dataclasses.asdict(spec.judging)
+    named = [spec.env, spec.agent, spec.env_kwargs, spec.agent_options, judges]
     return any(plugins.offered(text) is not None for text in _texts(named))
 
 

@@ -53,6 +53,9 @@ def resolve(spec: RunSpec) -> RunSpec:
         if encoder := _policy_encoder(spec, made.space):
             content["encoder"] = encoder_content(encoder)
     resolved["judging"] = {"oracle": spec.judging.oracle, "oracle_kwargs": spec.judging.oracle_kwargs}
+    if spec.judging.second is not None:
+        second = {"oracle": spec.judging.second, "oracle_kwargs": spec.judging.second_kwargs}
+        resolved["judging"] |= {"second": second}
     plain = json.loads(json.dumps(identified(resolved), default=str))
     result = dataclasses.replace(spec, resolved=plain, content=content)
     if spec.resolved and result.run_id != spec.run_id:

@@ -44,12 +44,24 @@ def forecast_calls(spec: RunSpec) -> dict[Purpose, int]:
     >>> forecast_calls(RunSpec("LLMDuel-v0", "online", 0, 64, env_kwargs={"oracle": "judge:some/model"}))
     {'duel': 64, 'judging': 128}
     """
+    calls: dict[Purpose, int] = {"duel": 0, "judging": 0}
+    for _, purpose, questions in _asked(spec):
+        calls[purpose] += questions
+    return calls
+
+
+def _asked(spec: RunSpec) -> list[tuple[Any, Purpose, int]]:
+    """Who is asked what for, and how often at most; without oracles that are free."""
     if spec.lockstep:  # the arms' probabilities are known
-        return {"duel": 0, "judging": 0}
-    answers = _answering(spec)
-    judge = _paid(spec.judging.oracle) if spec.judging.oracle else answers
-    duel = 0 if answers is None else spec.labels * questions_per_duel(answers.derived)
-    return {"duel": duel, "judging": 0 if judge is None else _judging(spec, judge)}
+        return []
+    own, answers = spec.env_kwargs.get("oracle"), _answering(spec)
+    duels: list[tuple[Any, Purpose, int]] = []
+    if answers is not None:
+        duels = [(own, "duel", spec.labels * questions_per_duel(answers.derived))]
+    judges = [(own, answers)] if spec.judging.oracle is None else [(spec.judging.oracle, _paid(spec.judging.oracle))]
+    if spec.judging.second is not None:
+        judges.append((spec.judging.second, _paid(spec.judging.second)))
+    return duels + [(name, "judging", _judging(spec, kind)) for name, kind in judges if kind is not None]
 
 
 def forecast_text(calls: Mapping[Purpose, int]) -> str:
@@ -83,14 +95,12 @@ def requests_text(specs: Sequence[RunSpec]) -> str:
 
 def _chat_questions(spec: RunSpec) -> dict[str, int]:
     """Questions to chat models behind endpoints, by their names."""
-    if not _chats(spec.env_kwargs.get("oracle")) and not _chats(spec.judging.oracle):
+    if not any(map(_chats, (spec.env_kwargs.get("oracle"), spec.judging.oracle, spec.judging.second))):
         return {}
-    calls = forecast_calls(spec)
-    answers = spec.env_kwargs.get("oracle", "reader")
     found: dict[str, int] = {}
-    for oracle, n in ((answers, calls["duel"]), (spec.judging.oracle or answers, calls["judging"])):
+    for oracle, _, questions in _asked(spec):
         if _chats(oracle):
-            found[oracle] = found.get(oracle, 0) + n
+            found[oracle] = found.get(oracle, 0) + questions
     return found
 
 

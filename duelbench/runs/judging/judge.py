@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from duelbench.duels import regret
 from duelbench.envs.duel.problem import AsksOracle, Problem, StoresReferences, Truth
+from duelbench.errors import UsageError
 from duelbench.oracles import make_oracle
 from duelbench.protocols import Oracle, UtilityOracle
 from duelbench.records.answers.entries import Purpose
@@ -19,6 +20,8 @@ from duelbench.records.answers.journal import Journal
 from duelbench.records.answers.journaled_oracle import JournaledUtilityOracle, is_free, journaled
 from duelbench.records.spec import RunSpec
 from duelbench.runs.judging.budget import questions_per_duel, size_of
+from duelbench.runs.judging.comparing import compared, scored
+from duelbench.runs.judging.second import SecondJudge
 from duelbench.streams import Streams
 
 SAMPLES_SHOWN = 8
@@ -29,7 +32,8 @@ Ids = NDArray[np.int64]
 class Judge:
     """Judges responses to the held-out prompts, and keeps count of every question that the run asks.
 
-    A run's oracle judges what it answers duels about, unless the run names another. An oracle that costs something is
+    A run's oracle judges what it answers duels about, unless the run names another; a second judge sees the same
+    responses, where one is named. An oracle that costs something is
     asked through the journal from here on, for duels too.
 
     Args:
@@ -56,6 +60,11 @@ class Judge:
         self._judge: Oracle | None = other or self._asks
         heldout = problem.heldout_ids()
         self._stored = stored = problem.stored_references if isinstance(problem, StoresReferences) else None
+        if stored is None and (spec.judging.oracle or spec.judging.second):
+            raise UsageError(
+                f"{type(problem).__name__} stores no references that another oracle could compare responses with: "
+                "leave out --judge-oracle and --judge-second"
+            )
         self._size = size_of(
             spec.judging,
             spec.labels,
@@ -77,16 +86,27 @@ class Judge:
             chances = rng.random((len(prompts), stored.shape[1]))
             some = np.sort(chances.argsort(-1)[:, : self._size.references], axis=-1)
             self._columns = np.tile(some, (self._size.repeats, 1))
-        self._nominal: dict[Purpose, int] = {
-            "duel": 0,
-            "judging": 0,
-        }  # questions that cost nothing, and comparisons for duels
+        self._second = self._second_judge(spec, journal, prompts) if spec.judging.second else None
+        # questions that cost nothing, and comparisons for duels
+        self._nominal: dict[Purpose, int] = {"duel": 0, "judging": 0}
+
+    def _second_judge(self, spec: RunSpec, journal: Journal, prompts: Ids) -> SecondJudge:
+        assert isinstance(self.problem, StoresReferences) and self._stored is not None and spec.judging.second
+        oracle = make_oracle(spec.judging.second, **spec.judging.second_kwargs)
+        if not is_free(oracle):
+            oracle = journaled(oracle, journal, "second")
+            self._paid.append(oracle)
+        temperature, repeats = self.problem.temperature, self._size.repeats
+        return SecondJudge(spec, oracle, self.problem, self._stored, temperature, prompts, repeats)
 
     @property
     def calls(self) -> dict[Purpose, int]:
         """Questions so far under their purpose."""
         paid = [oracle.calls for oracle in self._paid]
-        return {purpose: sum(calls[purpose] for calls in [self._nominal, *paid]) for purpose in self._nominal}
+        calls = {purpose: sum(calls[purpose] for calls in [self._nominal, *paid]) for purpose in self._nominal}
+        if self._second is not None:
+            calls["judging"] += self._second.free_calls
+        return calls
 
     def count_duels(self, ids: Ids, *responses: NDArray[Any]) -> None:
         """Count the questions for the duels that the oracle was asked."""
@@ -120,14 +140,24 @@ class Judge:
             for oracle in self._paid:
                 oracle.purpose = "duel"
 
-    def judge(self, responses: NDArray[Any]) -> dict[str, float]:
-        """Metrics of responses to the prompts in ``ids``; none of what could not be known."""
+    def judge(self, responses: NDArray[Any], labels: int) -> dict[str, float]:
+        """Metrics of responses to the prompts in ``ids``; none of what could not be known.
+
+        Args:
+            responses: to each of ``ids``.
+            labels: used so far.
+        """
         if not len(self.ids):
             return {}
         with self.judging():
-            truth = self._truth(responses)
-            if truth is None:
-                return {"offline_win_probability": float(regret.mean_of_known(self._beats_references(responses)))}
+            row = self._judged(responses)
+            return row if self._second is None else row | self._second.judge(responses, labels)
+
+    def _judged(self, responses: NDArray[Any]) -> dict[str, float]:
+        """What the first judge says."""
+        truth = self._truth(responses)
+        if truth is None:
+            return {"offline_win_probability": float(regret.mean_of_known(self._beats_references(responses)))}
         row = {
             "offline_win_rate": truth.win_rate(),
             "offline_win_probability": truth.win_probability(),
@@ -147,30 +177,26 @@ class Judge:
             return dataclasses.replace(truth, references=np.take_along_axis(truth.references, self._columns, -1))
         if not isinstance(self._judge, UtilityOracle):
             return None
-        stored = self._references()
-        prompts, texts = self.problem.prompt_texts(self.ids), self.problem.texts(self.ids, responses)
-        utilities = np.asarray(self._judge.utilities(prompts, texts), np.float64)
-        many = [prompt for prompt in prompts for _ in range(stored.shape[1])]
-        references = np.asarray(self._judge.utilities(many, stored.ravel().tolist()), np.float64).reshape(stored.shape)
-        self._count_free(len(texts), once=stored[: self._prompts].size)
-        best = np.full(len(texts), np.nan)  # the best of some references is not the best there is
-        if self._stored is not None and stored.shape[1] == self._stored.shape[1]:
-            best = np.fmax.reduce(references, axis=-1)
-        temperature = self.problem.temperature if isinstance(self.problem, StoresReferences) else 1.0
-        return Truth(utilities, best, references, temperature)
+        assert self._stored is not None
+        references = self._references()
+        self._count_free(len(self.ids), once=references[: self._prompts].size)
+        return scored(
+            self._judge,
+            self.problem.prompt_texts(self.ids),
+            self.problem.texts(self.ids, responses),
+            references,
+            self.problem.temperature if isinstance(self.problem, StoresReferences) else 1.0,
+            all_there_are=references.shape[1] == self._stored.shape[1],
+        )
 
     def _beats_references(self, responses: NDArray[Any]) -> NDArray[np.float64]:
         """P(response ≻ a reference), averaged over the references it meets."""
         if self._columns is None or self._judge is None:
             return self.problem.beats_reference(self.ids, responses)
-        stored = self._references()
-        repeated = np.repeat(np.arange(len(self.ids)), stored.shape[1])
+        references = self._references()
+        self._count_free(references.size)
         prompts, texts = self.problem.prompt_texts(self.ids), self.problem.texts(self.ids, responses)
-        answers = self._judge.preference(
-            [prompts[i] for i in repeated], [texts[i] for i in repeated], stored.ravel().tolist()
-        )
-        self._count_free(stored.size)
-        return regret.mean_of_known(np.asarray(answers).reshape(stored.shape))
+        return compared(self._judge, prompts, texts, references)
 
     def _references(self) -> NDArray[Any]:
         """Texts of the references that each response meets, (n, R)."""
@@ -198,13 +224,16 @@ class Judge:
 
     def state_dict(self) -> dict[str, Any]:
         """What was counted so far."""
-        return {"nominal": self._nominal, "paid": [oracle.state_dict() for oracle in self._paid]}
+        state = {"nominal": self._nominal, "paid": [oracle.state_dict() for oracle in self._paid]}
+        return state if self._second is None else state | {"second": self._second.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what ``state_dict`` gave."""
         self._nominal = dict(state["nominal"])
         for oracle, its in zip(self._paid, state["paid"], strict=True):
             oracle.load_state_dict(its)
+        if self._second is not None:
+            self._second.load_state_dict(state["second"])
 
 
 def oracle_of(problem: Problem) -> Oracle | None:

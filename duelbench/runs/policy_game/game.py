@@ -246,7 +246,9 @@ class Game:
             at.before_utility = self.judge.worth(responses.actions[:shown])
         if not recorded:
             return responses
-        row = self.judge.judge(responses.actions) | drift(self.parts.policy, responses)
+        row = self.judge.judge(responses.actions, self.spec.labels if at.over else at.labels) | drift(
+            self.parts.policy, responses
+        )
         at.calls = self.judge.calls
         known = at.cumulative or ({} if "simple_regret" not in row else dict.fromkeys(CUMULATIVE, 0.0))
         row = (

@@ -106,6 +106,7 @@ def _facts(section: Section) -> list[tuple[str, str]]:
     facts = {
         "Win rates against": _said(section, "reference") if won or not section.numeric else [],
         "Duels decided by" if section.numeric else "Judged by": _said(section, "judge"),
+        "Second judge": sorted({run.second_judge for run in section.runs if run.second_judge}),
         "Regret relative to": _said(section, "comparator"),
         "Model": sorted({model for run in section.runs if (model := language_model(run))}),
     }

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from duelbench.duels.guides import BEST_AGAINST_UNIFORM
-from duelbench.metrics import PICTURED, cumulative_regret
+from duelbench.metrics import PICTURED, SECOND_WIN_RATES, WIN_RATES, cumulative_regret
 from duelbench.results.report.comparison.section import Section
 from duelbench.results.report.pictures.drawing import FAINT, GUIDE, MUTED
 from duelbench.results.report.pictures.styles import Style
@@ -57,7 +57,9 @@ def default_panels(section: Section, log_labels: bool = False) -> tuple[Panel, .
     c; then what only the better arm loses; then the arm that would be deployed.
     """
     if not section.numeric:
-        return tuple(Panel(metric, log_labels=log_labels) for metric in PICTURED)
+        pairs = (WIN_RATES, SECOND_WIN_RATES)  # where a judge only compares, there is a probability in place of a rate
+        instead = {rate: probability for rate, probability in pairs if rate not in section.metrics}
+        return tuple(Panel(instead.get(metric, metric), log_labels=log_labels) for metric in PICTURED)
     kind = "average" if cumulative_regret("average") in section.metrics else "copeland"
     regret, other = cumulative_regret(kind), {"average": "weak", "copeland": "borda"}[kind]
     return (

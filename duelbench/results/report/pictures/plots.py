@@ -6,7 +6,7 @@ its own and the mean is bold. Every picture is written with a CSV of what it sho
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
+from duelbench.metrics import SECOND_WIN_RATES, WIN_RATES
 from duelbench.results.report.comparison.section import Section
 from duelbench.results.report.pictures.drawing import (
     FAINT,
@@ -70,6 +71,7 @@ def overview(
         places = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
         for axes, panel in zip(places, panels, strict=False):
             draw_panel(axes, section, panel, shown[panel.metric])
+        _level({panel.metric: axes for axes, panel in zip(places, panels, strict=False)})
         for axes in places[len(panels) :]:
             axes.remove()
         legend(figure, {a: present[a] for a in section.agents if a in present}, guides)
@@ -78,6 +80,15 @@ def overview(
     save_png(path, (width * n_columns, height * n_rows + 0.7 + 0.07 * max(0, len(present) - 8)), draw)
     save_csv(path.with_suffix(".csv"), COLUMNS, table_of(section, shown))
     return path
+
+
+def _level(drawn: Mapping[str, Axes]) -> None:
+    """Give the panels of both judges one scale: what rises by the first and falls by the second shows."""
+    for pair in zip(WIN_RATES, SECOND_WIN_RATES, strict=True):
+        if all(metric in drawn for metric in pair):
+            ends = [end for metric in pair for end in drawn[metric].get_ylim()]
+            for metric in pair:
+                drawn[metric].set_ylim(min(ends), max(ends))
 
 
 def multiplier(section: Section, base: str, found: dict[str, list[Multiplier]], path: Path) -> Path | None:
@@ -186,9 +197,10 @@ def _reference(section: Section, metrics: Sequence[str]) -> str:
     """A second line that says what win rates are against and who judges, where all runs agree."""
     if not any(section.metric(metric).chance is not None for metric in metrics):
         return ""
-    said = {(run.manifest.get("reference"), run.manifest.get("judge")) for run in section.runs}
-    reference, judge = said.pop() if len(said) == 1 else (None, None)
-    return f"\nwin rates against {reference}, judged by {judge}" if reference and judge else ""
+    said = {(run.manifest.get("reference"), run.manifest.get("judge"), run.second_judge) for run in section.runs}
+    reference, judge, second = said.pop() if len(said) == 1 else (None, None, None)
+    judges = f"{judge}, and by the second judge {second}" if second else judge
+    return f"\nwin rates against {reference}, judged by {judges}" if reference and judge else ""
 
 
 def _seeds(counts: list[int]) -> str:

@@ -244,3 +244,32 @@ def test_the_legend_of_25_agents_and_their_guides_fits_the_picture(tmp_path: Pat
     with Image.open(tmp_path / "many.png") as image:
         pixels = np.asarray(image.convert("L"))
     assert (pixels[:, :4] == 255).all() and (pixels[:, -4:] == 255).all() and (pixels[:4] == 255).all()
+
+
+def _with_second(probability: bool) -> Section:
+    runs = [make_run("online", seed) for seed in range(5)]
+    first, second = ("offline_win_probability", "second_win_probability") if probability else (None, "second_win_rate")
+    for run in runs:
+        for row in run.rows:
+            rate = row.pop("offline_win_rate") if first else row["offline_win_rate"]
+            row |= ({first: rate} if first else {}) | {second: 1.1 - 1.2 * rate}
+        run.spec["judging"] = {"second": "stern"}
+    (found,) = sections(runs)
+    return found
+
+
+@pytest.mark.parametrize("probability", [False, True])
+def test_both_judges_stand_beside_each_other_on_one_scale(
+    probability: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages: list[Figure] = []
+    monkeypatch.setattr(plots, "save_png", lambda path, size, draw: (pages.append(figure := Figure()), draw(figure)))
+    plots.overview(_with_second(probability), tmp_path / "overview.png")
+    (page,) = pages
+    first, second = page.axes[:2]
+    what = "probability" if probability else "rate"
+    assert [axes.get_title() for axes in (first, second)] == [f"Offline win {what}", f"Second judge's win {what}"]
+    assert first.get_ylim() == second.get_ylim()
+    low, high = first.get_ylim()
+    assert low < 0.2 and high > 0.75  # where both curves are
+    assert any("judged by lexicon, and by the second judge stern" in text.get_text() for text in page.texts)
