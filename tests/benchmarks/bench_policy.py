@@ -39,7 +39,7 @@ class OurLoop:
 
     def __init__(self, features: bool) -> None:
         self.rng = np.random.default_rng(0)
-        self.policy = CausalLMPolicy(MODEL, features=features)
+        self.policy = CausalLMPolicy(MODEL, features="lm" if features else "none")
         self.learner = PreferenceLearner(self.policy, LearnerConfig(learning_rate=1e-5))
         self.posterior = EnsemblePosterior(self.policy.feature_dim, self.rng) if features else None
         self.labels = 0
