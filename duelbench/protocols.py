@@ -178,6 +178,30 @@ class Posterior(Protocol):
 
 
 @runtime_checkable
+class TextPosterior(Protocol):
+    """A belief about the oracle's utility that reads the texts themselves, because it trains what reads them.
+
+    It stands wherever a ``Posterior`` does, with policies that write texts.
+    """
+
+    def rewards_of(self, responses: Responses) -> NDArray[np.float32]:
+        """R[e, ...]: posterior samples of the reward of responses of shape S, (E, S)."""
+        ...
+
+    def learn_from(self, chosen: Responses, rejected: Responses, labels: int) -> Metrics:
+        """Learn from n preferred and n dispreferred responses, (n,); ``labels`` answers seen in all."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that learning changes, its random state included."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what ``state_dict`` gave."""
+        ...
+
+
+@runtime_checkable
 class Oracle(Protocol):
     """Whoever answers duels.
 

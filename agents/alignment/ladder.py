@@ -13,11 +13,12 @@ unlabelled ones, with M responses of the current policy to each:
 ε is the affirmative nudge: a little of what was sampled is reinforced whatever it is worth. π̄ is the anchor, a moving
 average of the policy: π̄ ← η π̄ + (1 − η) π. With η = 1 it stays at the initial policy.
 
-| agent        | asked pair                  | responses to it are from | rule       |
-|--------------|-----------------------------|--------------------------|------------|
-| `offline_rm` | random                      | the reference            | `uniform`  |
-| `online_rm`  | random                      | the current policy       | `uniform`  |
-| `ide`        | most informative (infomax)  | the current policy       | `infomax`  |
+| agent         | asked pair                  | responses to it are from | rule       |
+|---------------|-----------------------------|--------------------------|------------|
+| `offline_rm`  | random                      | the reference            | `uniform`  |
+| `periodic_rm` | random                      | a policy of a while ago  | `uniform`  |
+| `online_rm`   | random                      | the current policy       | `uniform`  |
+| `ide`         | most informative (infomax)  | the current policy       | `infomax`  |
 
 Verified against secondary sources only (the paper's abstract and four sets of notes on it; the PDF was not at hand).
 What differs: the paper's anchor term is a product of token probabilities, here the policy gradient of the KL divergence

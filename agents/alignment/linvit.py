@@ -58,7 +58,7 @@ class LINVIT(RewardLearningAgent):
     ) -> tuple[Responses, NDArray[np.float64]]:
         """Candidates and the KL-regularised policy's log-probabilities of them, (B, M)."""
         seen, log_weights = candidates(self.policy, observation, self.config.candidates, rng)
-        rewards = self.posterior.rewards(seen.features)  # (K, B, M)
+        rewards = self.believed(seen)  # (K, B, M)
         rewards = rewards - rewards.mean(-1, keepdims=True)
         optimistic = rewards.mean(0) + optimism * rewards.std(0)
         return seen, gibbs(optimistic, log_weights, self.config.temperature)

@@ -21,6 +21,7 @@ from duelbench.acquisition.prompts import Proposal, choose_prompts, make_prompt_
 from duelbench.agents.alignment.base import LearningAgent, Setup
 from duelbench.plugins import Choice
 from duelbench.posteriors.registry import choose_posterior
+from duelbench.protocols import ReadsPrompts, TextPosterior
 from duelbench.ranges import Checked, Count
 from duelbench.types import Detail, Metrics, Observation, Pair, Responses, concatenate
 
@@ -62,6 +63,11 @@ class RewardLearningAgent(LearningAgent):
     def __init__(self, setup: Setup, config: Any = None) -> None:
         super().__init__(setup, config)
         self.posterior = self.config.posterior.make(self.policy.feature_dim, self.rng)
+        if isinstance(self.posterior, TextPosterior) and not isinstance(self.policy, ReadsPrompts):
+            raise ValueError(
+                f"the posterior {self.config.posterior.name!r} reads texts, and the candidates here are known by their "
+                "features alone: play it where a language model writes (LLMDuel-v0), or take another posterior"
+            )
         self.labels_seen = 0
 
     def learn_rewards(self, pair: Pair, feedback: NDArray[np.float64]) -> Metrics:
@@ -71,8 +77,17 @@ class RewardLearningAgent(LearningAgent):
         if not decided.any():
             return {}
         chosen, rejected = pair.rows(decided).ranked(feedback[decided] == 1.0)
+        if isinstance(self.posterior, TextPosterior):
+            return self.posterior.learn_from(chosen, rejected, self.labels_seen)
         metrics: Metrics = self.posterior.update(chosen.features, rejected.features, self.labels_seen)
         return metrics
+
+    def believed(self, responses: Responses) -> Rewards:
+        """R[e, ...]: rewards of responses of shape S by each posterior sample, (E, S)."""
+        if isinstance(self.posterior, TextPosterior):
+            return self.posterior.rewards_of(responses)
+        rewards: Rewards = self.posterior.rewards(responses.features)
+        return rewards
 
     def state_dict(self) -> dict[str, Any]:
         """What every learning agent keeps, and the reward model."""
@@ -148,20 +163,19 @@ class RewardModelAgent(RewardLearningAgent):
             return super().respond(observation)
         n, rng = self.config.best_of, self.setup.evaluation_rng()
         candidates = self.policy.sample(observation, n, rng, detail="features")
-        return candidates.pick(self.posterior.rewards(candidates.features).mean(0).argmax(-1))
+        return candidates.pick(self.believed(candidates).mean(0).argmax(-1))
 
     def predict(
         self, observation: Observation, first: Responses, second: Responses
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """P(first preferred) by each posterior sample: their mean and standard deviation, (B,) each."""
-        gaps = self.posterior.rewards(first.features) - self.posterior.rewards(second.features)  # (E, B)
+        gaps = self.believed(first) - self.believed(second)  # (E, B)
         probability = expit(gaps.astype(np.float64))
         return probability.mean(0), probability.std(0)
 
     def rewards(self, candidates: Responses) -> Rewards:
         """R[e, b, m]; a duplicated response takes the reward of its first occurrence, so no rule prefers a copy."""
-        rewards = self.posterior.rewards(candidates.features)
-        copied: Rewards = np.take_along_axis(rewards, candidates.canonical[None], axis=-1)
+        copied: Rewards = np.take_along_axis(self.believed(candidates), candidates.canonical[None], axis=-1)
         return copied
 
     def state_dict(self) -> dict[str, Any]:

@@ -124,6 +124,10 @@ POLICY_AGENTS: dict[str, AgentEntry] = {
         selection="uniform",
         offline=True,
     ),
+    "periodic_rm": _policy(
+        "duelbench.agents.alignment.periodic:Periodic",
+        "Periodic RM: as Online RM, but policy and reward model begin anew every few rounds (arXiv 2603.17378).",
+    ),
     "online_rm": _policy(
         "duelbench.agents.alignment.ladder:Ladder",
         "Online RM: a reward model of the policy's own random duels teaches the policy (arXiv 2603.17378).",

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from duelbench.plugins import Choice, find
-from duelbench.protocols import Posterior
 
 POSTERIORS: dict[str, str] = {
     "ensemble": "duelbench.posteriors.ensemble:EnsemblePosterior",
@@ -15,18 +14,22 @@ POSTERIORS: dict[str, str] = {
     "laplace": "duelbench.posteriors.laplace:LaplacePosterior",
     "evidence": "duelbench.posteriors.evidence:EvidencePosterior",
     "epinet": "duelbench.posteriors.epinet:EpinetPosterior",
+    "backbone": "duelbench.posteriors.backbone:BackbonePosterior",
     "gibbs": "duelbench.posteriors.gibbs:GibbsPosterior",
 }
 """Where the posteriors are, by name. Each is a class made of (d, generator) or (d, generator, its ``Config``)."""
 
 
-def find_posterior(name: str) -> Callable[..., Posterior]:
-    """The class of a posterior: a name, an entry point of the group ``duelbench.posteriors``, or a target.
+def find_posterior(name: str) -> Callable[..., Any]:
+    """The class of a ``Posterior`` or a ``TextPosterior``.
+
+    Args:
+        name: one of ``POSTERIORS``, an entry point of the group ``duelbench.posteriors``, or a target.
 
     Raises:
         PluginError: with the nearest known name.
     """
-    found: Callable[..., Posterior] = find(name, POSTERIORS, kind="posterior")
+    found: Callable[..., Any] = find(name, POSTERIORS, kind="posterior")
     return found
 
 

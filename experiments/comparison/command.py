@@ -26,8 +26,8 @@ class Play:
 
     out: Path
     """Output folder."""
-    part: tuple[str, ...] = ()
-    """Which parts, by title; all of them by default."""
+    part: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """A part, by title; may be given several times. All of them by default."""
     seeds: int | None = None
     """How many: 0, 1, …; by default as many as make the study complete."""
     workers: int = os.cpu_count() or 1
@@ -49,6 +49,8 @@ def main(study: Comparison) -> None:
     """Do what the command line of a study asks for."""
     asked = tyro.cli(_Commands)  # type: ignore[arg-type]
     if isinstance(asked, Play):
+        if unknown := [part for part in asked.part if part not in study.parts]:
+            raise SystemExit(f"no part {unknown[0]!r}: expected one of {list(study.parts)}")
         wanted = [spec for part in asked.part or study.parts for spec in study.specs(part, asked.seeds)]
         raise SystemExit(play_missing(wanted, study.records, asked.out, asked.workers))
     if asked.runs is not None:

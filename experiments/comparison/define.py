@@ -131,4 +131,6 @@ class Comparison:
     def specs(self, part: str, seeds: int | None = None) -> list[RunSpec]:
         """The runs of one part, all of a seed before the next seed's."""
         players = self.parts[part].players
-        return [self.spec(part, name, seed) for seed in range(seeds or self.seeds) for name in players]
+        return [
+            self.spec(part, name, seed) for seed in range(self.seeds if seeds is None else seeds) for name in players
+        ]
