@@ -29,6 +29,7 @@ from duelbench.streams import Streams
 from duelbench.types import Responses
 
 _AT_ONCE = 8  # prompts in one sampling call
+_MORE = 8  # times that as many are drawn again for a prompt whose responses are too much alike
 READERS = ("reader-easy", "reader", "reader-hard")
 
 
@@ -47,7 +48,7 @@ class Build:
     responses: int = 64
     """N, distinct responses kept a prompt."""
     draws: int = 128
-    """Responses sampled a prompt; the first N distinct ones are kept."""
+    """Responses sampled a prompt at a time, until N of them are distinct; the first N are kept."""
     dim: int = 192
     """d, principal components of the LM's features kept."""
     texts_of: Path | None = None
@@ -80,7 +81,7 @@ def sample(options: Build) -> Task:
     for start in track(range(0, len(asked), _AT_ONCE), "sampling"):
         chunk = tuple(asked[start : start + _AT_ONCE])
         drawn = policy.sample({"prompt": chunk}, options.draws, rng, reference=True)
-        kept += [_distinct(drawn.rows([row]), options.responses) for row in range(len(chunk))]
+        kept += [_distinct(policy, drawn.rows([row]), options.responses, rng) for row in range(len(chunk))]
     texts = np.array([responses.actions[0] for responses in kept], dtype=object)  # (P, N)
     features = np.stack([responses.features[0] for responses in kept])  # (P, N, D)
     return Task(
@@ -101,12 +102,31 @@ def sample(options: Build) -> Task:
     )
 
 
-def _distinct(drawn: Responses, n: int) -> Responses:
-    """The first N distinct, non-empty responses to one prompt, shape (1, N)."""
-    first = [i for i, j in enumerate(drawn.canonical[0]) if i == j and drawn.actions[0, i]]
-    if len(first) < n:
-        raise ValueError(f"only {len(first)} distinct responses to {drawn.prompts[0]!r} in {drawn.actions.size} draws")
-    return drawn.columns(np.array(first[:n]))
+def _distinct(policy: CausalLMPolicy, drawn: Responses, n: int, rng: np.random.Generator) -> Responses:
+    """The first n distinct, non-empty responses to one prompt, shape (1, n); where they are too few, more are drawn.
+
+    Raises:
+        ValueError: the model does not have as many to give.
+    """
+    observation, per_draw = {"prompt": drawn.prompts}, drawn.actions.shape[1]
+    for _ in range(_MORE):
+        first = [i for i, j in enumerate(drawn.canonical[0]) if i == j and drawn.actions[0, i]]
+        if len(first) >= n:
+            return drawn.columns(np.array(first[:n]))
+        drawn = _beside(drawn, policy.sample(observation, per_draw, rng, reference=True))
+    raise ValueError(
+        f"only {len(first)} distinct responses to {drawn.prompts[0]!r} in {drawn.actions.size} draws, {n} are wanted: "
+        "ask for fewer --responses, or a higher --temperature"
+    )
+
+
+def _beside(one: Responses, more: Responses) -> Responses:
+    """More responses to the same prompts; of policy-private arrays nothing is kept."""
+    names = ("actions", "log_probs", "reference_log_probs", "lengths", "features")
+    arrays: dict[str, Any] = {
+        name: np.concatenate([getattr(part, name) for part in (one, more)], axis=1) for name in names
+    }
+    return replace(one, **arrays, payload={})
 
 
 def principal_components(features: NDArray[np.float32], n_fit: int, dim: int) -> NDArray[np.float32]:
