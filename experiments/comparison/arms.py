@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from duelbench.experiments.records import Records
 from duelbench.records.spec import Judging, RunSpec
 
 METRICS = ("cumulative_average_regret", "best_arm_rate", "position_bias_estimate")
-"""What is kept of every judgement."""
+"""What is kept of every judgement, where a study does not say."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class ArmsStudy:
         labels: duels of a run.
         every: duels between two judgements.
         seeds: 0, 1, …, all of them at once.
+        metrics: what is kept of every judgement.
     """
 
     folder: Path
@@ -45,6 +46,7 @@ class ArmsStudy:
     labels: int
     every: int
     seeds: int
+    metrics: Sequence[str] = METRICS
 
     @property
     def records(self) -> Path:

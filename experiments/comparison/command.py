@@ -9,7 +9,6 @@ from typing import Annotated
 
 import tyro
 
-from duelbench.experiments.comparison.arms import METRICS as ARM_METRICS
 from duelbench.experiments.comparison.arms import ArmsStudy, arm_results
 from duelbench.experiments.comparison.beliefs import add_beliefs, path_of, read_beliefs
 from duelbench.experiments.comparison.define import METRICS, Comparison
@@ -72,10 +71,15 @@ class ArmsOptions:
 
 def main_arms(study: ArmsStudy) -> None:
     """The one command of a study on arms, which takes minutes."""
-    out = tyro.cli(ArmsOptions).out
+    status = play_arms(study, tyro.cli(ArmsOptions).out)
+    write_atomic(study.folder / "RESULTS.md", arm_results(study, Records.read(study.records)))
+    raise SystemExit(status)
+
+
+def play_arms(study: ArmsStudy, out: Path) -> int:
+    """Play what the records lack, and add it to them; returns the exit status."""
     status = play_missing(study.specs(), study.records, out, os.cpu_count() or 1)
     ours = {spec.asked_id for spec in study.specs()}
     played = [run for run in load_runs(out) if run.asked_id.partition("/")[0] in ours] if out.exists() else []
-    add_records(study.records, played, ARM_METRICS, labels=study.kept)
-    write_atomic(study.folder / "RESULTS.md", arm_results(study, Records.read(study.records)))
-    raise SystemExit(status)
+    add_records(study.records, played, study.metrics, labels=study.kept)
+    return status

@@ -1,0 +1,1 @@
+"""Can a small language model play a dueling bandit in its context?"""

@@ -1,0 +1,15 @@
+"""The tables of the study."""
+
+from __future__ import annotations
+
+from duelbench.experiments.comparison.arms import arm_results
+from duelbench.experiments.in_context.replies import DUELS, TOLD, read_replies, reply_table
+from duelbench.experiments.in_context.study import IN_CONTEXT
+from duelbench.experiments.records import Records
+
+
+def results() -> str:
+    """Everything that is told in numbers, as Markdown."""
+    played = arm_results(IN_CONTEXT, Records.read(IN_CONTEXT.records))
+    head = f"## {TOLD} histories of {DUELS} random duels\n\nFrom `replies.csv`; two different arms at random hold the best one at 0.40."
+    return f"{played}\n{head}\n\n{reply_table(read_replies())}\n"
