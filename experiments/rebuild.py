@@ -24,15 +24,16 @@ from duelbench.experiments.comparison.arms import ArmsStudy, arm_results
 from duelbench.experiments.comparison.beliefs import path_of, read_beliefs
 from duelbench.experiments.comparison.define import Comparison
 from duelbench.experiments.headlines.study import HEADLINES
-from duelbench.experiments.in_context import results as in_context
 from duelbench.experiments.ladder.sweep import LADDER_STUDY
 from duelbench.experiments.leaderboard import build as leaderboard
 from duelbench.experiments.pool_study.sweep import POOL_STUDY
-from duelbench.experiments.records import Records, read_records
+from duelbench.experiments.reader import tables as reader
+from duelbench.experiments.records import Records
 from duelbench.experiments.sea_paper import analysis as sea_paper
 from duelbench.experiments.sea_paper.figures import draw_parts
 from duelbench.experiments.selection_rules import analysis as selection_rules
 from duelbench.experiments.selection_rules.figures import draw_all
+from duelbench.experiments.speed import results as speed
 from duelbench.experiments.tuning.study import TUNING
 from duelbench.records.files import write_atomic
 
@@ -67,7 +68,7 @@ def _arms(study: ArmsStudy) -> str:
 
 
 TABLES = (
-    Table(leaderboard.PAGE, lambda: leaderboard.page(read_records(leaderboard.RECORDS))),
+    Table(leaderboard.PAGE, leaderboard.built),
     Table(
         HERE / "sea_paper" / "RESULTS.md",
         lambda: sea_paper.results(_records("sea_paper")),
@@ -86,7 +87,8 @@ TABLES = (
         for study in (LADDER_STUDY, POOL_STUDY, TUNING)
     ),
     *(Table(study.folder / "RESULTS.md", partial(_arms, study)) for study in (HEADLINES, BIASED_JUDGE)),
-    Table(HERE / "in_context" / "RESULTS.md", in_context.results),
+    Table(HERE / "reader" / "RESULTS.md", reader.results),
+    Table(HERE / "speed" / "RESULTS.md", speed.results),
 )
 
 PROSE: dict[Path, tuple[Path, ...]] = {
@@ -101,8 +103,9 @@ FIGURE = re.compile(
     rf"|{_NUMBER}\s+±\s+{_NUMBER}"
     rf"|[+−]\d+(?:,\d{{3}})*(?:\.\d+)?†?"  # a difference
     r"|\b\d\.\d{3}\b(?!†)"  # a rate
+    rf"|{_NUMBER}×(?! \d)"  # a multiple
 )
-"""What is quoted: a number with its interval, its standard error or its sign, or with three decimals."""
+"""What is quoted: a number with its interval, its standard error, its sign or its ×, or with three decimals."""
 
 
 @dataclass
@@ -123,10 +126,24 @@ def figures(text: str) -> list[str]:
     return [re.sub(r"\s+", " ", found) for found in FIGURE.findall(prose.replace("**", ""))]
 
 
+def rows(text: str) -> list[str]:
+    """The rows of a page's tables that hold a measured number: a cell that begins with one that has decimals.
+
+    >>> rows("| rucb | 12.5 |")
+    ['| rucb | 12.5 |']
+    >>> rows("| section 6.2 | 12 |")
+    []
+    """
+    lines = (line.strip() for line in re.sub(r"```.*?```", "", text.replace("**", ""), flags=re.DOTALL).splitlines())
+    return [line for line in lines if re.match(rf"\|.*\| *{_NUMBER}(?<=\.\d)", line)]
+
+
 def unknown(page: Path) -> list[str]:
-    """The figures that a page quotes and none of its tables has."""
+    """The figures that a page quotes and none of its tables has, and rows that none of them has as a whole."""
+    text = page.read_text(encoding="utf-8")
     tables = "\n".join(path.read_text(encoding="utf-8") for path in PROSE[page]).replace("**", "")
-    return [found for found in figures(page.read_text(encoding="utf-8")) if not _holds(tables, found)]
+    known = set(rows(tables))
+    return [row for row in rows(text) if row not in known] + [f for f in figures(text) if not _holds(tables, f)]
 
 
 def _holds(tables: str, figure: str) -> bool:

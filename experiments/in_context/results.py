@@ -11,5 +11,6 @@ from duelbench.experiments.records import Records
 def results() -> str:
     """Everything that is told in numbers, as Markdown."""
     played = arm_results(IN_CONTEXT, Records.read(IN_CONTEXT.records))
-    head = f"## {TOLD} histories of {DUELS} random duels\n\nFrom `replies.csv`; two different arms at random hold the best one at 0.40."
-    return f"{played}\n{head}\n\n{reply_table(read_replies())}\n"
+    head = f"## {TOLD} histories of {DUELS} random duels"
+    chance = "From `replies.csv`. Two different arms drawn at random hold the best one 0.40 of the time."
+    return f"{played}\n{head}\n\n{chance}\n\n{reply_table(read_replies())}\n"

@@ -1,10 +1,10 @@
 """Build experiments/leaderboard.md from its committed records.
 
     python -m duelbench.experiments.leaderboard.build
-    python -m duelbench.experiments.leaderboard.build --runs FOLDER     # add its finished runs to the records first
+    python -m duelbench.experiments.leaderboard.build --runs FOLDER     # add its finished runs of the suite first
 
-What is in it: seven agents on the pool, and lock-step agents on the smoke tasks of the behaviour suite. The page tells
-how the runs are played.
+What is in it: the agents of pool_study on the pool, and lock-step agents on the smoke tasks of the behaviour suite. The
+page tells how the runs are played.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import tyro
 
+from duelbench.experiments.pool_study.sweep import POOL_STUDY
 from duelbench.experiments.records import COSTS, Columns, add_records, read_records
 from duelbench.records.files import write_atomic
 from duelbench.records.record import Run, SeedRows, load_runs
@@ -22,7 +23,6 @@ from duelbench.records.spec import RunSpec
 from duelbench.results.report.formats import markdown
 from duelbench.results.report.subject import Subject
 from duelbench.study.suite import UNIFORM, select, task_specs
-from duelbench.study.sweep import Sweep
 
 RECORDS = Path(__file__).with_name("records.csv")
 PAGE = Path(__file__).parent.with_suffix(".md")
@@ -33,27 +33,26 @@ METRICS = (
     "cumulative_copeland_regret",
     "simple_regret",
 )
-POOL_SEEDS, SUITE_SEEDS = 10, 20
-POOL_AGENTS = ("uniform", "offline", "online", "apl", "xpo", "sea", "sea-ee")
+POOL_PART = "reader, warm"
+SUITE_SEEDS = 20
 SUITE_AGENTS = ("greedy", "rucb", "double_ts", "self_sparring", "max_pair_ucb", "laplace_ts")
 
 HEADER = f"""# Leaderboard
 
-Made from [the runs' records](leaderboard/records.csv) by `python -m duelbench.experiments.leaderboard.build`; a test
-builds it again. To play the runs and add them to the records (a few minutes on two cores):
+Built from committed records by `python -m duelbench.experiments.leaderboard.build`; a test builds it again. All runs
+have today's defaults; seeds 0, 1, … were not used for tuning. The pool's runs are those of the first part of
+[pool_study](pool_study/README.md); [the suite's](leaderboard/records.csv) take about two minutes. To play them:
 
 ```bash
-duelbench run --env LLMDuelPool-v0 --seeds {POOL_SEEDS} --out results/leaderboard/pool \\
-    {" ".join(f"-a {agent}" for agent in POOL_AGENTS)}
-duelbench suite --smoke --seeds {SUITE_SEEDS} --out results/leaderboard/suite \\
+python -m duelbench.experiments.pool_study play --part "{POOL_PART}" --out results/pool_study
+python -m duelbench.experiments.pool_study tell --runs results/pool_study
+duelbench suite --smoke --seeds {SUITE_SEEDS} --out results/leaderboard \\
     {" ".join(f"-a {agent}" for agent in SUITE_AGENTS)}
-python -m duelbench.experiments.leaderboard.build --runs results/leaderboard/pool results/leaderboard/suite
+python -m duelbench.experiments.leaderboard.build --runs results/leaderboard
 ```
 
-The pool's records were played from the language model's own features (`env.features=lm`), and with a duel of two
-identical responses as a tie that costs a label (`env.identical=tie`): the defaults then, and not now.
-
-Seeds 0, 1, … were not used for tuning. To enter, open a pull request with the agent and its records.
+To enter, add the agent to `PLAYERS` of `experiments/pool_study/sweep.py` or to `SUITE_AGENTS` of
+`experiments/leaderboard/build.py`, and open a pull request with its records.
 
 """
 
@@ -63,12 +62,12 @@ class Options:
     """What to build from."""
 
     runs: tuple[Path, ...] = ()
-    """Output folders whose finished runs are added to the records first."""
+    """Output folders of the suite whose finished runs are added to the records first."""
 
 
 def pool_specs() -> list[RunSpec]:
-    """The agents of the pool, as `duelbench run` plays them."""
-    return Sweep("The pool", ["LLMDuelPool-v0"], POOL_AGENTS, seeds=POOL_SEEDS).specs()
+    """The agents of the pool."""
+    return POOL_STUDY.specs(POOL_PART)
 
 
 def suite_specs() -> list[RunSpec]:
@@ -98,7 +97,7 @@ def _run(spec: RunSpec, seed: int, run_id: str, columns: Columns) -> Run:
     return Run(
         run_id=run_id,
         spec=spec.to_json() | {"agent": spec.agent_label, "seed": seed},
-        rows=SeedRows(arrays["labels"], {name: arrays[name] for name in METRICS}),
+        rows=SeedRows(arrays["labels"], {name: arrays[name] for name in METRICS if name in arrays}),
         timing=[dict(zip(("labels", *COSTS), row, strict=True)) for row in spent],
         samples=[],
         finished=True,
@@ -106,24 +105,30 @@ def _run(spec: RunSpec, seed: int, run_id: str, columns: Columns) -> Run:
     )
 
 
-def page(records: dict[str, Columns]) -> str:
-    """The whole leaderboard."""
-    parts = {"The pool": (pool_specs(), "online"), "The behaviour suite, smoke tasks": (suite_specs(), UNIFORM)}
+def page(pool: dict[str, Columns], suite: dict[str, Columns]) -> str:
+    """The whole leaderboard, from the records of the pool and those of the suite."""
+    parts = {
+        "The pool": (recorded_runs(pool_specs(), pool), "online"),
+        "The behaviour suite, smoke tasks": (recorded_runs(suite_specs(), suite), UNIFORM),
+    }
     subjects = [
-        Subject.of(RECORDS.parent, recorded_runs(specs, records), title=title, baseline=baseline)
-        for title, (specs, baseline) in parts.items()
+        Subject.of(RECORDS.parent, runs, title=title, baseline=baseline) for title, (runs, baseline) in parts.items()
     ]
     return HEADER + "\n".join(markdown(subject, level=2) for subject in subjects)
 
 
 def main() -> None:
     """Add runs to the records, if any are given, and write the page."""
-    ours = {spec.asked_id for spec in pool_specs() + suite_specs()}
+    ours = {spec.asked_id for spec in suite_specs()}
     for folder in tyro.cli(Options, description=__doc__).runs:
         runs = [run for run in load_runs(folder) if run.asked_id.partition("/")[0] in ours]
-        add_records(RECORDS, [run for run in runs if not run.spec.get("lockstep")], METRICS)
-        add_records(RECORDS, [run for run in runs if run.spec.get("lockstep")], METRICS, last_only=True)
-    write_atomic(PAGE, page(read_records(RECORDS)))
+        add_records(RECORDS, runs, METRICS, last_only=True)
+    write_atomic(PAGE, built())
+
+
+def built() -> str:
+    """The page from the committed records."""
+    return page(read_records(POOL_STUDY.records), read_records(RECORDS))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from rich.console import Console
 from scipy.special import expit
 
 from duelbench.envs.text.tasks.load import load_task
-from duelbench.experiments.reader.calibrate import best_of, within
+from duelbench.experiments.reader.measures import best_of, within
 from duelbench.oracles.reader.reader import Reader
 from duelbench.oracles.reader.taste import FEATURES, MEANS, SCALES, SDS, TASTES
 
@@ -63,16 +63,16 @@ def statistics(u: Floats) -> tuple[float, ...]:
     )
 
 
-def table() -> list[str]:
+def table() -> str:
     """The table of the card, as Markdown."""
     features = noticed()
     lines = [["taste", *COLUMNS], ["---"] * (1 + len(COLUMNS))]
     for taste, scale in SCALES.items():
         row = statistics(utilities(features, taste, scale))
         lines.append([taste, *(f"{round(value, 2) + 0.0:.2f}".replace("-", "−") for value in row)])
-    return [f"| {' | '.join(line)} |" for line in lines]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 if __name__ == "__main__":
     Console().print(constants(noticed()))
-    Console().print("\n".join(table()), soft_wrap=True)
+    Console().print(table(), soft_wrap=True)

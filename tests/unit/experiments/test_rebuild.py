@@ -22,8 +22,16 @@ def test_a_page_quotes_only_what_its_tables_say(page: Path) -> None:
 
 
 def test_what_counts_as_a_figure() -> None:
-    text = "**+0.043 [+0.012,\n+0.075]**†, 2.23× [0.93, 3.87], 0.558 ± 0.006, −0.28, 0.749; not 10, 0.55, `−0.5` or 2–5"
-    assert figures(text) == ["+0.043 [+0.012, +0.075]†", "2.23× [0.93, 3.87]", "0.558 ± 0.006", "−0.28", "0.749"]
+    text = "**+0.043 [+0.012,\n+0.075]**†, 2.23× [0.93, 3.87], 0.558 ± 0.006, −0.28, 0.749, 140×"
+    text += "; not 10, 0.55, `−0.5`, 2–5 or 2 × 3"
+    assert figures(text) == [
+        "+0.043 [+0.012, +0.075]†",
+        "2.23× [0.93, 3.87]",
+        "0.558 ± 0.006",
+        "−0.28",
+        "0.749",
+        "140×",
+    ]
 
 
 def test_a_stale_figure_and_a_false_dagger_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,6 +43,16 @@ def test_a_stale_figure_and_a_false_dagger_are_found(tmp_path: Path, monkeypatch
     assert unknown(page) == []
     page.write_text("0.25, 0.626, +0.043 [+0.012, +0.076], +0.043 [+0.012, +0.075]†", encoding="utf-8")
     assert unknown(page) == ["0.626", "+0.043 [+0.012, +0.076]", "+0.043 [+0.012, +0.075]†"]
+
+
+def test_a_row_that_no_table_has_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table, page = tmp_path / "RESULTS.md", tmp_path / "README.md"
+    table.write_text("| rucb | 12.5 | 0.7 |\n| greedy | 3.25 | |", encoding="utf-8")
+    monkeypatch.setitem(PROSE, page, (table,))
+    page.write_text("| **rucb** | 12.5 | 0.7 |\n| section 6.1 | 12 |\n\nfaster by 12×", encoding="utf-8")
+    assert unknown(page) == ["12×"]
+    page.write_text("| rucb | 12.5 | 0.8 |\n| greedy | 3.25 |", encoding="utf-8")
+    assert unknown(page) == ["| rucb | 12.5 | 0.8 |", "| greedy | 3.25 |"]
 
 
 def test_pictures_are_built_from_the_records_too(tmp_path: Path) -> None:

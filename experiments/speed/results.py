@@ -1,0 +1,163 @@
+"""Tables of what was measured, from ``measured.csv``: the machine and the command stand above each."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+MEASURED = Path(__file__).with_name("measured.csv")
+RESPONSES_TOKENS = 32 * 8 * 48
+"""Tokens that a sampler draws: prompts × responses × tokens of each."""
+
+Row = Mapping[str, float]
+"""Measured values by column."""
+
+Rows = Mapping[str, Row]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """A table.
+
+    Attributes:
+        title: its heading.
+        machine: on which it was measured.
+        command: that measures it.
+        columns: by heading: the text of a cell, from its row and all rows.
+    """
+
+    title: str
+    machine: str
+    command: str
+    columns: Mapping[str, Callable[[Row, Rows], str]]
+
+
+def _value(column: str, digits: int) -> Callable[[Row, Rows], str]:
+    return lambda row, rows: f"{row[column]:,.{digits}f}"
+
+
+def _ratio(column: str, base: str) -> Callable[[Row, Rows], str]:
+    return lambda row, rows: f"{row[column] / rows[base][column]:.2f}"
+
+
+def _faster(row: Row, rows: Rows) -> str:
+    one = rows["1,000 runs, one worker"]["wall_s"]
+    return f"{one / row['wall_s']:.2f}×" if row is rows["1,000 runs, two workers"] else ""
+
+
+def _per_second(row: Row, rows: Rows) -> str:
+    return f"{RESPONSES_TOKENS / row['cpu_s']:,.0f}"
+
+
+XEON = "2 cores of an Intel Xeon with AVX-512 and without AMX, 24 GiB, torch 2.13.0, one thread, nothing else running"
+QUIET = "2 cores of a quiet machine, one thread a process"
+
+TIMINGS = {
+    "trl-smollm2": Timing(
+        "A step beside TRL: SmolLM2-135M-Instruct",
+        XEON,
+        "python -m duelbench.experiments.speed.race --model MODEL_FOLDER --trl-python trl/bin/python --sea "
+        "--rounds 1 --steps 2 --no-stock",
+        {
+            "CPU s a step": _value("cpu_s", 1),
+            "× best well-set TRL": _ratio("cpu_s", "trl-fp32"),
+            "peak MB": _value("peak_mb", 0),
+        },
+    ),
+    "trl-small": Timing(
+        "A step beside TRL: a Llama of 3.4 M parameters",
+        XEON,
+        "python -m duelbench.experiments.speed.race --model MODEL_FOLDER --trl-python trl/bin/python --sea "
+        "--rounds 2 --steps 6",
+        {
+            "CPU s a step": _value("cpu_s", 3),
+            "× best well-set TRL": _ratio("cpu_s", "trl-fp32"),
+            "× TRL as it comes": _ratio("cpu_s", "trl-stock"),
+            "peak MB": _value("peak_mb", 0),
+        },
+    ),
+    "samplers": Timing(
+        f"Samplers: {RESPONSES_TOKENS:,} tokens",
+        XEON,
+        "python -m duelbench.experiments.speed.generation --model MODEL_FOLDER --vllm-python .venv-vllm/bin/python "
+        '--rounds 1 --only "generate float32" "own float32" "raw float32 eager" "vllm float32 eager"',
+        {
+            "CPU s": _value("cpu_s", 1),
+            "tokens / CPU s": _per_second,
+            "CPU time, ratio": _ratio("cpu_s", "transformers generate"),
+        },
+    ),
+    "reward-models": Timing(
+        "A learning step of SEA's reward models beside oat's",
+        XEON,
+        "python -m duelbench.experiments.speed.ensemble --oat oat --oatlib oatlib --repeats 8",
+        {"CPU ms": _value("cpu_ms", 0), "ratio": _ratio("cpu_ms", "oat 0.2.4")},
+    ),
+    "plain-loop": Timing(
+        "Training beside a plain loop over transformers' `generate`, same model",
+        "one core of a CPU with AMX, one thread, in turns",
+        "make bench BENCH='-k ratio'",
+        {
+            "labels / CPU s": _value("labels_per_s", 0),
+            "of the plain loop": lambda row, rows: f"{row['loop_labels_per_s']:g}",
+            "faster": lambda row, rows: f"{row['labels_per_s'] / row['loop_labels_per_s']:.1f}×",
+        },
+    ),
+    "duelpy": Timing(
+        "Agents that play arms, beside duelpy's of the same name: bt10, 200 seeds",
+        "one core, in turns",
+        "python tests/benchmarks/arms_speed.py --duelpy PYTHON_WITH_DUELPY",
+        {"faster": lambda row, rows: f"{row['faster']:.0f}×"},
+    ),
+    "environments": Timing(
+        "Duels a second of the environments alone",
+        "one core of a CPU with AMX",
+        "make bench BENCH='-k duels'",
+        {"batches of 32": _value("batch_per_s", 0), "one at a time": _value("single_per_s", 0)},
+    ),
+    "report": Timing(
+        "A report of 10,000 runs",
+        QUIET,
+        "python -m duelbench.experiments.speed.report",
+        {
+            "CPU s to read": _value("read_cpu_s", 1),
+            "CPU s to report": _value("report_cpu_s", 1),
+            "wall s": _value("wall_s", 1),
+            "peak MiB": _value("peak_mib", 0),
+            "page, MB": _value("page_mb", 1),
+        },
+    ),
+    "sweep": Timing(
+        "A sweep of 1,000 short runs",
+        QUIET,
+        "python -m duelbench.experiments.speed.sweep",
+        {"wall s": lambda row, rows: f"{row['wall_s']:.4g}", "faster": _faster},
+    ),
+}
+
+
+def results() -> str:
+    """All tables, as Markdown."""
+    measured = read_measured()
+    parts = [
+        "# Results\n\nWritten by a program from `measured.csv`. Timings depend on the machine: compare the ratios."
+    ]
+    return "\n\n".join([*parts, *(_section(timing, measured[name]) for name, timing in TIMINGS.items())]) + "\n"
+
+
+def read_measured() -> dict[str, dict[str, dict[str, float]]]:
+    """Measured values by table, row and column."""
+    found: dict[str, dict[str, dict[str, float]]] = {name: {} for name in TIMINGS}
+    with MEASURED.open(encoding="utf-8", newline="") as file:
+        for line in csv.DictReader(file):
+            found[line["table"]].setdefault(line["row"], {})[line["column"]] = float(line["value"])
+    return found
+
+
+def _section(timing: Timing, rows: Rows) -> str:
+    lines = [["", *timing.columns], ["---"] * (1 + len(timing.columns))]
+    lines += [[name, *(cell(row, rows) for cell in timing.columns.values())] for name, row in rows.items()]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"## {timing.title}\n\n```bash\n{timing.command}\n```\n\nOn {timing.machine}.\n\n{table}"
