@@ -26,9 +26,11 @@ from duelbench.experiments.comparison.define import Comparison
 from duelbench.experiments.headlines.study import HEADLINES
 from duelbench.experiments.ladder.sweep import LADDER_STUDY
 from duelbench.experiments.leaderboard import build as leaderboard
+from duelbench.experiments.pool import describe as pool
 from duelbench.experiments.pool_study.sweep import POOL_STUDY
 from duelbench.experiments.reader import tables as reader
 from duelbench.experiments.records import Records
+from duelbench.experiments.reference_regrets import check as reference_regrets
 from duelbench.experiments.sea_paper import analysis as sea_paper
 from duelbench.experiments.sea_paper.figures import draw_parts
 from duelbench.experiments.selection_rules import analysis as selection_rules
@@ -87,7 +89,9 @@ TABLES = (
         for study in (LADDER_STUDY, POOL_STUDY, TUNING)
     ),
     *(Table(study.folder / "RESULTS.md", partial(_arms, study)) for study in (HEADLINES, BIASED_JUDGE)),
+    Table(HERE / "pool" / "RESULTS.md", pool.results),
     Table(HERE / "reader" / "RESULTS.md", reader.results),
+    Table(HERE / "reference_regrets" / "RESULTS.md", reference_regrets.results),
     Table(HERE / "speed" / "RESULTS.md", speed.results),
 )
 

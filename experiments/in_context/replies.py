@@ -25,13 +25,13 @@ Reply = tuple[int, int, int]
 
 
 def ask(seed: int = 0) -> None:
-    """Ask about the same histories, told in every way, and write the replies."""
-    rows = [
-        (name, history, *reply)
-        for name, options in HISTORIES.items()
-        for history, reply in enumerate(_asked(InContextConfig(**options), np.random.default_rng(seed)))
-    ]
-    save_csv(REPLIES, ("told", "history", "best", "first", "second"), rows)
+    """Ask about the same histories, told in every way that has no replies yet; each way is written when it is done."""
+    known = read_replies() if REPLIES.exists() else {}
+    for name, options in HISTORIES.items():
+        if not known.get(name):
+            known[name] = _asked(InContextConfig(**options), np.random.default_rng(seed))
+            rows = [(told, *reply) for told, replies in known.items() for reply in replies]
+            save_csv(REPLIES, ("told", "best", "first", "second"), rows)
 
 
 def _asked(config: InContextConfig, rng: np.random.Generator) -> list[Reply]:

@@ -10,7 +10,6 @@ import sys
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.table import Table
 
 from duelbench.envs.text.tasks.load import load_task
 
@@ -27,19 +26,27 @@ def explained(features: NDArray[np.float32], utilities: NDArray[np.float64], n_f
     return float(1 - (left**2).sum() / (y[n_fit:] ** 2).sum())
 
 
-def main() -> None:
-    """Print the table of the card, R² linear and on held-out prompts."""
-    task = load_task(sys.argv[1] if len(sys.argv) > 1 else "short-writing")
+def results(name: str = "short-writing") -> str:
+    """What a task holds, as Markdown."""
+    task = load_task(name)
     n_all, n_stored = task.references.shape
     words = np.mean([len(text.split()) for text in task.references.ravel()])
-    title = f"{task.n_duel} + {n_all - task.n_duel} prompts, N = {n_stored}, {words:.1f} words a response"
-    shown = [f"R² of {name} (d = {features.shape[-1]})" for name, features in task.features.items()]
-    table = Table("oracle", "sd of u within a prompt", "best − mean", *shown, title=title)
-    for name, u in task.utilities.items():
+    shown = [f"R² of `{name}` (d = {features.shape[-1]})" for name, features in task.features.items()]
+    head = ["oracle", "sd of u within a prompt", "best − mean", *shown]
+    lines = [head, ["---"] * len(head)]
+    for oracle, u in task.utilities.items():
         headroom = (u.max(1) - u.mean(1)).mean()
         shares = [f"{explained(features, u, task.n_duel):.2f}" for features in task.features.values()]
-        table.add_row(name, f"{u.std(1).mean():.2f}", f"{headroom:.2f}", *shares)
-    Console().print(table)
+        lines.append([oracle, f"{u.std(1).mean():.2f}", f"{headroom:.2f}", *shares])
+    title = f"{task.n_duel} + {n_all - task.n_duel} prompts, N = {n_stored}, {words:.1f} words a response."
+    return f"# Results\n\nWritten by a program from the task `{name}`: {title}\n\n" + (
+        "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+    )
+
+
+def main() -> None:
+    """Print the table of a task."""
+    Console(soft_wrap=True).print(results(*sys.argv[1:]), markup=False, highlight=False)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Measure every reference regret with our agents and print the table, in standard errors.
+"""Measure every reference regret with our agents, keep it in ``measured.csv``, and write RESULTS.md from that.
 
     python -m duelbench.experiments.reference_regrets.check --seeds 200
 
@@ -8,7 +8,9 @@ that suggests, so the number is cautious.
 
 from __future__ import annotations
 
+import csv
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +18,13 @@ import numpy as np
 import tyro
 
 from duelbench.experiments.reference_regrets.references import PROBLEMS, REFERENCES, Reference
+from duelbench.records.files import write_atomic
 from duelbench.records.spec import Judging, RunSpec
+from duelbench.results.report.pictures.drawing import save_csv
 from duelbench.runs.execute import execute
+
+MEASURED = Path(__file__).with_name("measured.csv")
+PAGE = MEASURED.with_name("RESULTS.md")
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,7 @@ def spec_of(reference: Reference, seeds: int) -> RunSpec:
     )
 
 
-def measure(references: list[Reference], seeds: int, out: Path, workers: int = 1) -> list[Measured]:
+def measure(references: Sequence[Reference], seeds: int, out: Path, workers: int = 1) -> list[Measured]:
     """Play what is not yet there, and read every figure.
 
     Raises:
@@ -81,24 +88,57 @@ def measure(references: list[Reference], seeds: int, out: Path, workers: int = 1
     return found
 
 
-def table(measured: list[Measured]) -> str:
+def save(measured: Sequence[Measured]) -> None:
+    """Write what was measured, in the order of the references."""
+    rows = [(m.reference.problem, m.reference.agent, f"{m.mean:.6g}", f"{m.error:.6g}") for m in measured]
+    save_csv(MEASURED, ("problem", "agent", "mean", "error"), rows)
+
+
+def read() -> list[Measured]:
+    """What was measured: a line for each reference."""
+    with MEASURED.open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    found = []
+    for reference, line in zip(REFERENCES, lines, strict=True):
+        if (reference.problem, reference.agent) != (line["problem"], line["agent"]):
+            raise ValueError(f"{MEASURED} has other references than references.py: measure again")
+        found.append(Measured(reference, float(line["mean"]), float(line["error"])))
+    return found
+
+
+def results() -> str:
+    """The page from the committed measurements."""
+    measured = read()
+    beyond = {limit: sum(abs(m.off) > limit for m in measured) for limit in (2, 3)}
+    head = (
+        "Written by a program from `measured.csv`. Regret is mean ± standard error; “off” is the difference in combined"
+    )
+    told = f"{len(measured)} comparisons: {beyond[2]} off by more than 2, {beyond[3]} by more than 3."
+    return f"# Results\n\n{head} standard errors. {told}\n\n{table(measured)}\n"
+
+
+def table(measured: Sequence[Measured]) -> str:
     """A Markdown table."""
-    lines = ["| problem | agent | regret | ours | reference | by | off (s.e.) |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| problem | agent | regret | ours | reference | by | off |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
     for m in sorted(measured, key=lambda m: (list(PROBLEMS).index(m.reference.problem), m.mean)):
         r = m.reference
         options = "".join(f" {name}={value}" for name, value in r.options.items())
         theirs = f"{r.mean:,.1f}" + ("" if np.isnan(r.error) else f" ± {r.error:.1f}")
         lines.append(
             f"| {r.problem} | {r.agent}{options} | {r.metric} | {m.mean:,.1f} ± {m.error:.1f} | {theirs} | {r.source} "
-            f"| {m.off:+.1f} |"
+            f"| {m.off:+.1f} |".replace("-", "−")
         )
     return "\n".join(lines)
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure, and write both files."""
     options = tyro.cli(Check)
-    print(table(measure(REFERENCES, options.seeds, options.out, options.workers)))
+    save(measure(REFERENCES, options.seeds, options.out, options.workers))
+    write_atomic(PAGE, results())
 
 
 if __name__ == "__main__":
