@@ -14,6 +14,7 @@ import numpy as np
 from duelbench.duels.guides import UNIFORM_PAIRS
 from duelbench.metrics import HEADLINE, REGRETS
 from duelbench.records.record import Run
+from duelbench.results.report.comparison.gaming import gamed
 from duelbench.results.report.comparison.section import Section, asks_no_more
 from duelbench.results.report.comparison.wording import signed
 from duelbench.results.statistics.curves import Multiplier, area_under_curve, multipliers
@@ -215,7 +216,7 @@ def failure_rates(section: Section) -> dict[str, float]:
 
 
 def notes(section: Section) -> list[str]:
-    """What every form of a report has to say beside its numbers: older versions, and runs that stopped asking."""
+    """What every form of a report says beside its numbers: older versions, runs that stopped asking, a gamed taste."""
     said = [str(older) for older in section.older]
     for agent, runs in section.agents.items():
         early = [run for run in runs if asks_no_more(run)]
@@ -227,7 +228,7 @@ def notes(section: Section) -> list[str]:
                 f"{early[0].spec['labels']:,} labels, at their bound on rounds: the policy has collapsed, and proposed "
                 "two identical responses, which is no question. Their last values are kept up to the last label."
             )
-    return said + _chat_judges(section)
+    return said + gamed(section) + _chat_judges(section)
 
 
 def _chat_judges(section: Section) -> list[str]:
