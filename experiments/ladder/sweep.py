@@ -19,18 +19,6 @@ LADDER: dict[str, Player] = {
 }
 """The baseline, the paper's agent, and the ladder without and with a choice of duels."""
 
-ABLATION: dict[str, Player] = {
-    "ide": LADDER["ide"],
-    "no nudge (ε = 0)": Player("ide", {"epsilon": 0.0}),
-    "anchor at the start": Player("ide", {"anchor_decay": 1.0}),
-    "no unlabelled prompts": Player("ide", {"unlabelled": 0.0}),
-    "random pair": LADDER["online_rm"],
-    "infomax on logits": Player("ide", {"selection": "uncertainty"}),
-    "DPO on the model's labels": Player("ide", {"objective": "direct"}),
-    "ensemble": Player("ide", {"posterior": "ensemble"}),
-}
-"""``ide`` with one thing changed."""
-
 KNOWS = {"ide, knows the taste": Player("ide", policy={"features": "knows_taste:reader"})}
 """A line that nobody can compete with: its features are what this very reader notices."""
 
@@ -44,7 +32,6 @@ LADDER_STUDY = Comparison(
         "reader-easy, warm": Part(LADDER, env_kwargs={"oracle": "reader-easy"}, pairs=PAIRS),
         "reader-hard, warm": Part(LADDER, env_kwargs={"oracle": "reader-hard"}, pairs=PAIRS),
         "reader, cold": Part(LADDER, policy={"features": "lm"}, pairs=PAIRS),
-        "ablation": Part(ABLATION, base="ide", picture=False),
         "limit": Part(KNOWS, base="", picture=False),
     },
     labels=1024,

@@ -11,6 +11,19 @@ PLAYERS = {
     name: Player(name)
     for name in ("uniform", "offline", "online", "apl", "xpo", "sea", "sea-ee", "offline_rm", "online_rm", "ide")
 }
+ABLATION = {
+    "ide": PLAYERS["ide"],
+    "no nudge (ε = 0)": Player("ide", {"epsilon": 0.0}),
+    "anchor at the start (η = 1)": Player("ide", {"anchor_decay": 1.0}),
+    "no unlabelled prompts": Player("ide", {"unlabelled": 0.0}),
+    "random pair": PLAYERS["online_rm"],
+    "infomax on logits": Player("ide", {"selection": "uncertainty"}),
+    "DPO on the model's labels": Player("ide", {"objective": "direct"}),
+    "restarts (periodic_rm)": Player("periodic_rm"),
+    "ensemble": Player("ide", {"posterior": "ensemble"}),
+    "epinet": Player("ide", {"posterior": "epinet"}),
+}
+"""``ide`` with one thing changed."""
 PAIRS = (("online", "sea"), ("online", "ide"), ("online_rm", "ide"))
 
 POOL_STUDY = Comparison(
@@ -21,6 +34,7 @@ POOL_STUDY = Comparison(
         "reader-easy, warm": Part(PLAYERS, env_kwargs={"oracle": "reader-easy"}, pairs=PAIRS),
         "reader-hard, warm": Part(PLAYERS, env_kwargs={"oracle": "reader-hard"}, pairs=PAIRS),
         "reader, cold": Part(PLAYERS, env_kwargs={"features": "lm"}, pairs=PAIRS),
+        "ablation (reader, warm)": Part(ABLATION, base="ide", picture=False),
     },
     labels=1024,
     judging=Judging(every=64, repeats=4),

@@ -32,10 +32,10 @@ def test_every_run_of_a_study_resolves_and_is_on_a_reporting_seed(study: Compari
     assert len({resolve(spec).run_id for spec in specs.values()}) == len(specs)
 
 
-def test_the_ladders_parts_share_what_is_the_same() -> None:
-    whole = LADDER_STUDY.specs("reader, warm", 2)
-    assert [spec.seed for spec in whole] == [0] * 4 + [1] * 4
-    ablation = {spec.asked_id for spec in LADDER_STUDY.specs("ablation", 2)}
+def test_parts_share_what_is_the_same() -> None:
+    assert [spec.seed for spec in LADDER_STUDY.specs("reader, warm", 2)] == [0] * 4 + [1] * 4
+    whole = POOL_STUDY.specs("reader, warm", 2)
+    ablation = {spec.asked_id for spec in POOL_STUDY.specs("ablation (reader, warm)", 2)}
     assert len({spec.asked_id for spec in whole} & ablation) == 4  # ide and online_rm
 
 

@@ -1,0 +1,1 @@
+"""How the defaults were chosen, on seeds that report nothing."""
