@@ -27,7 +27,7 @@ _FEWEST = 50  # duels of a bin that is shown
 
 def draw_all(records: Records, out: Path) -> None:
     """Write rules.png, prompts.png and, where there are data, reliability.png."""
-    save_png(out / "rules.png", (11, 4.6), partial(_rules, records))
+    save_png(out / "rules.png", (11, 8.4), partial(_rules, records))
     save_png(out / "prompts.png", (11, 4.2), partial(_prompts, records))
     if (out / "reliability.csv").exists():
         save_png(out / "reliability.png", (11, 4.6), partial(_reliability, out))
@@ -36,9 +36,9 @@ def draw_all(records: Records, out: Path) -> None:
 def _rules(records: Records, figure: Figure) -> None:
     """Two panels a place, what policies and what data are worth; one line a rule, the best policy on top."""
     order = sorted(RULES, key=lambda rule: _mean(_differences(records, _CLEAREST, rule, "offline_win_rate")))
-    grid = figure.subplots(1, len(PLACES) * len(_AXES), sharey=True)
+    grid = figure.subplots(2, len(PLACES) // 2 * len(_AXES), sharey=True)
     panels = [(place, metric) for place in PLACES for metric in _AXES]
-    for axes, (place, metric) in zip(grid, panels, strict=True):
+    for axes, (place, metric) in zip(grid.flat, panels, strict=True):
         found = [_differences(records, place, rule, metric) for rule in order]
         axes.axvline(0.0, color=FAINT, linestyle=":", linewidth=1)
         for row, values in enumerate(found):
@@ -46,7 +46,7 @@ def _rules(records: Records, figure: Figure) -> None:
         axes.set_title(place if metric == panels[0][1] else "")
         axes.set_xlabel(_AXES[metric], color=MUTED)
         axes.tick_params(axis="x", labelsize=8)
-    grid[0].set_yticks(range(len(order)), order)
+    grid[0, 0].set_yticks(range(len(order)), order)
     caption(
         figure,
         f"Differences to {BASE}, paired by seed, after all labels: means, 95 % intervals; filled where 0 is outside. "

@@ -27,7 +27,7 @@ class Study:
     part: tuple[Part, ...] = ("rules", "prompts")
     """Which parts."""
     place: tuple[str, ...] = ("pool", "neural")
-    """Where: pool, neural, or tiny, the language model, whose runs take a minute or two each."""
+    """Where: pool, warm, neural, or tiny, the language model, whose runs take a minute or two each."""
     seeds: int = 10
     """Seeds 0, 1, …"""
     workers: int = os.cpu_count() or 1

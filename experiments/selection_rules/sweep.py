@@ -40,6 +40,7 @@ class Place:
 
 PLACES = {
     "pool": Place("LLMDuelPool-v0", 512, 4, 1e-2, {"hidden": 256}),
+    "warm": Place("LLMDuelPool-v0", 512, 4, 1e-2, {"hidden": 256}, {"features": "preference"}),
     "neural": Place("NeuralDuel-v0", 512, 4, 1e-2, {"hidden": 64}, {"heldout": 128}),
     "tiny": Place("LLMDuel-v0", 256, 2, 5e-4, {"model": "tiny"}, {"task": "short-writing"}, judgements=4),
 }

@@ -22,7 +22,7 @@ POOL, NEURAL = "LLMDuelPool-v0", "NeuralDuel-v0"
 
 def test_every_rule_is_compared_at_one_budget_a_place() -> None:
     specs = sweep.part_specs("rules", tuple(sweep.PLACES), 2)
-    assert len(specs) == len({spec.run_id for spec in specs}) == 2 * 3 * (len(RULES_AS_AGENTS) - 1)
+    assert len(specs) == len({spec.run_id for spec in specs}) == 2 * len(sweep.PLACES) * (len(RULES_AS_AGENTS) - 1)
     assert {spec.agent for spec in specs} == RULES_AS_AGENTS.keys() - {"ee4llm"}
     for place in sweep.PLACES.values():
         assert {spec.labels for spec in specs if spec.env == place.env} == {place.labels}
