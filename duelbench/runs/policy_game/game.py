@@ -29,9 +29,9 @@ from duelbench.records.answers.journal import Journal
 from duelbench.records.checkpoint import save_checkpoint
 from duelbench.records.spec import RunSpec
 from duelbench.runs.configuration.assemble import Parts
-from duelbench.runs.judging.calibration import calibration
-from duelbench.runs.judging.drift import drift
 from duelbench.runs.judging.judge import Judge
+from duelbench.runs.judging.measures.calibration import calibration
+from duelbench.runs.judging.measures.drift import drift
 from duelbench.runs.judging.schedule import passed
 from duelbench.runs.policy_game.late_answers import Answered, LateAnswers
 from duelbench.runs.policy_game.lesson import Lesson, Place, Proposed

@@ -10,7 +10,7 @@ from pool_runs import everything, rounds, spec_of
 from scipy.stats import sem
 
 from duelbench.runs.configuration.assemble import assemble
-from duelbench.runs.judging.drift import drift
+from duelbench.runs.judging.measures.drift import drift
 
 
 @pytest.fixture
