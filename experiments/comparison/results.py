@@ -17,7 +17,7 @@ from duelbench.experiments.comparison.define import COLUMNS, Comparison
 from duelbench.experiments.comparison.drawing import curve, dress
 from duelbench.experiments.comparison.tables import MARKS, Scores, comparison_table, seeds_text
 from duelbench.experiments.records import Records
-from duelbench.results.report.comparison.wording import multiplier_text
+from duelbench.results.report.comparison.words.wording import multiplier_text
 from duelbench.results.report.pictures.drawing import caption, legend, save_png
 from duelbench.results.report.pictures.styles import styles
 from duelbench.results.statistics.curves import multipliers

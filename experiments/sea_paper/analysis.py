@@ -22,7 +22,7 @@ from duelbench.experiments.sea_paper.figures import draw_parts
 from duelbench.experiments.sea_paper.sweep import AGENTS, METRICS, OPTIMIZERS, RULES, SCALES, VARIANTS, Part, run_ids
 from duelbench.records.files import write_atomic
 from duelbench.records.record import load_runs
-from duelbench.results.report.comparison.wording import multiplier_text
+from duelbench.results.report.comparison.words.wording import multiplier_text
 from duelbench.results.report.subject import THRESHOLDS
 from duelbench.results.statistics.curves import multipliers
 from duelbench.results.statistics.estimates import paired_differences

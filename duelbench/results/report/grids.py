@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from duelbench.metrics import QUESTIONS, SHORT_LEADERBOARD
-from duelbench.results.report.comparison.findings import (
+from duelbench.results.report.comparison.section import Section
+from duelbench.results.report.comparison.standings import LOW, Overview
+from duelbench.results.report.comparison.words.findings import (
     VERDICTS,
     WIN_RATE,
     baseline_name,
@@ -20,9 +22,7 @@ from duelbench.results.report.comparison.findings import (
     notes,
     ranked,
 )
-from duelbench.results.report.comparison.section import Section
-from duelbench.results.report.comparison.standings import LOW, Overview
-from duelbench.results.report.comparison.wording import multiplier_text, signed
+from duelbench.results.report.comparison.words.wording import multiplier_text, signed
 from duelbench.results.report.subject import Subject
 from duelbench.results.statistics.curves import labels_to_threshold
 from duelbench.results.statistics.estimates import BAND_MIN_RUNS, Estimate, mean_interval

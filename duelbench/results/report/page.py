@@ -11,9 +11,9 @@ from markupsafe import Markup
 
 from duelbench.records.files import write_atomic
 from duelbench.records.record import Run, unreadable
-from duelbench.results.report.comparison.findings import notes
 from duelbench.results.report.comparison.section import Section
 from duelbench.results.report.comparison.tasks import sections
+from duelbench.results.report.comparison.words.findings import notes
 from duelbench.results.report.parts import origins, overview
 from duelbench.results.report.parts.section_page import section_page
 from duelbench.results.report.rendering import joined, link, render

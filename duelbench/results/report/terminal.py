@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from duelbench.results.report.comparison.findings import (
+from duelbench.results.report.comparison.section import Section
+from duelbench.results.report.comparison.words.findings import (
     VERDICTS,
     baseline_name,
     compare,
@@ -18,8 +19,7 @@ from duelbench.results.report.comparison.findings import (
     notes,
     ranked,
 )
-from duelbench.results.report.comparison.section import Section
-from duelbench.results.report.comparison.wording import signed
+from duelbench.results.report.comparison.words.wording import signed
 from duelbench.results.report.grids import NOTHING, interval
 from duelbench.results.report.parts.origins import progress
 from duelbench.results.report.subject import Subject

@@ -10,9 +10,9 @@ import numpy as np
 
 from duelbench.duels.guides import UNIFORM_PAIRS
 from duelbench.records.record import Role
-from duelbench.results.report.comparison.findings import FAILED, headline_metric
 from duelbench.results.report.comparison.section import Section
 from duelbench.results.report.comparison.tasks import agent_place
+from duelbench.results.report.comparison.words.findings import FAILED, headline_metric
 from duelbench.results.report.pictures.styles import Style
 from duelbench.results.statistics.aggregate import Aggregate, aggregate
 from duelbench.results.statistics.estimates import Estimate, probability_of_improvement

@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from duelbench.results.report.comparison.findings import headline_metric
 from duelbench.results.report.comparison.section import Section
+from duelbench.results.report.comparison.words.findings import headline_metric
 from duelbench.results.report.pictures.drawing import FAINT, MUTED, caption, legend, save_csv, save_png
 from duelbench.results.report.pictures.panels import Drawn, drawn_curves
 from duelbench.results.report.pictures.styles import Style

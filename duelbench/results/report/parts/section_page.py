@@ -8,7 +8,8 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from duelbench.results.report.comparison.findings import (
+from duelbench.results.report.comparison.section import Section, language_model
+from duelbench.results.report.comparison.words.findings import (
     FAILED,
     Comparison,
     baseline_name,
@@ -21,7 +22,6 @@ from duelbench.results.report.comparison.findings import (
     notes,
     sentence,
 )
-from duelbench.results.report.comparison.section import Section, language_model
 from duelbench.results.report.grids import Grid, labels_needed, power_laws, questions
 from duelbench.results.report.parts import tables
 from duelbench.results.report.parts.calibration import NOTE, calibration_table, draw_calibration, predictions

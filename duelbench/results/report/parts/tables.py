@@ -13,10 +13,16 @@ from markupsafe import Markup
 
 from duelbench.metrics import LEADERBOARD, SHORT_LEADERBOARD
 from duelbench.records.record import Run
-from duelbench.results.report.comparison.findings import VERDICTS, Comparison, failure_rates, headline_metric, ranked
 from duelbench.results.report.comparison.naming import leaves
 from duelbench.results.report.comparison.section import Section
-from duelbench.results.report.comparison.wording import signed
+from duelbench.results.report.comparison.words.findings import (
+    VERDICTS,
+    Comparison,
+    failure_rates,
+    headline_metric,
+    ranked,
+)
+from duelbench.results.report.comparison.words.wording import signed
 from duelbench.results.report.grids import NOTHING
 from duelbench.results.report.rendering import Table, dotted, joined, link, render
 from duelbench.results.statistics.estimates import BAND_MIN_RUNS, Estimate, mean_interval

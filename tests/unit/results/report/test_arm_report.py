@@ -16,9 +16,9 @@ from reports import ROLES
 
 from duelbench.duels.guides import matrix_guides
 from duelbench.records.record import Run, SeedRows
-from duelbench.results.report.comparison.findings import baseline_name, compare, headline, headline_metric
 from duelbench.results.report.comparison.section import Section
 from duelbench.results.report.comparison.tasks import sections
+from duelbench.results.report.comparison.words.findings import baseline_name, compare, headline, headline_metric
 from duelbench.results.report.page import summary, write_report
 from duelbench.results.report.parts import tables
 from duelbench.results.report.pictures import plots

@@ -12,8 +12,8 @@ from rich.console import Console
 from duelbench.errors import OracleRaisedError
 from duelbench.records.answers.journal import Journal
 from duelbench.records.record import load_runs
-from duelbench.results.report.comparison.findings import notes
 from duelbench.results.report.comparison.tasks import sections
+from duelbench.results.report.comparison.words.findings import notes
 from duelbench.runs.configuration.resolve import resolve
 from duelbench.runs.execute import execute
 from duelbench.runs.judging.forecast import forecast_calls, requests_text

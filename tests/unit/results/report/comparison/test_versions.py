@@ -9,8 +9,8 @@ import pytest
 from reports import Page, pool_run
 
 from duelbench.records.record import Run
-from duelbench.results.report.comparison.findings import notes
 from duelbench.results.report.comparison.tasks import sections
+from duelbench.results.report.comparison.words.findings import notes
 from duelbench.results.report.formats import latex, markdown, tidy_csv
 from duelbench.results.report.page import summary, write_report
 from duelbench.results.report.subject import Subject

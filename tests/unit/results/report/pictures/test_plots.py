@@ -14,9 +14,9 @@ from reports import ROLES
 
 from duelbench.records.files import write_atomic
 from duelbench.records.record import Run, SeedRows
-from duelbench.results.report.comparison.findings import multiplier_curves
 from duelbench.results.report.comparison.section import Section
 from duelbench.results.report.comparison.tasks import sections
+from duelbench.results.report.comparison.words.findings import multiplier_curves
 from duelbench.results.report.pictures import plots
 from duelbench.results.report.pictures.drawing import save_csv
 from duelbench.results.report.pictures.panels import (

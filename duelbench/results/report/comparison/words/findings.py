@@ -14,9 +14,9 @@ import numpy as np
 from duelbench.duels.guides import UNIFORM_PAIRS
 from duelbench.metrics import HEADLINE, REGRETS
 from duelbench.records.record import Run
-from duelbench.results.report.comparison.gaming import gamed
 from duelbench.results.report.comparison.section import Section, asks_no_more
-from duelbench.results.report.comparison.wording import signed
+from duelbench.results.report.comparison.words.gaming import gamed
+from duelbench.results.report.comparison.words.wording import signed
 from duelbench.results.statistics.curves import Multiplier, area_under_curve, multipliers
 from duelbench.results.statistics.estimates import (
     Estimate,

@@ -10,9 +10,9 @@ from finished_runs import make_run
 from scipy import stats
 
 from duelbench.records.record import Run
-from duelbench.results.report.comparison.findings import notes
-from duelbench.results.report.comparison.gaming import gamed
 from duelbench.results.report.comparison.tasks import sections
+from duelbench.results.report.comparison.words.findings import notes
+from duelbench.results.report.comparison.words.gaming import gamed
 
 FIRST = {"online": 0.30, "sea": 0.30, "ide": -0.30}
 SECOND = {"online": -0.20, "sea": 0.10, "ide": -0.20}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from duelbench.metrics import SECOND_WIN_RATES, WIN_RATES
 from duelbench.results.report.comparison.section import Section
-from duelbench.results.report.comparison.wording import signed
+from duelbench.results.report.comparison.words.wording import signed
 from duelbench.results.statistics.estimates import Estimate, Floats, holm, mean_interval, p_value
 
 Gains = tuple[Floats, Floats]

@@ -9,7 +9,8 @@ from finished_runs import FINALS, LABELS, arms_runs, make_run, three_agents
 from reports import Page
 
 from duelbench.records.record import SeedRows
-from duelbench.results.report.comparison.findings import (
+from duelbench.results.report.comparison.tasks import sections
+from duelbench.results.report.comparison.words.findings import (
     baseline_name,
     compare,
     failure_rates,
@@ -17,8 +18,7 @@ from duelbench.results.report.comparison.findings import (
     headline_metric,
     sentence,
 )
-from duelbench.results.report.comparison.tasks import sections
-from duelbench.results.report.comparison.wording import multiplier_text
+from duelbench.results.report.comparison.words.wording import multiplier_text
 from duelbench.results.report.formats import markdown
 from duelbench.results.report.page import write_report
 from duelbench.results.report.subject import Subject
