@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.constants import HF_HUB_DISABLE_PROGRESS_BARS
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoTokenizer
+from transformers.utils import logging as bars
 from transformers.utils.peft_utils import find_adapter_config_file
 
 from duelbench.assets.model_source import AdapterError, ModelUnavailableError
@@ -42,7 +44,7 @@ def pretrained(cls: Any, name: str | Path, *, kind: str, headless: bool = False,
     """
     source = f"{name!s} cannot be loaded as {kind}"
     options["trust_remote_code"] = False
-    with _whole_errors(source), _no_reports():
+    with _whole_errors(source), _no_reports(), _no_bar(name):
         _refuse_adapter(name)
         model, report = cls.from_pretrained(name, output_loading_info=True, ignore_mismatched_sizes=True, **options)
     reshaped = [f"{key} ({_size(had)}, expected {_size(want)})" for key, had, want in report["mismatched_keys"]]
@@ -107,6 +109,19 @@ def _no_reports() -> Iterator[None]:
         yield
     finally:
         log.setLevel(level)
+
+
+@contextmanager
+def _no_bar(name: str | Path) -> Iterator[None]:
+    """Without transformers' bar where nothing is fetched: it lasts a blink, and stands among what a command says."""
+    quiet = Path(name).is_dir() and bars.is_progress_bar_enabled() and HF_HUB_DISABLE_PROGRESS_BARS is None
+    if quiet:
+        bars.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if quiet:
+            bars.enable_progress_bar()
 
 
 def not_finite(weights: Mapping[str, torch.Tensor]) -> list[str]:

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, DebertaV2Config, LlamaForSequenceClassification
 
 from duelbench.assets.model_source import ModelUnavailableError
+from duelbench.assets.pretrained import pretrained
 from duelbench.chat.local import LocalChat
 from duelbench.oracles.models.pairrm import PairRanker, PairRMOracle
 from duelbench.oracles.registry import make_oracle
@@ -158,6 +159,13 @@ def test_an_adapter_by_its_hub_id_is_never_left_out(
     for options in ({}, {"lora_rank": 4}):
         with pytest.raises(ModelUnavailableError, match="house/adapter is an adapter"):
             CausalLMPolicy("house/adapter", **options)
+
+
+def test_a_folder_is_loaded_without_a_bar_among_what_a_command_says(
+    llama: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pretrained(AutoModelForCausalLM, llama, kind="a language model")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_hub_that_cannot_be_reached_is_one_sentence() -> None:

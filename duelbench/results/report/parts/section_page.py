@@ -102,12 +102,12 @@ def _overview(section: Section, folder: Path, subject: Subject, *, narrow: bool)
 
 
 def _facts(section: Section) -> list[tuple[str, str]]:
-    won = any(section.metric(metric).chance is not None for metric in section.metrics)
+    won, scored = any(section.metric(m).chance is not None for m in section.metrics), headline_metric(section)
     facts = {
-        "Win rates against": _said(section, "reference") if won or not section.numeric else [],
-        "Duels decided by" if section.numeric else "Judged by": _said(section, "judge"),
+        "Win rates against": _said(section, "reference") if won else [],
+        "Duels decided by" if section.numeric or not scored else "Judged by": _said(section, "judge"),
         "Second judge": sorted({run.second_judge for run in section.runs if run.second_judge}),
-        "Regret relative to": _said(section, "comparator"),
+        "Regret relative to": _said(section, "comparator") if any("regret" in m for m in section.metrics) else [],
         "Model": sorted({model for run in section.runs if (model := language_model(run))}),
     }
     return [(name, " / ".join(said)) for name, said in facts.items() if said]
@@ -128,7 +128,7 @@ def _warnings(section: Section) -> list[str]:
             "which every finished run reached."
         )
     fewest = min((len(runs) for runs in section.agents.values() if runs), default=0)
-    if 0 < fewest < BAND_MIN_RUNS:
+    if 0 < fewest < BAND_MIN_RUNS and headline_metric(section):
         said.append(
             f"No more than {fewest} seed{'s' if fewest > 1 else ''} for some agents: their single runs are "
             "drawn, without a band."
@@ -154,8 +154,10 @@ def _comparison_note(section: Section, baseline: str, found: Sequence[Comparison
 def _scores(section: Section) -> list[Part | None]:
     win_rates = "" if section.numeric else " A win rate of 0.5 is as good as the reference."
     note = f"At {section.end:,.0f} oracle labels: means over seeds with 95 % Student t intervals.{win_rates}"
-    rest = tables.further_scores(section)
-    return [Part(tables.leaderboard(section), "Leaderboard", note=note), Part(rest) if rest else None]
+    shown, rest = tables.leaderboard(section), tables.further_scores(section)
+    if section.runs and list(shown.header) == ["agent", "seeds"]:
+        note = f"After {section.end:,.0f} oracle labels. No policy was judged, so there are no scores."
+    return [Part(shown, "Leaderboard", note=note), Part(rest) if rest else None]
 
 
 def _guides(section: Section) -> Part | None:

@@ -171,7 +171,9 @@ def headline(section: Section, baseline: str, comparisons: list[Comparison]) -> 
     metric = headline_metric(section)
     if not section.runs:
         return "No run is finished yet: nothing can be said."
-    if metric is None or not section.final(baseline, metric):
+    if metric is None:
+        return "No policy was judged: there is nothing to compare."
+    if not section.final(baseline, metric):
         return f"No finished run of {baseline} to compare with."
     if not comparisons:
         return f"Only {baseline} has finished runs: nothing to compare it with."

@@ -28,6 +28,10 @@ def test_people_stand_in_the_report(task_file: str, tmp_path: Path) -> None:
     page = write_report(tmp_path, load_runs(tmp_path)).read_text(encoding="utf-8")
     part = page.partition("The people who answered")[2].partition("<h3>")[0]
     assert "24 duels with several labels: 1.00" in part and "&lt;b&gt;ö&lt;/b&gt;" in part and "<b>ö" not in part
+    assert "No policy was judged, so there are no scores" in page and "Duels decided by <b>people" in page
+    assert not {
+        said for said in ("Win rates against", "of 0 stored", "No finished run of", "A win rate") if said in page
+    }
     n_gold = sum(vote.shown.kind == "gold" and vote.shown.annotator == "ann" for vote in votes)
     assert f"100 % <small>of {n_gold}</small>" in part
 
