@@ -168,7 +168,8 @@ def judge(place: Path, folder: Path) -> None:
     with chat_server(reply, port=8000), window(1000, 600) as driver:
         command = "duelbench run --env LLMDuelPool-v0 -a online --seeds 1 --labels 16 --judge-prompts 4"
         command += " --set env.oracle=judge:http://localhost:8000/v1#smollm2"
-        terminal(driver, said(command, folder), place / "judge.png")
+        told, _, _ = said(command, folder).partition("\nHeld-out prompts")
+        terminal(driver, told, place / "judge.png")
 
 
 def rank(place: Path, folder: Path) -> None:
