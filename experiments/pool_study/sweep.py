@@ -33,6 +33,7 @@ POOL_STUDY = Comparison(
         "reader, warm": Part(PLAYERS, pairs=PAIRS),
         "reader-easy, warm": Part(PLAYERS, env_kwargs={"oracle": "reader-easy"}, pairs=PAIRS),
         "reader-hard, warm": Part(PLAYERS, env_kwargs={"oracle": "reader-hard"}, pairs=PAIRS),
+        "reader-rare, warm": Part(PLAYERS, env_kwargs={"oracle": "reader-rare"}, pairs=PAIRS),
         "reader, cold": Part(PLAYERS, env_kwargs={"features": "lm"}, pairs=PAIRS),
         "ablation (reader, warm)": Part(ABLATION, base="ide", picture=False),
     },
