@@ -2,10 +2,11 @@
 
     python -m duelbench.experiments.gpu.measure --out gpu.json
 
-Two models, each trained in full and by low-rank adapters, each drawn from by our own sampler and by vLLM: SmolLM2-135M
-(or ``--model``), and random weights of Pythia 1B's shape, made on the spot. Learner, reference and vLLM's engine share
-the GPU. Every row is a process of its own, so that its memory is its own; a row that fails says why, and the others go
-on. ``--shape tiny`` does the same with toy sizes, on any machine, to see that it works: its figures mean nothing.
+Three models, each trained in full and by low-rank adapters, each drawn from by our own sampler and by vLLM: the
+embedded one, SmolLM2-135M (``--models``), and random weights of Pythia 1B's shape, made on the spot. Learner, reference
+and vLLM's engine share the GPU. Every row is a process of its own, so that its memory is its own; a row that fails says
+why, and the others go on. After ``--minutes`` no row is begun, and one that runs is ended. ``--shape tiny`` does the
+same with toy sizes, on any machine, to see that it works: its figures mean nothing.
 """
 
 from __future__ import annotations
@@ -21,15 +22,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from duelbench.agents import registry
 from duelbench.agents.alignment.base import LearningAgent, Setup
-from duelbench.agents.alignment.online import Online
-from duelbench.agents.alignment.sea import SEA, SEAConfig
 from duelbench.assets.model_source import resolve_model
 from duelbench.envs.text.tasks import load_task
 from duelbench.errors import explain
@@ -38,6 +39,8 @@ from duelbench.learning.learner import LearnerConfig, PreferenceLearner
 from duelbench.policies.causal_lm import CausalLMPolicy
 
 _LORA_RANK = 16
+AGENTS = ("online", "sea", "ide")
+"""Pairs as they come; SEA, which draws many candidates; and IDE, whose reward model stands between label and policy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +53,8 @@ class Work:
         tokens: the most tokens of a response, here and in the agents' rounds.
         draws: measured draws, after one that is thrown away.
         batch: labels a round.
-        candidates: M of ``sea``.
-        warm: rounds thrown away first; with 32 duels, four fill the reward models' minibatch.
+        candidates: M of ``sea`` and ``ide``.
+        warm: rounds thrown away first.
         rounds: measured.
     """
 
@@ -71,7 +74,7 @@ class Cell:
 
     Attributes:
         name: of the model, for people.
-        folder: of the model.
+        model: short name, folder or hub id.
         training: "full" or "lora".
         sampler: "own" or "vllm".
         sampler_options: more arguments of the sampler.
@@ -79,7 +82,7 @@ class Cell:
     """
 
     name: str
-    folder: str
+    model: str
     training: str
     sampler: str
     sampler_options: dict[str, Any]
@@ -127,11 +130,11 @@ def make_model(shape: str, folder: Path) -> None:
 
 
 def measure(cell: Cell) -> dict[str, Any]:
-    """The figures of one row: draws, then rounds of ``online``, then rounds of ``sea``."""
+    """The figures of one row: draws, then rounds of each agent."""
     work = Work(**cell.work)
     with peak_memory() as loading:
         policy = CausalLMPolicy(
-            cell.folder,
+            resolve_model(cell.model),
             max_new_tokens=work.tokens,
             lora_rank=_LORA_RANK if cell.training == "lora" else 0,
             sampler=cell.sampler,  # type: ignore[arg-type]
@@ -141,7 +144,7 @@ def measure(cell: Cell) -> dict[str, Any]:
     with peak_memory() as drawing:
         figures["tokens_per_s"] = tokens_per_second(policy, work)
     figures["draw_gib"] = drawing
-    for name in ("online", "sea"):
+    for name in AGENTS:
         with peak_memory() as learning:
             figures[f"{name}_labels_per_s"] = labels_per_second(name, policy, work)
         figures[f"{name}_gib"] = learning
@@ -162,7 +165,7 @@ def tokens_per_second(policy: CausalLMPolicy, work: Work) -> float:
 def labels_per_second(name: str, policy: CausalLMPolicy, work: Work) -> float:
     """Labels bought in a second of rounds, from the prompts to the gradient step; the oracle is a rule and takes none.
 
-    SEA labels a share of its duels itself, so a round of as many duels buys fewer labels.
+    An agent that labels a share of its duels itself buys fewer labels in a round of as many duels.
     """
     agent = make_agent(name, policy, work)
     rows = max(1, round(work.batch * agent.prompts_per_label))
@@ -190,7 +193,7 @@ def make_agent(name: str, policy: CausalLMPolicy, work: Work) -> LearningAgent:
         labels=work.batch * (work.warm + work.rounds),
         batch=work.batch,
     )
-    return Online(setup) if name == "online" else SEA(setup, SEAConfig(candidates=work.candidates))
+    return registry.make_agent(name, setup, {} if name == "online" else {"candidates": work.candidates})
 
 
 def _prompts(n: int, start: int) -> tuple[str, ...]:
@@ -199,14 +202,22 @@ def _prompts(n: int, start: int) -> tuple[str, ...]:
     return tuple(texts[(start + i) % len(texts)] for i in range(n))
 
 
-def in_a_process(cell: Cell) -> dict[str, Any]:
-    """The figures of a row, or why there are none, under "failed"."""
+def in_a_process(cell: Cell, seconds: float) -> dict[str, Any]:
+    """The figures of a row, or why there are none, under "failed"; it is ended after so many seconds."""
+    named = {"model": cell.name, "training": cell.training, "sampler": cell.sampler}
+    if seconds <= 0:
+        return named | {"failed": "no time was left"}
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "row.json"
         command = [sys.executable, "-m", "duelbench.experiments.gpu.measure", "--out", str(result)]
-        code = subprocess.run([*command, "--cell", json.dumps(asdict(cell))], check=False).returncode
+        try:
+            code = subprocess.run(
+                [*command, "--cell", json.dumps(asdict(cell))], check=False, timeout=seconds
+            ).returncode
+        except subprocess.TimeoutExpired:
+            return named | {"failed": f"not done when the time was up, after {seconds:.0f} s"}
         row = json.loads(result.read_text()) if result.exists() else {"failed": f"the process ended with {code}"}
-    return {"model": cell.name, "training": cell.training, "sampler": cell.sampler, **row}
+    return named | row
 
 
 def play_cell(cell: Cell, out: Path) -> None:
@@ -231,12 +242,10 @@ def machine() -> dict[str, Any]:
 
 _COLUMNS = {
     "tokens/s": "tokens_per_s",
-    "online labels/s": "online_labels_per_s",
-    "SEA labels/s": "sea_labels_per_s",
+    **{f"{name} labels/s": f"{name}_labels_per_s" for name in AGENTS},
     "GiB weights": "weights_gib",
     "GiB drawing": "draw_gib",
-    "GiB online": "online_gib",
-    "GiB SEA": "sea_gib",
+    **{f"GiB {name}": f"{name}_gib" for name in AGENTS},
 }
 
 
@@ -262,7 +271,10 @@ def arguments(line: Sequence[str] | None) -> argparse.Namespace:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="JSON file, rewritten after every row")
-    parser.add_argument("--model", default="smollm2-135m", help="beside the random one: short name, folder or hub id")
+    parser.add_argument(
+        "--models", nargs="+", default=["tiny", "smollm2-135m"], help="before the random one: names, folders or hub ids"
+    )
+    parser.add_argument("--minutes", type=float, default=8.0, help="for everything")
     parser.add_argument("--shape", choices=SHAPES, default="pythia-1b", help="of the random model")
     parser.add_argument("--samplers", nargs="+", choices=["own", "vllm"], default=["own", "vllm"])
     parser.add_argument("--vllm", type=json.loads, default={}, help='options of its sampler, e.g. {"sleep": true}')
@@ -272,21 +284,20 @@ def arguments(line: Sequence[str] | None) -> argparse.Namespace:
 
 def main(line: Sequence[str] | None = None) -> None:
     """Measure row after row and print the table."""
-    options = arguments(line)
+    options, started = arguments(line), time.monotonic()
     if options.cell:
         play_cell(Cell(**options.cell), options.out)
         return
     with tempfile.TemporaryDirectory() as folder:
         make_model(options.shape, Path(folder))
-        models = {Path(options.model).name: resolve_model(options.model), f"random {options.shape}": folder}
+        models = {Path(model).name: model for model in options.models} | {f"random {options.shape}": folder}
         rows: list[dict[str, Any]] = []
-        for name, place in models.items():
-            for training in ("full", "lora"):
-                for sampler in options.samplers:
-                    more = options.vllm if sampler == "vllm" else {}
-                    rows.append(in_a_process(Cell(name, place, training, sampler, more, asdict(WORKS[options.shape]))))
-                    record = {"work": asdict(WORKS[options.shape]), "rows": rows}
-                    options.out.write_text(json.dumps(record, indent=1) + "\n")
+        for training, sampler, name in product(("full", "lora"), options.samplers, models):  # what matters most first
+            more = options.vllm if sampler == "vllm" else {}
+            cell = Cell(name, models[name], training, sampler, more, asdict(WORKS[options.shape]))
+            rows.append(in_a_process(cell, 60 * options.minutes - (time.monotonic() - started)))
+            record = {"work": asdict(WORKS[options.shape]), "rows": rows}
+            options.out.write_text(json.dumps(record, indent=1) + "\n")
     print(f"\n{rows[0].get('machine')}\n\n{table(rows)}")  # the table is this program's output
 
 

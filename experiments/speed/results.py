@@ -129,6 +129,16 @@ TIMINGS = {
             "page, MB": _value("page_mb", 1),
         },
     ),
+    "growth": Timing(
+        "What a duel costs as history grows",
+        "2 cores of an AMD EPYC (AVX-512, no AMX) that others were using, one thread, CPU time",
+        "python -m duelbench.experiments.speed.growth",
+        {
+            "a round of 32 duels with its journal, ms": _value("round_ms", 2),
+            "a duel of Double TS on arms, µs": _value("duel_us", 0),
+            "peak MiB": _value("peak_mib", 0),
+        },
+    ),
     "sweep": Timing(
         "A sweep of 1,000 short runs",
         QUIET,

@@ -10,7 +10,17 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, GPTNeoXConfig
 
-from duelbench.experiments.gpu.measure import SHAPES, WORKS, Cell, make_model, measure, play_cell, table
+from duelbench.experiments.gpu.measure import (
+    SHAPES,
+    WORKS,
+    Cell,
+    in_a_process,
+    main,
+    make_model,
+    measure,
+    play_cell,
+    table,
+)
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +47,20 @@ def test_a_row_that_fails_says_why(tmp_path: Path) -> None:
     row = json.loads((tmp_path / "row.json").read_text())
     assert "nothing" in row["failed"]
     assert "failed: " in table([{"model": "random", "training": "full", "sampler": "own", **row}])
+
+
+def test_a_row_for_which_no_time_is_left_says_so(folder: str, tmp_path: Path) -> None:
+    out = tmp_path / "gpu.json"
+    main(["--out", str(out), "--shape", "tiny", "--models", "tiny", "--samplers", "own", "--minutes", "0"])
+    rows = json.loads(out.read_text())["rows"]
+    assert [(row["model"], row["training"]) for row in rows] == [
+        ("tiny", "full"),
+        ("random tiny", "full"),
+        ("tiny", "lora"),
+        ("random tiny", "lora"),
+    ]
+    assert {row["failed"] for row in rows} == {"no time was left"}
+    assert "not done when the time was up" in in_a_process(cell(folder, "full"), 0.01)["failed"]
 
 
 def test_the_random_billion_has_as_many_weights_as_pythia_1b() -> None:

@@ -18,6 +18,10 @@ from duelbench.results.report.pictures.styles import Style
 from duelbench.results.statistics.curves import Curves, align
 from duelbench.results.statistics.estimates import Floats
 
+Series = tuple[Floats, Floats]
+"""Labels and values, (E,) and (E,)."""
+
+_NOTHING: Series = (np.empty(0), np.empty(0))
 _LONGEST = 80  # characters of a part of a file name
 
 
@@ -96,12 +100,12 @@ class Section:
     def metrics(self) -> list[str]:
         """Metrics that some finished run recorded."""
         found = {name for run in self.runs for name in _recorded(run)}
-        found = {name for name in found if any(len(_series(run, name)[0]) for run in self.runs)}
+        found = {name for name in found if any(len(self._series(run, name)[0]) for run in self.runs)}
         return [name for name in RESULTS if name in found] + sorted(found.difference(RESULTS))
 
     def always_zero(self, metric: str) -> bool:
         """Whether a metric is 0 in every run from start to end: there is nothing to see."""
-        return not any(_series(run, metric)[1].any() for run in self.runs)
+        return not any(self._series(run, metric)[1].any() for run in self.runs)
 
     def guides(self, metric: str) -> list[Guide]:
         """Lines to read a metric's curves against, as the first finished run that has any recorded them."""
@@ -138,7 +142,7 @@ class Section:
     def final(self, agent: str, metric: str) -> dict[int, float]:
         """{seed: score at ``end``} of the runs that recorded the metric, linearly interpolated."""
         if (agent, metric) not in self._finals:
-            found = [(run, _series(run, metric)) for run in self.agents.get(agent, ())]
+            found = [(run, self._series(run, metric)) for run in self.agents.get(agent, ())]
             self._finals[agent, metric] = {
                 int(run.spec["seed"]): float(np.interp(self.end, *series)) for run, series in found if len(series[0])
             }
@@ -148,6 +152,15 @@ class Section:
     def _guides(self) -> list[Guide]:
         recorded: list[dict[str, Any]] = next((g for run in self.runs if (g := run.manifest.get("guides"))), [])
         return [Guide(**guide) for guide in recorded]
+
+    def _series(self, run: Run, metric: str) -> Series:
+        if id(run) not in self._read:  # all metrics at once: a row is a dict, and there are many
+            self._read[id(run)] = _series(run)
+        return self._read[id(run)].get(metric, _NOTHING)
+
+    @cached_property
+    def _read(self) -> dict[int, dict[str, Series]]:
+        return {}
 
     @cached_property
     def _finals(self) -> dict[tuple[str, str], dict[int, float]]:
@@ -159,7 +172,7 @@ class Section:
 
     def _whole_curves(self, agent: str, metric: str) -> Curves | None:
         if (agent, metric) not in self._curves:
-            series = [_series(run, metric) for run in self.agents.get(agent, ())]
+            series = [self._series(run, metric) for run in self.agents.get(agent, ())]
             series = [(labels, values) for labels, values in series if len(labels)]
             curves = align([s[0] for s in series], [s[1] for s in series]) if series else None
             self._curves[agent, metric] = curves
@@ -190,17 +203,26 @@ def _recorded(run: Run) -> set[str]:
     return {name for row in run.rows for name in row} - {"labels"}
 
 
-def _series(run: Run, metric: str) -> tuple[Floats, Floats]:
-    """Labels and values where the metric was recorded and is finite, (E,) and (E,)."""
+def _series(run: Run) -> dict[str, Series]:
+    """Labels and values of each metric where it was recorded and is finite."""
     if isinstance(run.rows, SeedRows):
-        values = run.rows.columns.get(metric, np.empty(0))
-        known = np.isfinite(values)
-        return (
-            (run.rows.labels, values)
-            if len(values) and known.all()
-            else (run.rows.labels[: len(values)][known], values[known])
-        )
-    rows = [row for row in run.rows if metric in row and np.isfinite(row[metric])]
-    if rows and rows[-1]["labels"] < (last := _last_label(run)) and asks_no_more(run):
-        rows = [*rows, rows[-1] | {"labels": last}]
-    return np.array([float(row["labels"]) for row in rows]), np.array([float(row[metric]) for row in rows])
+        return {name: _finite(run.rows.labels, values) for name, values in run.rows.columns.items()}
+    labels = np.array([float(row["labels"]) for row in run.rows])
+    names = dict.fromkeys(name for row in run.rows for name in row)
+    found = {n: _finite(labels, np.array([float(row.get(n, np.nan)) for row in run.rows])) for n in names}
+    if asks_no_more(run):
+        last = _last_label(run)
+        found = {n: _kept_until(last, *series) for n, series in found.items()}
+    return found
+
+
+def _finite(labels: Floats, values: Floats) -> Series:
+    known = np.isfinite(values)
+    return (labels, values) if len(values) and known.all() else (labels[: len(values)][known], values[known])
+
+
+def _kept_until(last: float, labels: Floats, values: Floats) -> Series:
+    """A series that stays at its last value up to so many labels."""
+    if not len(labels) or labels[-1] >= last:
+        return labels, values
+    return np.append(labels, last), np.append(values, values[-1])
