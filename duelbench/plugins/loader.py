@@ -167,8 +167,10 @@ def load_module(place: str, *, kind: str) -> ModuleType:
     except PluginError:
         raise
     except ModuleNotFoundError as error:
-        how = lacking(error)
-        raise PluginError(f"{kind} {place!r} cannot be imported: {error}" + (f": {how}" if how else "")) from error
+        if how := lacking(error):
+            name = place if place.endswith(".py") else place.rpartition(".")[2]
+            raise PluginError(f"{kind} {name!r} needs {error.name}: {how}") from error
+        raise PluginError(f"{kind} {place!r} cannot be imported: {error}") from error
     except Exception as error:
         raise PluginError(f"{kind} {place!r} fails when it is imported: {type(error).__name__}: {error}") from error
 

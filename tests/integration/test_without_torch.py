@@ -41,6 +41,7 @@ def test_the_core_needs_no_language_models_packages(tmp_path: Path) -> None:
     ended = [line for line in done.stdout.splitlines() if line.startswith("ended with")]
     assert ended == ["ended with 0"] * 3 + ["ended with 2"] * 2, done.stderr
     assert done.stderr.count("pip install -e '.[lm]'") == 2 and "Traceback" not in done.stderr
+    assert "needs torch: language models need more packages" in done.stderr, done.stderr
 
 
 def test_the_extra_holds_what_the_message_speaks_of() -> None:

@@ -40,8 +40,11 @@ def progress(subject: Subject) -> str:
     total = Counter(state(run) for run in subject.everyone for _ in range(_seeds_of(run)))
     extra = Counter(state(run) for run in subject.unplanned for _ in range(_seeds_of(run)))
     total -= extra
+    planned = subject.planned is not None and total.total() > 0
+    if not planned:  # nothing here was planned, as after `duelbench run` into the folder of a sweep
+        total, extra = total + extra, Counter()
     said = _count(total["finished"], "finished run")
-    if subject.planned is not None:
+    if planned:
         said = f"{total['finished']:,} of {_count(total.total(), 'planned run')} finished"
     said += "".join(f", {total[name]:,} {name}" for name in _STATES[1:] if total[name])
     if total.total() > total["finished"]:

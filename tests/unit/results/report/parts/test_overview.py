@@ -164,6 +164,7 @@ def test_an_incomplete_sweep_is_visibly_incomplete(sweep: list[RunSpec], tmp_pat
         "8 of 24 planned runs finished, 2 failed, 1 unfinished, 13 missing (shown as such, in no average); "
         "besides them 1 run not of the plan"
     )
+    assert origins.progress(Subject.of(tmp_path, runs[-1:], planned=[])) == "1 finished run"
     page = Page(write_report(tmp_path, runs))
     assert {link[1:] for link in page.links} <= set(page.ids)
     assert "What is finished" in page.text and "2 of 6" in page.text and "0 of 6" in page.text
