@@ -41,7 +41,7 @@ class NegativeRegret(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
                 f"{type(duel).__name__}: take MatrixDuel-v0, LinearDuel-v0, KernelDuel-v0 or NeuralDuel-v0"
             )
         if duel.engine.identical == "skip":
-            duel.engine.identical = "ask"  # to play the best arm against itself is what the client shall learn
+            duel.engine.identical = "ask"  # playing the best arm against itself is what the client should learn
         self.kind, self.instance = kind, instance
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:

@@ -31,7 +31,7 @@ class ArmSetup:
         dim: d of the arms' features, 0 if they have none.
         labels: T, duels of each row.
         rng: the agent's random stream, shared by its rows.
-        fixed_features: whether the arms keep their features all along.
+        fixed_features: whether the arms keep their features throughout.
         best: the best arm of each row's present context, (S,); only given to agents that say they are ``privileged``.
     """
 
@@ -45,7 +45,7 @@ class ArmSetup:
 
 
 class ArmAgent:
-    """S learners that each choose two of K arms a round. Subclasses write ``propose`` and ``update``.
+    """S learners that each choose two of K arms per round. Subclasses write ``propose`` and ``update``.
 
     An agent may have a method ``measures`` that says something of itself by name, (S,) each; it is recorded with the
     curves.
@@ -81,7 +81,7 @@ class ArmAgent:
         raise NotImplementedError
 
     def update(self, observation: Observation, firsts: Ids, seconds: Ids, feedback: Floats) -> None:
-        """Learn from one answer a row.
+        """Learn from one answer per row.
 
         Args:
             observation: what the row saw when it asked.

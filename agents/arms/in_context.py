@@ -41,7 +41,7 @@ class InContextConfig(Checked):
         history: how duels are told.
         window: most recent duels that a raw history tells.
         choice: read the pair from the reply, or take the likeliest pair; an endpoint gives no likelihoods.
-        temperature: of sampling; 0 is greedy.
+        temperature: sampling temperature; 0 is greedy.
         max_new_tokens: the most tokens of a reply.
         demonstrations: how many instances are shown solved before the task.
     """

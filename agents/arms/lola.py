@@ -8,8 +8,8 @@ Headline k was shown n_k times and clicked c_k times; μ̃_k is its predicted cl
 * ``lola_bai``: the largest rate (c_k + n_aux μ̃_k)/(n_k + n_aux) against the largest bound of the others.
 
 **As duels.** Both sides of a duel choose by the rule on their own, so ``lola_ucb`` mostly shows one headline to two
-readers, and ``lola_ts`` draws a sample for each side. t is the number of impressions so far, two a duel. A won duel is
-a click of the winner; a lost or tied one counts as no click. A rate is thus estimated as p_i (1 − p_j), which falls
+readers, and ``lola_ts`` draws a sample for each side. t is the number of impressions so far, two per duel. A won duel
+is a click of the winner; a lost or tied one counts as no click. A rate is thus estimated as p_i (1 − p_j), which falls
 short by a share p_j, 1.4 % on average. Only on HeadlineDuel-v0 is a win a click: its duels tie unless one headline
 alone was clicked. The agents ask for the predictions that it alone shows.
 

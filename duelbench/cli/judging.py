@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class JudgingOptions:
-    """How the deployed policy is judged; what is left out is as usual for the environment."""
+    """How the deployed policy is judged; what is left out follows the environment's defaults."""
 
     judge_every: Annotated[int | None, UNSET] = None
     """Labels between judgements of the policy; 0: only at the end."""

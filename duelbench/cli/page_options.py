@@ -51,10 +51,10 @@ def serve_page(
     """Serve the page until everything is answered, and say where it is; returns the closed questionnaire.
 
     Args:
-        options: of the page.
+        options: options of the page.
         out: output folder; the page's token is kept there.
         make: opens the questionnaire.
-        command: that serves it, for a message.
+        command: the command that serves it, for a message.
         question: heading of the page, if the options name none.
 
     Raises:

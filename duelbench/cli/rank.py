@@ -44,7 +44,7 @@ class RankCommand:
     votes: int = 1000
     """Votes at most, earlier ones included."""
     seed: int = 0
-    """Of pairs and sides."""
+    """Seed of pairs and sides."""
     page: PageOptions = field(default_factory=PageOptions)
     out: Annotated[Path | None, UNSET] = None
     """Output folder. Default: results/rank-NAME."""

@@ -29,7 +29,7 @@ class ReportCommand:
     """html: the page, in the folder. The others go to standard output: terminal is a short table, md and latex are
     tables to paste, csv has one line for each task, agent, metric and number of labels."""
     baseline: Annotated[str | None, UNSET] = None
-    """Whom the others are compared with. Default: what the sweep says, else `online`."""
+    """Agent that the others are compared with. Default: what the sweep says, else `online`."""
     multipliers_over: tuple[str, ...] = ()
     """Tell label multipliers over this agent, too, besides the baseline; repeat for several."""
     log_labels: Annotated[bool, UNSET] = False
@@ -73,7 +73,7 @@ def write_report(
         out: the folder.
         runs: all that is in it.
         as_json: print final metrics as one JSON object instead of the table.
-        ids: of the runs that the table or the object tells of; None takes all.
+        ids: ids of the runs that the table or the object is about; None for all.
         asked: how the page differs from what its plan says, as for ``page.write_report``.
 
     Returns:

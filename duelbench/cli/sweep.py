@@ -51,7 +51,7 @@ class SweepOptions:
     workers: Annotated[int | None, UNSET] = None
     """Runs at once. Default: one per core."""
     gpus: float = 0.0
-    """GPUs of a run, on Ray; fractions share one."""
+    """GPUs per run, on Ray; fractions share one."""
     out: Annotated[Path | None, UNSET] = None
     """Output folder. Default: results/NAME."""
     json: Annotated[bool, UNSET] = False

@@ -45,7 +45,7 @@ class TaskCommand:
     model: str = "tiny"
     """Language model that answers: `tiny`, `smollm2-135m`, a local folder or a hub id."""
     references: int = 4
-    """Responses a prompt."""
+    """Responses per prompt."""
     heldout: Annotated[int | None, UNSET] = None
     """Prompts kept for judging. Default: what the source says, else a tenth, at most 200."""
     limit: Annotated[int | None, UNSET] = None
@@ -65,7 +65,7 @@ class TaskCommand:
     prompt_template: Annotated[str | None, UNSET] = None
     """Text with {prompt} in it. Default: the model's chat template, or the bare prompt."""
     dtype: str = "auto"
-    """Of matrix products."""
+    """Number type of matrix products."""
     seed: int = 0
     """Of sampling."""
 
@@ -154,8 +154,8 @@ def build_references(
     Args:
         prompts: P texts.
         policy: answers; its frozen reference does.
-        n: responses a prompt.
-        seed: of sampling.
+        n: responses per prompt.
+        seed: seed of sampling.
         partial: JSON lines of finished batches: read before, appended to while sampling.
         tell: told how many responses there are, after every batch.
 

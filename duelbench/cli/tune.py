@@ -158,7 +158,7 @@ def _specs_of(command: TuneCommand, setting: Setting) -> list[RunSpec]:
 
 
 def _check_edges(command: TuneCommand, space: Space) -> None:
-    """Let every end of every range pass for an option once, so that a wrong name or type is said at once."""
+    """Try both ends of every range as an option, so that a wrong name or type is reported at once."""
     from duelbench.study.tuning.space import edges
 
     usual = {name: edges(distribution)[0] for name, distribution in space.items()}

@@ -40,7 +40,7 @@ class JudgeCounts:
         unreadable: duels in which a reply named no answer.
         refused: duels in which the endpoint had no reply to give, though it answered others.
         replies: replies that named an answer, or a tie.
-        chose_first: of them, those that named the answer shown first, ties half; half of all without position bias.
+        chose_first: those of them that named the answer shown first, ties half; half of all without position bias.
         read: tokens of the questions.
         written: tokens of the replies.
         requests: HTTP requests, repeated ones included.
@@ -67,7 +67,7 @@ class ChatJudge:
         target: ``URL#MODEL``, the URL up to and including the version.
         template: the question, with the fields {prompt}, {a} and {b}.
         max_new_tokens: the most tokens of a reply; a model that thinks aloud needs thousands.
-        temperature: of sampling; 0 takes the likeliest token.
+        temperature: sampling temperature; 0 takes the likeliest token.
         connection: fields of ``duelbench.chat.endpoint.Connection``; how the endpoint is reached is no part of a run's
             identity.
 

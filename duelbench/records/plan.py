@@ -27,7 +27,7 @@ class Plan:
     """The runs of a sweep, and how its author said in advance that they are to be read.
 
     Attributes:
-        name: of the sweep; also of its output folder.
+        name: name of the sweep and of its output folder.
         title: heading of its report.
         runs: every run that was planned, whether or not it was played.
         baseline: the agent that the others are compared with.

@@ -31,7 +31,7 @@ class Judging(Checked):
         references: stored references of each prompt that responses are compared with; None for all. An oracle that
             costs something is asked about one, and about few prompts, unless these say otherwise.
         oracle: who judges; None for the oracle that answers the duels.
-        oracle_kwargs: of that oracle.
+        oracle_kwargs: arguments of that oracle.
         second: another oracle that judges the same responses, by whom nothing is learned; None for nobody. One that
             costs something is shown as few of them as one that judges alone.
         second_kwargs: of that oracle.
@@ -62,7 +62,7 @@ class RunSpec:
         labels: oracle labels the run may use.
         batch: labels per round.
         judging: how the deployed policy is judged.
-        env_kwargs: of the environment.
+        env_kwargs: arguments of the environment.
         agent_options: fields of the agent's ``Config``, dotted for nested ones.
         learner: fields of ``duelbench.learning.learner.LearnerConfig``.
         policy: arguments of the policy; ``model`` names the language model.

@@ -25,7 +25,7 @@ class Results:
     Attributes:
         folder: the output folder.
         runs: the runs that were asked for, finished or not; one that failed has an ``error``.
-        ids: of the runs that were asked for; None for all of the folder.
+        ids: ids of the runs that were asked for; None for the whole folder.
     """
 
     folder: Path

@@ -33,7 +33,7 @@ from duelbench.streams import Streams
 Ids = NDArray[np.int64]
 Floats = NDArray[np.float64]
 _GUIDED = 50  # instances over which the guides are averaged
-_TOLD_EVERY = 64  # duels between two words to the progress bar
+_TOLD_EVERY = 64  # duels between two messages to the progress bar
 
 
 def run_lockstep(spec: RunSpec, out: Path, *, command: str = "", progress: Callable[[int], None] | None = None) -> Path:
@@ -130,7 +130,7 @@ class _Lockstep:
         return self.problem.observe(ids)
 
     def _deliver(self, t: int, observation: Any, firsts: Ids, seconds: Ids) -> None:
-        """Let the agent learn from the answers that fell due, at most one a row at a time."""
+        """Let the agent learn from the answers that fell due, at most one per row at a time."""
         window = self.env.engine.delay.window
         if len(self.late) < window:
             self.late.append((observation, firsts, seconds))

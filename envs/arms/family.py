@@ -23,12 +23,12 @@ def instance_rng(number: int) -> np.random.Generator:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """Arms that stay the same all along.
+    """Arms that never change.
 
     Attributes:
         preferences: P[i, j], chance that arm i beats arm j, (K, K).
         utilities: u of the arms, (K,); None where no utility explains the preferences.
-        features: of the arms, (K, d); None for a bare preference matrix.
+        features: features of the arms, (K, d); None for a bare preference matrix.
         parameter: the θ behind linear utilities, (d,).
         reference_log_probs: log π_ref of the arms, (K,), where a reference policy is part of the problem.
         link: from the utilities to the preferences, a name in ``duelbench.duels.preference.LINKS``.

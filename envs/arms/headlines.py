@@ -12,8 +12,8 @@ Since click rates are small, nearly all duels tie: a win is a click, and that is
 **Click rates.** Synthetic ones are Beta(1.38, 96.11), mean 1.4 %: the prior that a replication of LOLA's code has for
 the Upworthy archive (the paper is Ye et al. 2025, arXiv 2406.02611). Or they come from a user's copy of the archive,
 whose files are not part of this package: clicks and impressions of each headline of a test, at the posterior mean under
-that prior. Its column names were read in the archive's own documentation (github.com/natematias/upworthy-archive): a
-test is ``clickability_test_id``, a row a package of headline and image; packages with one headline are added up.
+that prior. Its column names are those of the archive's documentation (github.com/natematias/upworthy-archive): a
+test is ``clickability_test_id``, a row a package of headline and image; packages that share a headline are summed.
 
 **Predictions.** The learner sees a predicted click rate of each headline, as a language model would give it: with logit
 that of the click rate plus N(0, s²), or a column of the file. Over synthetic headlines the logit has standard deviation
@@ -44,7 +44,7 @@ from duelbench.plugins import did_you_mean
 CLICK_PRIOR = (1.38, 96.11)
 """α and β of the Beta distribution of click rates."""
 COLUMNS = {"test": "clickability_test_id", "headline": "headline", "impressions": "impressions", "clicks": "clicks"}
-"""What is read of the archive, by the columns' names there; ``predicted`` may be added."""
+"""The columns that are read, by their names in the archive; ``predicted`` may be added."""
 
 
 class ArchiveError(ValueError):
@@ -84,10 +84,10 @@ class Headline:
 
 
 def read_archive(path: str | Path, columns: Mapping[str, str] | None = None) -> dict[str, dict[str, Headline]]:
-    """Headlines by test from a CSV file with a header, packages with one headline added up.
+    """Headlines by test from a CSV file with a header, packages that share a headline are summed.
 
     Args:
-        path: of the file.
+        path: the file.
         columns: names that differ from ``COLUMNS``; ``predicted`` names a column of predicted click rates.
 
     Raises:
@@ -102,9 +102,7 @@ def read_archive(path: str | Path, columns: Mapping[str, str] | None = None) -> 
         with Path(path).open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
             if missing := sorted(set(names.values()) - set(reader.fieldnames or ())):
-                raise ArchiveError(
-                    f"{path} has no column {', '.join(map(repr, missing))}: say with columns how yours are named"
-                )
+                raise ArchiveError(f"{path} has no column {', '.join(map(repr, missing))}: name yours with `columns`")
             for row in reader:
                 _add_package(tests, row, names, f"{path}: line {reader.line_num}")
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -137,7 +135,7 @@ class HeadlineFamily(Family):
         arms: K, headlines of a test. The archive's exploratory part has 4.7 packages a test.
         archive: CSV file; None for synthetic click rates.
         columns: see ``read_archive``.
-        predictor_noise: s, of the predicted logit; no matter if the file has predictions.
+        predictor_noise: s, of the predicted logit; ignored if the file has predictions.
     """
 
     def __init__(

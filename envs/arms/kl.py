@@ -1,4 +1,4 @@
-"""A KL budget: deploying an arm costs what it strays from a reference policy, as in the alignment of language models.
+"""A KL budget: deploying an arm costs its divergence from a reference policy, as in the alignment of language models.
 
 An arm's value is u + β log π_ref: playing it always has KL divergence −log π_ref from the reference. The oracle
 prefers by the utilities u alone, so what wins duels need not be worth deploying.

@@ -29,7 +29,7 @@ class LinearLaw:
         dim: d.
         arms: K.
         design: arms uniform on the unit ``sphere``, uniform in the ``cube`` [−scale, scale]^d, or the 2^d corners of
-            the ``hypercube`` {−1, 1}^d, each moved by −U[0, 0.1) a coordinate (Di et al. 2024).
+            the ``hypercube`` {−1, 1}^d, each moved by −U[0, 0.1) per coordinate (Di et al. 2024).
         scale: half the side of the cube.
         norm: ‖θ‖.
         sparsity: coordinates of θ that are not 0; None for all.
@@ -126,7 +126,7 @@ class LinearStream(StreamFamily):
         law: how arms and θ are drawn.
         link: from utilities to preferences.
         fresh: whether each duel has arms of its own.
-        drift: how far θ moves a duel, relative to its norm, in a random direction; its norm stays.
+        drift: how far θ moves per duel, relative to its norm, in a random direction; its norm stays.
         heldout: contexts kept for judging.
     """
 
@@ -213,7 +213,7 @@ def LinearDuel(
         link: F: ``bradley-terry`` (logistic), ``thurstone`` (probit) or ``linear``.
         scale: half the side of the cube.
         hidden: coordinates that the utility depends on and the learner does not see.
-        drift: how far θ moves a duel, relative to its norm.
+        drift: how far θ moves per duel, relative to its norm.
         heldout: contexts kept for judging what is deployed, where arms are fresh.
         position_bias: share of the duels in which the first arm wins just for being first.
         kl_weight: β > 0 makes regret that of u + β log π_ref (``duelbench.envs.arms.kl``); for arms that stay.

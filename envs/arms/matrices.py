@@ -95,7 +95,7 @@ def load_csv(path: str | Path) -> Array:
         if rows and len(cells) != len(rows[0]):
             raise PreferenceMatrixError(
                 f"{path}: expected {len(rows[0])} numbers on line {number} as on the first, got {len(cells)}: "
-                "give every line one number an arm"
+                "give every line one number per arm"
             )
         rows.append([_number(cell, f"{path}: line {number}, column {column}") for column, cell in enumerate(cells, 1)])
     try:
@@ -127,7 +127,7 @@ def bradley_terry(utilities: ArrayLike) -> Array:
         raise ValueError(
             f"expected at least two finite utilities in a vector, got shape {values.shape}"
             + ("" if np.isfinite(values).all() else " with infinite or missing values")
-            + ": give one number an arm"
+            + ": give one number per arm"
         )
     return check_preferences(expit(values[:, None] - values[None, :]))
 

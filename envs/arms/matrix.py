@@ -44,7 +44,7 @@ class MatrixFamily(Family):
         self.dim = self.arms if one_hot else 0
         self.name = f"{matrix if isinstance(matrix, str) else 'a given matrix'}"
         if self._matrix is None:
-            self.draw(np.random.default_rng(0))  # a bad option is named now, not at the first reset
+            self.draw(np.random.default_rng(0))  # a bad option is reported now, not at the first reset
 
     def draw(self, rng: np.random.Generator) -> Instance:
         """A matrix, its arms relabelled."""
@@ -115,7 +115,7 @@ def MatrixDuel(
             file, a matrix as nested lists, or a list of utilities, which gives Bradley–Terry preferences.
         arms: K of a random family.
         permute: relabel the arms of each instance at random, so that no agent profits from their order.
-        options: of a random family.
+        options: arguments of a random family.
         position_bias: share of the duels in which the first arm wins just for being first.
         one_hot: each arm's features are its own coordinate, so that agents that learn from features can play too.
         kl_weight: β > 0 makes regret that of u + β log π_ref (``duelbench.envs.arms.kl``); for matrices that come

@@ -216,7 +216,7 @@ class FreshArms(ArmProblem):
         self.comparator = f"the best of the {family.arms} arms of each context of {family.name}"
 
     def make_room(self, rows: int) -> None:
-        """Room for two blocks a row and its held-out contexts."""
+        """Room for two blocks per row and its held-out contexts."""
         self.rows = rows
         self._per_row = 2 * self.block + self.family.heldout
         n = rows * self._per_row

@@ -28,7 +28,7 @@ class AnswerStore(Protocol):
         """The answers to n duels; new ones are durable before this returns.
 
         Args:
-            numbers: of the duels, within their run, (n,).
+            numbers: numbers of the duels within their run, (n,).
             duels: what is compared, (n,).
             ask: asks the oracle for the duels at some places of the batch; called for those that are not held, each
                 once, all together or in portions.
@@ -80,7 +80,7 @@ class Engine:
         self._starts = self._all_rows * problem.block
         self._counters = np.stack([self._starts, self._starts])  # both move on in one addition
         self._duels[:] = 0
-        self._rounds_left = 0  # for so many rounds no row can come to the end of its block
+        self._rounds_left = 0  # no row can reach the end of its block within this many rounds
         if delay is not None:
             delay.make_room(rows)
 

@@ -69,7 +69,7 @@ def _reset_options(options: dict[str, Any] | None) -> tuple[int, int | None]:
 
 
 class DuelEnv(_Played, gym.Env[Observation, Any]):
-    """One duel a step: observation = prompt, action = two responses, reward = the oracle's verdict.
+    """One duel per step: observation = prompt, action = two responses, reward = the oracle's verdict.
 
     The reward is 1.0 if the first response was preferred, 0.0 if the second, 0.5 for a tie, NaN where there is no
     answer. An episode is a budget of ``horizon`` labels: it is truncated at the horizon and never terminates.
@@ -147,7 +147,7 @@ class DuelEnv(_Played, gym.Env[Observation, Any]):
 
 
 class DuelVectorEnv(_Played, VectorEnv[Observation, Any, NDArray[Any]]):
-    """B duels a step with one oracle call. Row b behaves exactly as a ``DuelEnv`` reset with seed b.
+    """B duels per step with one oracle call. Row b behaves exactly as a ``DuelEnv`` reset with seed b.
 
     Autoreset follows Gymnasium's next-step mode. Arguments as for ``DuelEnv``, without ``render_mode``, and
     ``num_envs`` = B.

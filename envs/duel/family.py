@@ -1,4 +1,4 @@
-"""From a problem to the two Gymnasium classes of its family, so that arguments and defaults stand once."""
+"""From a problem to the two Gymnasium classes of its family, so that arguments and defaults are written once."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def environments(problem: Callable[..., Problem], name: str = "") -> tuple[type[
 
     Args:
         problem: a ``Problem`` class, or a function that makes one.
-        name: of the family; the classes are called ``<name>Env`` and ``<name>VectorEnv``. They can be pickled if they
-            stand under these names in the module of ``problem``.
+        name: name of the family; the classes are called ``<name>Env`` and ``<name>VectorEnv``. They can be pickled if
+            the module of ``problem`` has them under these names.
 
     >>> from duelbench.envs.arms.kernel import KernelDuel
     >>> single, vector = environments(KernelDuel)
@@ -66,7 +66,7 @@ def environments(problem: Callable[..., Problem], name: str = "") -> tuple[type[
 
     text = _description(problem)
     _dress(Single, f"{name}Env", problem, single_signature, text, _CONDITIONS)
-    _dress(Vector, f"{name}VectorEnv", problem, vector_signature, f"B duels a step. {text}", _CONDITIONS)
+    _dress(Vector, f"{name}VectorEnv", problem, vector_signature, f"B duels per step. {text}", _CONDITIONS)
     return Single, Vector
 
 
@@ -109,7 +109,7 @@ def _description(problem: Callable[..., Problem]) -> str:
 
 
 def _check(name: str, arguments: dict[str, Any], signature: inspect.Signature) -> None:
-    """Complain of an argument that there is not, one that is missing, or a number that is none."""
+    """Reject an unknown argument, a missing one, or a number that is not finite."""
     for key, value in arguments.items():
         if key not in signature.parameters:
             raise TypeError(

@@ -34,17 +34,17 @@ def index_pairs(actions: Any, n: int) -> tuple[Ids, Ids]:
     """Batched actions as two columns of indices below n, (B,) each.
 
     Raises:
-        InvalidActionError: for anything else than two integers a row, or an index out of range.
+        InvalidActionError: for anything else than two integers per row, or an index out of range.
     """
     try:
         pairs = np.asarray(actions)
     except ValueError:  # ragged
         raise InvalidActionError(
-            f"expected two integer indices a duel, got {actions!r:.200}; no label was used"
+            f"expected two integer indices per duel, got {actions!r:.200}; no label was used"
         ) from None
     if pairs.ndim != 2 or pairs.shape[1] != 2 or not np.issubdtype(pairs.dtype, np.integer):
         raise InvalidActionError(
-            f"expected two integer indices a duel, got an array of shape {pairs.shape[1:]} and type {pairs.dtype}; "
+            f"expected two integer indices per duel, got an array of shape {pairs.shape[1:]} and type {pairs.dtype}; "
             "no label was used"
         )
     if len(pairs) and (pairs.min() < 0 or pairs.max() >= n):
@@ -84,8 +84,8 @@ class Truth:
         utilities: u of the responses, (n,).
         best: u(y*) of their prompts, (n,), over the set the problem's ``comparator`` names.
         references: u of R stored responses of the reference policy to the same prompts, (n, R).
-        temperature: of the preference.
-        link: of the preference.
+        temperature: temperature of the preference.
+        link: link function of the preference.
     """
 
     utilities: Array
@@ -128,8 +128,8 @@ class Problem(ABC):
     ``KnowsParameter`` (the θ of its utilities).
 
     Attributes:
-        observation_space: of one row.
-        action_space: of one row.
+        observation_space: space of one row's observation.
+        action_space: space of one row's action.
         comparator: the set over which y* is best, in words.
         reference: who the win rates are against, in words.
         nondeterministic: True if the oracle may answer the same duel differently.
@@ -235,7 +235,7 @@ class StoresReferences(Protocol):
     """A problem with stored responses of the reference policy, which a judge compares with.
 
     Attributes:
-        temperature: of the Bradley–Terry preference between a response and a reference.
+        temperature: temperature of the Bradley–Terry preference between a response and a reference.
         stored_references: texts of N responses to every prompt, (n, N).
     """
 
@@ -258,7 +258,7 @@ class HasContent(Protocol):
 
 @runtime_checkable
 class Arms(KnowsRegret, Protocol):
-    """K arms a context, each row with contexts of its own: what agents of the numeric families play in lock-step.
+    """K arms per context, each row with contexts of its own: what agents of the numeric families play in lock-step.
 
     Attributes:
         arms: K.

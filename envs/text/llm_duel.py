@@ -56,7 +56,7 @@ class OracleProblem(Problem):
         task_options: dict[str, Any] | None = None,
         references: int | None = None,
     ) -> None:
-        preference_probability(0.0, 0.0, temperature=temperature)  # a bad temperature is said now, not at step 1
+        preference_probability(0.0, 0.0, temperature=temperature)  # a bad temperature is reported now, not at step 1
         self.task: Task = load_task(task, task_options)
         self.oracle = make_oracle(oracle, **(oracle_kwargs or {}))
         n_stored = self.task.references.shape[1]
@@ -140,7 +140,7 @@ class OracleProblem(Problem):
             ValueError: the task has fewer duel prompts, or its oracle no utilities to tell good responses by.
         """
         if not 0 < n <= self.n_prompts:
-            raise ValueError(f"expected 1 to {self.n_prompts} demonstrations, one a duel prompt, got {n}")
+            raise ValueError(f"expected 1 to {self.n_prompts} demonstrations, one per duel prompt, got {n}")
         ids = np.arange(n)
         stored = self.stored_utilities(ids)
         if stored is None:

@@ -18,7 +18,7 @@ class UtilityConfig(Checked):
     """Hyper-parameters of every agent with a linear utility.
 
     Attributes:
-        ridge: λ, of the regression and of V.
+        ridge: λ of the regression and of V.
     """
 
     ridge: Positive = 1.0

@@ -1,6 +1,6 @@
 """CoLSTIM: an arm that is best in perturbed utilities, against an optimistic rival (Bengs et al. 2022, ICML).
 
-First arm: argmax_i x_i·θ̂ + ε_i ‖x_i‖_{V⁻¹} with Gumbel ε clipped to ±√(d ln T): one draw an arm with probability
+First arm: argmax_i x_i·θ̂ + ε_i ‖x_i‖_{V⁻¹} with Gumbel ε clipped to ±√(d ln T): one draw per arm with probability
 p_t = min(1, d ln(dT) / √t), else one draw for all. Second arm: argmax_j (x_j − x_i)·θ̂ + c₁ ‖x_j − x_i‖_{V⁻¹} with
 c₁ = c √(d ln T). The paper's coupling is used; the code of Di et al. (2024) has it the other way round. The paper's
 random duels at the start are left out, as in that code: the ridge makes V invertible without them.

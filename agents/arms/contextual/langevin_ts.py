@@ -8,14 +8,14 @@ with z_s the difference of duel s, y_s = ±1 its answer and a(3−j) the arm tha
 argmax_a x_a·θ¹ against argmax_a x_a·θ². The feel-good term, of weight μ, favours θ that promise much. Langevin TS is
 the same without it, μ = 0.
 
-A chain makes ``steps`` steps a round from where it stood, preconditioned by P = H⁻¹, the Laplace covariance:
+A chain makes ``steps`` steps per round from where it stood, preconditioned by P = H⁻¹, the Laplace covariance:
 
     θ ← θ − ε P ∇U(θ) + √(2ε − ε²) P^½ ξ
 
 The noise is √(2ε) to first order; −ε² makes a step exact where the posterior is Gaussian. Cost does not grow with t.
 Where arms keep their features, ∇U is exact: sums over pairs for the likelihood, t x_max − Σ_s x_{a(3−j)} for the rest.
 Where they are fresh, the gradient is stochastic: a minibatch of all duels, with θ̂ as a control variate, for the
-likelihood, and a minibatch of a uniform sample of the contexts, drawn once a round, for Σ_s x_max (Σ_s x_{a(3−j)} is
+likelihood, and a minibatch of a uniform sample of the contexts, drawn once per round, for Σ_s x_max (Σ_s x_{a(3−j)} is
 exact again).
 """
 
@@ -39,7 +39,7 @@ class LangevinTSConfig(UtilityConfig):
 
     Attributes:
         eta: η, weight of the likelihood.
-        steps: Langevin steps a round.
+        steps: Langevin steps per round.
         step_size: ε, in (0, 1]; a chain forgets a share 1 − (1 − ε)^steps of where it stood.
         minibatch: duels of a stochastic gradient; only where arms are fresh.
     """

@@ -65,7 +65,7 @@ class LogisticRegression:
     def add(
         self, z: Floats, won: Floats, firsts: Ids, seconds: Ids, weight: Floats | float = 1.0, rows: Ids | None = None
     ) -> None:
-        """Remember one duel a row.
+        """Remember one duel per row.
 
         Args:
             z: x_first − x_second, (n, d).

@@ -65,7 +65,7 @@ class MaxMinLCB(ArmAgent):
         self.size = setup.dim
         if c.kernel == "rbf":
             self.size = min(c.features, setup.arms) if setup.fixed_features else 2 * (c.features // 2)
-        # Two fixed arms meet rarely: with as many features as arms, counting by pair would only make fits dearer.
+        # Two fixed arms meet rarely: with as many features as arms, counting by pair would only make fits slower.
         self.model = LogisticRegression(setup.rows, self.size, c.ridge)
         self.inverse = np.tile(np.eye(self.size) / c.ridge, (setup.rows, 1, 1))
         self._frequencies = self.rng.standard_normal((setup.dim, self.size // 2))

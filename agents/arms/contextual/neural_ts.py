@@ -33,7 +33,7 @@ class NeuralTSConfig(Checked):
     """Hyper-parameters of neural double TS.
 
     Attributes:
-        every: answers of a row between two times it learns.
+        every: answers of a row between two updates.
         ensemble: the reward models of each row.
     """
 
@@ -46,7 +46,7 @@ class NeuralTS(ArmAgent):
 
     Attributes:
         posterior: the S ensembles.
-        answers: of each row, (S,).
+        answers: answers of each row, (S,).
     """
 
     Config = NeuralTSConfig

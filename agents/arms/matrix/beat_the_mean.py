@@ -27,7 +27,7 @@ class BeatTheMeanConfig(Checked):
 
     Attributes:
         gamma: γ ≥ 1, how far the preferences are from transitive; 1 if they are.
-        width: confidence width, of width · γ² · √(ln(2TK) / n*); the theory has 3.
+        width: confidence width in width · γ² · √(ln(2TK) / n*); the theory has 3.
     """
 
     gamma: Annotated[float, Ge(1)] = 1.2

@@ -25,7 +25,7 @@ class Pairs:
     Attributes:
         first: i, (P,).
         second: j, (P,).
-        number: of the pair of two arms in either order, (K, K).
+        number: number of the pair of two arms in either order, (K, K).
     """
 
     def __init__(self, arms: int) -> None:
@@ -46,7 +46,7 @@ class SampledTournament:
     """Copeland scores of a Thompson sample, without the sample.
 
     All that counts is whether θ[i, j] > ½. The chance of that changes with a duel of i and j only, so it is kept for
-    all pairs, and a tournament costs one uniform a pair instead of a Beta variate.
+    all pairs, and a tournament costs one uniform per pair instead of a Beta variate.
 
     Attributes:
         odds: P(θ[i, j] > ½) of the pairs i < j, (S, P).

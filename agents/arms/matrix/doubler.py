@@ -25,7 +25,7 @@ class Doubler(ArmAgent):
         opponents: how often each arm is in the multiset of left arms, (S, K).
         reward: wins of each right arm in this epoch, (S, K).
         plays: duels of each right arm in this epoch, (S, K).
-        length: of this epoch, (S,).
+        length: length of this epoch, (S,).
     """
 
     Config = UCBConfig

@@ -25,7 +25,7 @@ class ConfidenceConfig(Checked):
     """Hyper-parameters of every agent whose only one is its confidence width.
 
     Attributes:
-        alpha: confidence width, of √(α ln t / N); the theory of RUCB and CCB needs α > ½.
+        alpha: confidence width in √(α ln t / N); the theory of RUCB and CCB needs α > ½.
     """
 
     alpha: NonNegative = 0.51

@@ -25,7 +25,7 @@ class InterleavedFilterConfig(Checked):
     """Hyper-parameters of the interleaved filter.
 
     Attributes:
-        width: confidence width, of √(width · ln(TK²) / n); the theory has 4.
+        width: confidence width in √(width · ln(TK²) / n); the theory has 4.
         prune: whether a beaten incumbent takes along the arms that seem worse than it (IF2).
     """
 

@@ -41,7 +41,7 @@ class MergeConfig(Checked):
     """Hyper-parameters of MergeRUCB.
 
     Attributes:
-        alpha: α, confidence width, of √(α ln(t + C) / N). The theory needs α > ½ and takes 1.01; 0.8⁶ is what
+        alpha: α, confidence width in √(α ln(t + C) / N). The theory needs α > ½ and takes 1.01; 0.8⁶ is what
             MergeDTS's authors found best.
         offset: C. The theory has ((4α − 1)K² / ((2α − 1)ε))^(1/(2α − 1)) for a risk ε; the authors found 4·10⁵ best.
         batch: M, arms in a batch. The theory takes 4; the authors found 8 best for MergeRUCB, with 136 arms.

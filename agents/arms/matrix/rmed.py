@@ -36,7 +36,7 @@ class RMEDConfig(Checked):
     """Hyper-parameters of RMED1.
 
     Attributes:
-        slack: of f(K) = slack · K^1.01.
+        slack: factor of f(K) = slack · K^1.01.
     """
 
     slack: NonNegative = 0.3

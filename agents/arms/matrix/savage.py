@@ -24,7 +24,7 @@ class SAVAGEConfig(Checked):
     """Hyper-parameters of SAVAGE.
 
     Attributes:
-        width: confidence width, of √(width · ln(K(K − 1)T²) / n); the theory has ½.
+        width: confidence width in √(width · ln(K(K − 1)T²) / n); the theory has ½.
     """
 
     width: Positive = 0.5

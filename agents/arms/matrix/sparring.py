@@ -23,7 +23,7 @@ class UCBConfig(Checked):
     """Hyper-parameters of an agent that reduces duels to UCB.
 
     Attributes:
-        alpha: confidence width, of √(α ln n / N).
+        alpha: confidence width in √(α ln n / N).
     """
 
     alpha: NonNegative = 2.5
@@ -43,7 +43,7 @@ class Sparring(ArmAgent):
     """What both players know. Subclasses choose the arms.
 
     Attributes:
-        wins: of each arm of the first player and of the second, (2, S, K); a tie is half a win for both.
+        wins: wins of each arm of the first player and of the second, (2, S, K); a tie is half a win for both.
         plays: duels of the same, (2, S, K).
     """
 

@@ -97,7 +97,7 @@ class Stella(ArmAgent):
         return np.where(turn, seconds, firsts), np.where(turn, firsts, seconds)
 
     def update(self, observation: Observation, firsts: Ids, seconds: Ids, feedback: Floats) -> None:
-        """Count the answers by order, learn the bias from them, and calibrate all of them anew."""
+        """Count the answers by order, learn the bias from them, and calibrate all of them again."""
         known = ~np.isnan(feedback)
         self.shown[self.every_row, firsts, seconds] += known
         self.won[self.every_row, firsts, seconds] += np.where(known, feedback, 0.0)
@@ -115,7 +115,7 @@ class Stella(ArmAgent):
         base.recount(rows, firsts, seconds, starts + firsts * arms + seconds, starts + seconds * arms + firsts)
 
     def scores(self, observation: Observation) -> Floats:
-        """The base agent's."""
+        """What the base agent would deploy."""
         return self.base.scores(observation)
 
     def measures(self) -> dict[str, Floats]:

@@ -1,6 +1,6 @@
 """Both orders: every duel is asked twice, and answers that contradict each other are a tie.
 
-The usual remedy for a judge that favours a position. It needs no model of the bias and costs two labels a duel. The
+The usual remedy for a judge that favours a position. It needs no model of the bias and costs two labels per duel. The
 base agent, double Thompson sampling or RUCB, learns 1, 0, or ½ where the winner changed with the order.
 
 An answer waits for that of the opposite order; where answers come late, a second one in the same order takes its place.
@@ -68,5 +68,5 @@ class SwapOrders(ArmAgent):
             self.base.update(observation, seconds, firsts, 1.0 - verdict)  # as the base agent named them
 
     def scores(self, observation: Observation) -> Floats:
-        """The base agent's."""
+        """What the base agent would deploy."""
         return self.base.scores(observation)

@@ -37,7 +37,7 @@ class Mine(FixedArms):
 
     Args:
         arms: K.
-        scale: of the utilities; the smaller, the noisier the answers.
+        scale: scale of the utilities; the smaller, the noisier the answers.
     """
 
     def __init__(self, arms: int = 10, scale: float = 2.0) -> None:

@@ -36,7 +36,7 @@ def follows(instruction: str, response: str, arguments: Mapping[str, Any], detec
     Args:
         instruction: one of `INSTRUCTIONS`.
         response: text.
-        arguments: of this instruction, as IFEval's data name them.
+        arguments: arguments of this instruction, as IFEval's data name them.
         detect: sees a text's language, for `LANGUAGE_INSTRUCTIONS`; `language_detector` by default.
 
     Raises:

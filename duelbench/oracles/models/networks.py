@@ -58,7 +58,7 @@ def score_in_batches(
 
     Args:
         rows: n inputs.
-        lengths: of each, (n,).
+        lengths: length of each row, (n,).
         usable: which of them are scored at all, (n,).
         batch_size: rows scored at once.
         score: from some rows to their scores.

@@ -1,4 +1,4 @@
-"""Patience with an oracle that is slow, busy or out of order now and then."""
+"""Time-outs, retries and a rate limit for an oracle that is slow, busy or down now and then."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def reliable(
         timeout: seconds that a call may take; None waits for ever. A call with a timeout runs in a thread of its own,
             which cannot be stopped: one that hangs is left behind.
         retries: how often a failed call is tried again: one that raises, takes too long, or answers with NaN.
-        rate: calls a second at most, attempts included; None for no limit.
+        rate: calls per second at most, attempts included; None for no limit.
         pause: seconds before the first retry, twice as many before each further one up to 60; up to ``pause`` seconds
             more are drawn each time, so that several processes do not all come back at once.
 
@@ -155,9 +155,9 @@ class _Questions:
     """Questions of one batch, and the answers that have come.
 
     Args:
-        name: of the oracle.
+        name: name of the oracle.
         what: answers are, in the plural.
-        columns: of texts, n each.
+        columns: columns of texts, n each.
         begin: begins a call for some questions.
     """
 

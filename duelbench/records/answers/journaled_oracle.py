@@ -34,7 +34,7 @@ class JournaledOracle:
 
     Attributes:
         calls: questions so far under their purpose; comparisons for duels are left out, for a duel is one.
-        purpose: of the questions that come.
+        purpose: purpose of the next questions.
     """
 
     def __init__(self, oracle: Oracle, journal: Journal, role: str = "oracle") -> None:
@@ -157,7 +157,7 @@ class JournaledDuels:
     """Asks for the answer to a duel only where the journal holds none: the ``AnswerStore`` of an environment.
 
     Args:
-        journal: of the run.
+        journal: journal of the run.
         portion: duels to ask at once; None for all that come together. What was answered is durable before the next
             portion is asked.
     """
@@ -174,7 +174,7 @@ class JournaledDuels:
         """Probabilities, NaN where the oracle failed, and verdicts, (n,) each; new ones are journaled first.
 
         Args:
-            numbers: of the duels, within the run.
+            numbers: numbers of the duels within the run.
             duels: prompt, first and second response of each.
             ask: asks the oracle for the duels at some places.
 

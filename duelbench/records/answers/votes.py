@@ -1,7 +1,7 @@
 """What people said of duels: every question that was put before somebody and every vote, beside the run's journal.
 
-Votes are only ever appended: one that was taken back stays, marked. What they come to, one answer a duel, stands in the
-journal's own table, written in the transaction of the vote that decided it.
+Votes are only ever appended: one that was taken back stays, marked. What they come to, one answer per duel, stands in
+the journal's own table, written in the transaction of the vote that decided it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Posed:
     """A duel that people are asked about.
 
     Attributes:
-        number: of the duel within its run; negative for a gold pair, whose ``first`` is known to be better.
+        number: number of the duel within its run; negative for a gold pair, whose ``first`` is known to be better.
         prompt: what the responses answer.
         first: the agent's first response.
         second: its second.
@@ -60,11 +60,11 @@ class Posed:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A duel before somebody's eyes.
+    """A duel that is shown to somebody.
 
     Attributes:
-        id: of this showing.
-        number: of the duel.
+        id: id of this showing.
+        number: number of the duel.
         kind: why it was shown.
         annotator: who saw it.
         swapped: whether the agent's second response stood first.
@@ -79,7 +79,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """What somebody said of a duel that was shown.
+    """A vote on a duel that was shown.
 
     Attributes:
         shown: to whom, and how.

@@ -29,7 +29,7 @@ class Preferences:
     """Decided duels, and how many were left out.
 
     Attributes:
-        rows: of the dataset, by run and duel: ``prompt``, ``chosen``, ``rejected``; the ``run``, its ``env``,
+        rows: rows of the dataset, by run and duel: ``prompt``, ``chosen``, ``rejected``; the ``run``, its ``env``,
             ``agent`` and ``seed``; the ``duel`` in it; and the oracle's ``probability`` that the chosen response is
             preferred, empty where the oracle gave none; and ``chosen_unfinished`` and ``rejected_unfinished``, whether
             a response was cut off at the length limit: a trainer that ends it teaches the model to stop there.
@@ -102,8 +102,8 @@ def decided(
     """The rows of the answers that name a better response; ``counts`` gets the others added.
 
     Args:
-        answers: of a run.
-        counts: of what is left out.
+        answers: answers of one run.
+        counts: counts of what is left out.
         plain: texts instead of messages.
         unfinished: prompts and responses that were cut off.
     """

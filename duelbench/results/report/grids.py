@@ -176,8 +176,8 @@ def standings(overview: Overview) -> Grid:
     header = ("agent", "runs", "IQM", "mean", "failed", "ends better")
     note = (
         f"Scores from 0 (uniform pairs) to 1 (cannot be beaten) on {len(overview.tasks)} tasks, with 95 % intervals "
-        f"over seeds, of IQM and “ends better” from {BAND_MIN_RUNS} runs a task on. Failed: runs that score {LOW:g} or "
-        f"less. Ends better: probability that a run scores above one of {overview.baseline}, averaged over tasks."
+        f"over seeds, of IQM and “ends better” from {BAND_MIN_RUNS} runs per task on. Failed: runs that score {LOW:g} "
+        f"or less. Ends better: probability that a run scores above one of {overview.baseline}, averaged over tasks."
     )
     return Grid(overview.title, header, tuple(rows), note)
 

@@ -33,7 +33,7 @@ SHOWN_CHARACTERS = 200
 
 
 def terminal(subject: Subject, width: int = WIDTH) -> str:
-    """One table a task: each agent's final headline value with its 95 % interval, the verdict, and how many runs.
+    """One table per task: each agent's final headline value with its 95 % interval, the verdict, and how many runs.
 
     Args:
         subject: what there is to tell of.

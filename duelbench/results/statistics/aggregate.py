@@ -33,7 +33,7 @@ class Aggregate:
 
     Attributes:
         center: interquartile mean of all N scores together, or the mean of few (``estimates.center``).
-        mean: of the tasks' means.
+        mean: mean of the tasks' means.
     """
 
     center: Estimate
@@ -45,8 +45,8 @@ def aggregate(
 ) -> Aggregate:
     """Both numbers of an agent. Tasks with more runs weigh more in ``center``, which pools runs; not so in ``mean``.
 
-    ``mean`` has Welch's t interval, from two runs a task on. ``center`` has one of the same form from
-    ``BAND_MIN_RUNS`` runs a task on: its standard error is that of bootstrap resamples within each task, whose
+    ``mean`` has Welch's t interval, from two runs per task on. ``center`` has one of the same form from
+    ``BAND_MIN_RUNS`` runs per task on: its standard error is that of bootstrap resamples within each task, whose
     deviations from the task's mean are stretched by √(R / (R − 1)), which is what a bootstrap of R runs lacks.
     """
     arrays = [np.asarray(scores, dtype=np.float64) for scores in strata]

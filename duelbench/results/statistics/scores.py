@@ -27,7 +27,7 @@ class Score:
     Attributes:
         task: its name.
         agent: the name shown.
-        values: of each seed, in [0, 1]; empty if the task was not played.
+        values: score of each seed, in [0, 1]; empty if the task was not played.
         reason: why not.
     """
 
@@ -43,7 +43,7 @@ class Score:
 
     @property
     def error(self) -> float | None:
-        """Standard error of the mean; None for less than two seeds."""
+        """Standard error of the mean; None for fewer than two seeds."""
         return standard_error(self.values)
 
     @property
@@ -59,7 +59,7 @@ def seed_scores(regrets: Mapping[int, float], uniform: Mapping[int, float]) -> t
     seeds instead, clipping would lift the score of uniform pairs above 0 wherever instances differ.
 
     Args:
-        regrets: of the agent, by seed.
-        uniform: of uniform pairs, by seed.
+        regrets: regret of the agent, by seed.
+        uniform: regret of uniform pairs, by seed.
     """
     return tuple(min(1.0, max(0.0, 1.0 - regret / uniform[seed])) for seed, regret in sorted(regrets.items()))

@@ -80,7 +80,7 @@ def make_policy(spec: RunSpec, observation_space: gym.Space[Any], streams: Strea
 
     Args:
         spec: what is run.
-        observation_space: of one row.
+        observation_space: space of one row's observation.
         streams: the run's.
         features: whether anybody will look at the features of a language model's responses, which cost time.
     """

@@ -18,7 +18,7 @@ from duelbench.records.spec import RunSpec
 from duelbench.runs.engines.outcome import MOST_DEATHS, Outcome, Tell, play_one
 from duelbench.runs.recording.run_folder import RunFolder
 
-_NEWS_SECONDS = 0.1  # between two words of a worker to the progress bar
+_NEWS_SECONDS = 0.1  # between two messages of a worker to the progress bar
 
 
 class Process:
@@ -64,7 +64,7 @@ class _Worker:
         self.spec: RunSpec | None = None
 
     def begin(self, spec: RunSpec) -> None:
-        """Give it a run; a process that is dead already is noticed when its news are read."""
+        """Give it a run; a process that is already dead is noticed when its messages are read."""
         self.spec = spec
         with suppress(OSError):
             self.pipe.send(spec)

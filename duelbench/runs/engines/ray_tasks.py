@@ -1,4 +1,4 @@
-"""Ray tasks, one a run: the same sweep on one machine or on a cluster.
+"""Ray tasks, one per run: the same sweep on one machine or on a cluster.
 
 Ray only places the work; what a run finds out lies in the output folder, which all machines must share. A run whose
 worker or machine dies is placed again and goes on from its journal.

@@ -8,7 +8,7 @@ from duelbench.records.spec import Judging
 from duelbench.runs.judging.schedule import evaluation_points
 
 QUESTIONS_PER_LABEL = 3
-"""An oracle that costs something is asked so many questions a label in all, unless more are asked for."""
+"""An oracle that costs something is asked so many questions per label in all, unless more are asked for."""
 
 
 @dataclass(frozen=True)

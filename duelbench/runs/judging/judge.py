@@ -218,7 +218,7 @@ class Judge:
             self._nominal["judging"] += questions + (0 if self._nominal["judging"] else once)
 
     def forget_failures(self) -> None:
-        """Let an oracle that is back again be asked again what it failed on last."""
+        """Let an oracle that is back be asked again what it last failed on."""
         for oracle in self._paid:
             oracle.forget_failures()
 

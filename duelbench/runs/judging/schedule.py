@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-_EARLY = 12  # evaluations a decade before the even grid begins, for pictures with a logarithmic axis
+_EARLY = 12  # evaluations per decade before the even grid begins, for pictures with a logarithmic axis
 
 
 def evaluation_points(labels: int, every: int, *, early: bool = True) -> list[int]:

@@ -61,9 +61,9 @@ class LateAnswers:
         """Keep the duels of this round that are not answered yet, and give out all that are.
 
         Args:
-            number: of the round.
-            observation: of the round.
-            pair: of the round.
+            number: number of the round.
+            observation: observation of the round.
+            pair: pair of the round.
             verdicts: names of the verdicts, (B,).
             rewards: (B,), NaN where there is no answer yet.
             come: the answers that came in the round.
@@ -132,7 +132,7 @@ def _rows(
 
 
 def _joined(parts: list[Answered]) -> Answered:
-    """Duels of several rounds as one batch: an agent makes one update a round, however its answers come."""
+    """Duels of several rounds as one batch: an agent makes one update per round, however its answers come."""
     if len(parts) == 1:
         return parts[0]
     names = parts[0].observation

@@ -22,9 +22,9 @@ class Proposed:
     """A round that waits for its answers.
 
     Attributes:
-        number: of the round, from 0.
+        number: number of the round, from 0.
         ids: the prompts, (B,).
-        observation: of the prompts.
+        observation: observation of the prompts.
         pair: the duels; no more of them are asked than labels are left.
     """
 

@@ -1,4 +1,4 @@
-"""Removing what runs left, but never under the hands of a process that plays one."""
+"""Removing what runs left, but never one that a process is playing."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def chosen(out: Path, ids: Sequence[str] = (), *, stale: bool = False) -> list[P
 
     Args:
         out: the output folder.
-        ids: of the runs; none for all.
+        ids: ids of the runs; empty for all.
         stale: only those of which there is a newer version.
 
     Raises:

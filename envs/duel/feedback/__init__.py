@@ -1,1 +1,1 @@
-"""What may befall an answer on its way: noise, bias, delay."""
+"""What can happen to an answer on its way: noise, bias, delay."""

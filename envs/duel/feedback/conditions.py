@@ -15,7 +15,7 @@ def whole_number(name: str, value: object, least: int) -> int:
     """The value as an int.
 
     Raises:
-        ValueError: it is no integer (a boolean is none), or too small.
+        ValueError: it is not an integer (a boolean is not one), or it is too small.
     """
     try:
         if isinstance(value, bool):
@@ -35,7 +35,7 @@ class Conditions:
     Attributes:
         horizon: label budget of an episode, which is truncated there.
         feedback: ``bernoulli`` draws verdicts, ``deterministic`` names the likelier winner.
-        flip: probability that a verdict is turned round.
+        flip: probability that a verdict is reversed.
         identical: what a pair of identical responses does: ``skip`` (no label, the oracle is not asked, the next prompt
             comes, the reward is NaN), ``tie`` (0.5, one label, oracle not asked), ``ask`` (the oracle is asked),
             ``error``.

@@ -77,7 +77,7 @@ def read_row(layout: Layout, row: Mapping[str, Any], at: str) -> Row:
     """One row of a table as a prompt with references.
 
     Args:
-        layout: of the table.
+        layout: layout of the table.
         row: values by column.
         at: where the row stands, for messages.
 

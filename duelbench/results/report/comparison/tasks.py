@@ -37,7 +37,7 @@ def sections(runs: Sequence[Run]) -> list[Section]:
 
 
 def _named(found: list[Section]) -> list[Section]:
-    """Call each task of a suite by its name there, as long as no two tasks go by it."""
+    """Call each task of a suite by its name there, unless two tasks share it."""
     names = [next((run.task for run in section.everyone if run.task), "") for section in found]
     return [
         replace(section, name=name, of_suite=True)

@@ -55,7 +55,7 @@ def progress(subject: Subject) -> str:
 
 
 def completeness(subject: Subject) -> Table | None:
-    """Finished runs of all by task and agent; None where everything is finished."""
+    """Finished runs out of all, by task and agent; None where everything is finished."""
     counts = {(s.name, a): states(s, a) for s in subject.sections for a in s.agents}
     if all(found.total() == found["finished"] for found in counts.values()):
         return None
@@ -157,7 +157,7 @@ def how_made(subject: Subject) -> Markup:
 
 
 def _settings(run: Run) -> dict[str, object]:
-    """Of the environment, defaults included where the run recorded them; and how the deployed policy was judged."""
+    """Settings of the environment, with defaults where the run recorded them, and of judging."""
     resolved = (run.spec.get("resolved") or {}).get("env")
     asked = resolved or {"env": run.spec["env"], "labels": run.spec.get("labels")} | (run.spec.get("env_kwargs") or {})
     return asked | ({"judging": run.spec["judging"]} if run.spec.get("judging") else {})
@@ -193,7 +193,7 @@ def _alike(runs: Sequence[Run]) -> dict[tuple[str, str, str], list[Run]]:
 
 
 def _reached(runs: Sequence[Run]) -> str:
-    """Labels that the runs came to, of how many."""
+    """Labels that the runs reached, out of how many."""
     reached = sorted(float(run.rows[-1]["labels"]) if run.rows else 0.0 for run in runs)
     text = f"{reached[0]:,.0f}" if reached[0] == reached[-1] else f"{reached[0]:,.0f} to {reached[-1]:,.0f}"
     budgets = {run.spec.get("labels") for run in runs}

@@ -102,8 +102,8 @@ def note(overview: Overview) -> str:
         "regret is known, (w − ½) / ½ for a win rate w, clipped to [0, 1]. IQM: interquartile mean of all runs. Mean: "
         f"of the tasks’ means. Failed: share of the runs that score {LOW:g} or less. The last column is against "
         f"{overview.baseline}: Mann–Whitney’s probability, averaged over tasks. Brackets: 95 % intervals over "
-        f"seeds, of the mean from two runs a task on, of the others from {BAND_MIN_RUNS}; they say nothing about other "
-        "tasks, and each stands for itself."
+        f"seeds, of the mean from two runs per task on, of the others from {BAND_MIN_RUNS}; they say nothing about "
+        "other tasks, and each stands for itself."
     )
 
 

@@ -28,7 +28,7 @@ def save_radar(
     Args:
         path: PNG file.
         tasks: names of the spokes, clockwise from the top; at least 3.
-        scores: of each agent on each task.
+        scores: scores of each agent on each task.
         looks: colour and line style of each agent; None to choose them here.
     """
     agents = dict.fromkeys(score.agent for score in scores)

@@ -10,10 +10,10 @@ Style = tuple[str, Any]
 """A colour, and dashes as matplotlib takes them."""
 
 FLOOR: Style = ("#8c96a0", (0, (1, 1.4)))
-"""Of uniform pairs."""
+"""Style of uniform pairs."""
 
 CEILING: Style = ("#8c96a0", "-")
-"""Of an agent that is told the truth."""
+"""Style of an agent that is told the truth."""
 
 CYCLE: tuple[Style, ...] = (
     ("#D55E00", "-"),
@@ -47,7 +47,7 @@ CYCLE: tuple[Style, ...] = (
     ("#CC3311", (0, (6, 1.4, 1, 1.4))),
     ("#56B4E9", (0, (1.5, 1.2))),
 )
-"""Of all others: colours after Okabe and Ito, safe for colour-blind readers, come first."""
+"""Styles of all others: colours after Okabe and Ito, safe for colour-blind readers, come first."""
 
 
 def styles(agents: Iterable[str], floors: Iterable[str] = (), ceilings: Iterable[str] = ()) -> dict[str, Style]:

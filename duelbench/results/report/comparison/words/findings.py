@@ -89,7 +89,7 @@ def baseline_name(section: Section, asked: str) -> str:
 
 
 def compare(section: Section, baseline: str) -> list[Comparison]:
-    """Every other agent with a final score against the baseline, best first; who knows the truth is no rival."""
+    """Every other agent with a final score against the baseline, best first, without those that are told the truth."""
     metric = headline_metric(section)
     if metric is None or not section.final(baseline, metric):
         return []
@@ -157,7 +157,7 @@ def sentence(section: Section, c: Comparison) -> str:
 
 
 def counted(comparisons: Sequence[Comparison]) -> str:
-    """How the verdicts of a table come about."""
+    """How the verdicts of a table are decided."""
     if len(comparisons) == 1:
         return "Not separated: the interval of the final difference holds 0."
     return (
