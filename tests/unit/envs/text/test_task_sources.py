@@ -135,7 +135,7 @@ def test_references_must_be_equally_many(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_table_says_so(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text("{broken\n")
-    with pytest.raises(ValueError, match=r"a\.jsonl:1: expected one JSON object a line"):
+    with pytest.raises(ValueError, match=r"a\.jsonl:1: expected one JSON object per line"):
         load_task(str(tmp_path / "a.jsonl"), {"prompt": "x"})
     pytest.importorskip("pyarrow")
     (tmp_path / "a.parquet").write_text("no parquet")
