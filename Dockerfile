@@ -1,4 +1,7 @@
-# duelbench on a CPU, from this folder:   docker build -t duelbench . && docker run --rm -v "$PWD/results:/home/duelbench/results" duelbench
+# duelbench on a CPU, from this folder:
+#   docker build -t duelbench .
+#   mkdir -p results && docker run --rm --user "$(id -u):$(id -g)" -v "$PWD/results:/work/results" duelbench
+# Not yet built by a container engine: its commands were run one by one in a fresh copy of the files below.
 FROM python:3.12-slim
 
 ENV OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
@@ -12,8 +15,8 @@ COPY experiments experiments
 RUN pip install -c constraints-cpu.txt torch \
     && pip install -c constraints-cpu.txt ".[lm,data,tune]"
 
-RUN useradd --create-home duelbench
-USER duelbench
-WORKDIR /home/duelbench
+# Any user may run it: the only folder it writes to is the one mounted at /work/results.
+ENV HOME=/tmp
+WORKDIR /work
 ENTRYPOINT ["duelbench"]
 CMD ["run", "--env", "LLMDuelPool-v0"]
