@@ -26,16 +26,16 @@ def check_texts(oracle: str, prompts: Sequence[str], *responses: Sequence[str]) 
     columns = dict(zip(("prompts", "responses", "second responses"), (prompts, *responses), strict=False))
     for name, column in columns.items():
         if isinstance(column, str):
-            raise OracleError(f"{oracle}: {name} must be a sequence of strings, a string came: put it in a list")
+            raise OracleError(f"{oracle}: {name} must be a sequence of strings, got one string: put it in a list")
         for i, text in enumerate(column):
             if not isinstance(text, str):
-                raise OracleError(f"{oracle}: {name}[{i}] must be a string, {type(text).__name__} came")
+                raise OracleError(f"{oracle}: {name}[{i}] must be a string, got {type(text).__name__}")
             if not is_text(text):
                 raise OracleError(f"{oracle}: {name}[{i}], {text!r:.80}, holds half of a character (a lone surrogate)")
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
-        came = ", ".join(f"{n} {name}" for name, n in lengths.items())
-        raise OracleError(f"{oracle}: expected one prompt for each response, {came} came")
+        given = ", ".join(f"{n} {name}" for name, n in lengths.items())
+        raise OracleError(f"{oracle}: expected one prompt for each response, got {given}")
 
 
 def check_utilities(oracle: str, utilities: NDArray[np.float64], n: int) -> NDArray[np.float64]:
@@ -45,7 +45,7 @@ def check_utilities(oracle: str, utilities: NDArray[np.float64], n: int) -> NDAr
         OracleError: wrong shape or an infinite utility.
     """
     if utilities.shape != (n,):
-        raise OracleError(f"{oracle}: expected {n} utilities of shape ({n},), shape {utilities.shape} came")
+        raise OracleError(f"{oracle}: expected {n} utilities of shape ({n},), got shape {utilities.shape}")
     if np.isinf(utilities).any():
         at = int(np.flatnonzero(np.isinf(utilities))[0])
         raise OracleError(f"{oracle}: utility {at} is infinite: return a finite number, or NaN for no answer")
@@ -107,7 +107,7 @@ def check_answers(oracle: str, what: str, n: int, answers: Any) -> NDArray[np.fl
         oracle: its name.
         what: the answers are, in the plural.
         n: number of questions.
-        answers: what came.
+        answers: what it returned.
 
     Raises:
         OracleError: anything but n numbers.
@@ -116,9 +116,9 @@ def check_answers(oracle: str, what: str, n: int, answers: Any) -> NDArray[np.fl
     try:
         array = np.asarray(answers)
     except ValueError as error:
-        raise OracleError(f"{expected}; a ragged {type(answers).__name__} came") from error
+        raise OracleError(f"{expected}; got a ragged {type(answers).__name__}") from error
     if array.dtype.kind not in "buif":
-        raise OracleError(f"{expected}; {type(answers).__name__} came that holds no numbers: {str(answers)[:60]!r}")
+        raise OracleError(f"{expected}; got {type(answers).__name__} without numbers: {str(answers)[:60]!r}")
     if array.shape != (n,):
-        raise OracleError(f"{expected}; shape {array.shape} came")
+        raise OracleError(f"{expected}; got shape {array.shape}")
     return array.astype(np.float64)

@@ -69,5 +69,5 @@ class FunctionOracle:
 
 def _number(value: Any) -> float:
     if isinstance(value, str | bytes):  # float("3") is 3.0, but a text is no judgement
-        raise TypeError(f"expected a number, the text {value!r} came")
+        raise TypeError(f"expected a number, got the text {value!r}")
     return float(value)

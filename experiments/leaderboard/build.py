@@ -41,7 +41,7 @@ HEADER = f"""# Leaderboard
 
 Built from committed records by `python -m duelbench.experiments.leaderboard.build`; a test builds it again. All runs
 have today's defaults; seeds 0, 1, … were not used for tuning. The pool's runs are those of the first part of
-[pool_study](pool_study/README.md); [the suite's](leaderboard/records.csv) take about two minutes. To play them:
+[pool_study](pool_study/README.md); [the suite's](leaderboard/records.csv) take a few minutes. To play them:
 
 ```bash
 python -m duelbench.experiments.pool_study play --part "{POOL_PART}" --out results/pool_study

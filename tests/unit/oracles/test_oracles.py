@@ -112,14 +112,14 @@ class Says:
 @pytest.mark.parametrize(
     ("answers", "message"),
     [
-        (None, "holds no numbers: 'None'"),
-        ("yes", "holds no numbers: 'yes'"),
-        (["0.5", "1"], "holds no numbers"),
-        ([None, 0.5], "holds no numbers"),
-        ([0.5], r"expected 2 .*shape \(1,\) came"),
-        ([0.5] * 3, r"shape \(3,\) came"),
-        (0.5, r"shape \(\) came"),
-        ([[0.5], [0.5]], r"shape \(2, 1\) came"),
+        (None, "without numbers: 'None'"),
+        ("yes", "without numbers: 'yes'"),
+        (["0.5", "1"], "without numbers"),
+        ([None, 0.5], "without numbers"),
+        ([0.5], r"expected 2 .*got shape \(1,\)"),
+        ([0.5] * 3, r"got shape \(3,\)"),
+        (0.5, r"got shape \(\)"),
+        ([[0.5], [0.5]], r"got shape \(2, 1\)"),
         ([[0.5], [0.5, 1]], "ragged list"),
         ([0.5, np.inf], "inf"),
         (KeyError("quota"), "failed: KeyError: 'quota'"),
@@ -177,7 +177,7 @@ def test_infinite_utilities_and_wrong_lengths_are_errors() -> None:
     oracle = FunctionOracle(lambda x, y: float("inf"), name="endless")
     with pytest.raises(OracleError, match="endless: utility 0 is infinite"):
         oracle.utilities(["x"], ["y"])
-    with pytest.raises(OracleError, match="2 prompts, 1 responses came"):
+    with pytest.raises(OracleError, match="got 2 prompts, 1 responses"):
         oracle.utilities(["x", "x"], ["y"])
 
 

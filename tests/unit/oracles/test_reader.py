@@ -244,13 +244,13 @@ def test_odd_texts_are_read_and_never_win(text: str) -> None:
 
 def test_misuse_is_one_clear_error() -> None:
     reader = Reader()
-    with pytest.raises(OracleError, match="2 prompts, 1 responses came"):
+    with pytest.raises(OracleError, match="got 2 prompts, 1 responses"):
         reader.utilities(["a", "b"], ["c"])
-    with pytest.raises(OracleError, match="a string came"):
+    with pytest.raises(OracleError, match="got one string"):
         reader.utilities("ab", ["c", "d"])
-    with pytest.raises(OracleError, match=r"responses\[1\] must be a string, NoneType came"):
+    with pytest.raises(OracleError, match=r"responses\[1\] must be a string, got NoneType"):
         reader.utilities(["a", "b"], ["c", None])  # type: ignore[list-item]
-    with pytest.raises(OracleError, match="1 second responses came"):
+    with pytest.raises(OracleError, match="1 second responses"):
         reader.preference(["a", "b"], ["c", "d"], ["e"])
     with pytest.raises(OracleError, match="unknown reader preset"):
         Reader("reader-kind")
