@@ -24,6 +24,7 @@ from duelbench.experiments.comparison.arms import ArmsStudy, arm_results
 from duelbench.experiments.comparison.beliefs import path_of, read_beliefs
 from duelbench.experiments.comparison.define import Comparison
 from duelbench.experiments.headlines.study import HEADLINES
+from duelbench.experiments.in_context import results as in_context
 from duelbench.experiments.ladder.sweep import LADDER_STUDY
 from duelbench.experiments.leaderboard import build as leaderboard
 from duelbench.experiments.pool import describe as pool
@@ -89,6 +90,7 @@ TABLES = (
         for study in (LADDER_STUDY, POOL_STUDY, TUNING)
     ),
     *(Table(study.folder / "RESULTS.md", partial(_arms, study)) for study in (HEADLINES, BIASED_JUDGE)),
+    Table(HERE / "in_context" / "RESULTS.md", in_context.results),
     Table(HERE / "pool" / "RESULTS.md", pool.results),
     Table(HERE / "reader" / "RESULTS.md", reader.results),
     Table(HERE / "reference_regrets" / "RESULTS.md", reference_regrets.results),

@@ -51,11 +51,11 @@ def _asked(config: InContextConfig, rng: np.random.Generator) -> list[Reply]:
 
 
 def read_replies() -> dict[str, list[Reply]]:
-    """Replies by the way in which the history was told."""
-    found: dict[str, list[Reply]] = {name: [] for name in HISTORIES}
+    """Replies by the way in which the history was told; ways that were not asked about yet are missing."""
+    found: dict[str, list[Reply]] = {}
     with REPLIES.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
-            found[row["told"]].append((int(row["best"]), int(row["first"]), int(row["second"])))
+            found.setdefault(row["told"], []).append((int(row["best"]), int(row["first"]), int(row["second"])))
     return found
 
 

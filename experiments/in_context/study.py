@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from duelbench.experiments.comparison.arms import ArmsPlayer, ArmsStudy
 
-WORLD = {"matrix": "bernoulli", "arms": 5, "options": {"gap": 0.5}}
+WORLD: dict[str, Any] = {"matrix": "bernoulli", "arms": 5, "options": {"gap": 0.5}}
 """As the preset `bernoulli-easy`."""
 
-GUIDED = {"history": "guided"}
+GUIDED: dict[str, Any] = {"history": "guided"}
 
 IN_CONTEXT = ArmsStudy(
     folder=Path(__file__).parent,
@@ -34,7 +35,7 @@ IN_CONTEXT = ArmsStudy(
     metrics=("cumulative_average_regret", "best_arm_rate", "parse_failures"),
 )
 
-HISTORIES = {
+HISTORIES: dict[str, dict[str, Any]] = {
     "guided": {"history": "guided"},
     "summary": {"history": "summary"},
     "guided, two solved examples first": {"history": "guided", "demonstrations": 2},
