@@ -60,7 +60,7 @@ class LolaTSConfig(Checked):
 
 
 class Lola(ArmAgent):
-    """Counts clicks beside predicted ones. Subclasses choose the duels.
+    """Counts clicks, real and predicted. Subclasses choose the duels.
 
     Attributes:
         clicks: c, (S, K).

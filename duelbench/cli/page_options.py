@@ -32,7 +32,7 @@ class PageOptions:
     lease: float = 600.0
     """Seconds until an unanswered duel goes to somebody else."""
     guidelines: Annotated[Path | None, UNSET] = None
-    """Markdown file that is shown beside the questions."""
+    """Markdown file that is shown next to the questions."""
     title: Annotated[str | None, UNSET] = None
     """Heading of the page. Default: the question."""
     host: str = "127.0.0.1"

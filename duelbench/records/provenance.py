@@ -1,4 +1,4 @@
-"""What the numbers of a run depend on beside its specification: packages, revision, machine."""
+"""What the numbers of a run depend on besides its specification: packages, revision, machine."""
 
 from __future__ import annotations
 

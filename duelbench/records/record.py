@@ -126,7 +126,7 @@ class Run:
 
     @property
     def second_judge(self) -> str:
-        """Who judged beside the first judge, by whom nothing was learned; empty where nobody did."""
+        """The second judge, from whom nothing was learned; empty where nobody did."""
         return str(self.spec.get("judging", {}).get("second") or "")
 
     @property

@@ -76,7 +76,7 @@ def checked_columns(firsts: Any, seconds: Any, rows: int, n: int) -> tuple[Ids, 
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What only the recorder may know of n responses: utilities beside those of y* and of the reference policy.
+    """What only the recorder may know of n responses: utilities, with those of y* and of the reference policy.
 
     A utility is NaN where the oracle failed; such a reference is left out, such a response has no truth.
 

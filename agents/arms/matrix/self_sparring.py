@@ -1,6 +1,6 @@
 """Self-Sparring: two Thompson samples of one Beta posterior (Sui, Zhuang, Burdick & Yue 2017, UAI; arXiv 1705.00253).
 
-Arm i has the posterior Beta(W_i + 1, L_i + 1) of its wins and losses against whoever it met; each arm of a duel is the
+Arm i has the posterior Beta(W_i + 1, L_i + 1) of its wins and losses against any arm it met; each arm of a duel is the
 best of a sample of its own. This is the version with independent arms, two arms per duel and learning rate 1. A duel of
 an arm with itself counts as one win and one loss. Late answers are counted when they come.
 """

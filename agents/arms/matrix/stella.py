@@ -1,6 +1,6 @@
 """STELLA-like: learns how far a judge favours a position, and calibrates it (idea: Ma et al. 2023, arXiv 2312.15746).
 
-**Judge.** With a bias b ≥ 0 a share b of the duels goes to the arm shown first, whoever it is; with b < 0 a share |b|
+**Judge.** With a bias b ≥ 0 a share b of the duels goes to the arm shown first, whichever it is; with b < 0 a share |b|
 goes to the one shown second; P decides the others. Shown first, arm i beats arm j with probability
 q[i, j] = (1 − |b|) P[i, j] + max(b, 0), so that q[i, j] + q[j, i] = 1 + b for every pair, whatever P is.
 

@@ -1,4 +1,4 @@
-"""An agent of your own. Play it beside another, then edit it and give the same command again:
+"""An agent of your own. Play it against another, then edit it and give the same command again:
 
     duelbench run --env LLMDuelPool-v0 --agent mine.py:Mine --agent online --seeds 2 --labels 128 --out results/mine
 

@@ -83,7 +83,7 @@ class IFEvalOracle:
         """Share of its prompt's instructions that each of n responses follows, (n,).
 
         Raises:
-            OracleError: unequal lengths, or a prompt that is none of its own.
+            OracleError: unequal lengths, or a prompt that is not one of its own.
         """
         check_texts(self.name, prompts, responses)
         values = [np.mean(self.followed(x, y)) for x, y in zip(prompts, responses, strict=True)]

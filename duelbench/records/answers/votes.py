@@ -1,4 +1,4 @@
-"""What people said of duels: every question that was put before somebody and every vote, beside the run's journal.
+"""What people said of duels: every question that was shown to somebody and every vote, in the run's journal.
 
 Votes are only ever appended: one that was taken back stays, marked. What they come to, one answer per duel, stands in
 the journal's own table, written in the transaction of the vote that decided it.

@@ -87,7 +87,7 @@ def summary(runs: Sequence[Run]) -> dict[str, Any]:
 
 
 def _results(section: Section) -> dict[str, Any]:
-    """Final scores of a task, and what is to be said beside them, if anything is."""
+    """Final scores of a task, and what is to be said about them, if anything is."""
     older = [{"agent": o.agent, "runs": [run.run_id for run in o.runs], "changed": o.changed} for o in section.older]
     extras = {"older_versions": older, "notes": notes(section)}
     return {"agents": _final_scores(section)} | {name: value for name, value in extras.items() if value}

@@ -1,4 +1,4 @@
-"""One run as a state machine, whoever answers: propose, ask, learn, judge. It is the only one that sees the truth.
+"""One run as a state machine, no matter who answers: propose, ask, learn, judge. It alone sees the truth.
 
 The run loop plays it to its end with an oracle that answers at once. Whoever asks people drives the same steps::
 

@@ -162,7 +162,7 @@ class RunFolder:
         self.finish([])
 
     def fail(self, trace: str) -> None:
-        """Leave the traceback of a failed run beside what it had measured, however early, so that a report shows it."""
+        """Leave the traceback of a failed run with what it had measured, however early, so that a report shows it."""
         if not (self.path / "manifest.json").exists():
             self.write_manifest("", {})
         write_atomic(self.path / "error.txt", trace)

@@ -2,7 +2,7 @@
 
 A prompt is a text or a conversation that ends with the user's turn. A response is a text, an assistant's turn, or the
 last turn of a whole conversation that repeats the prompt. A preference set has the columns ``chosen`` and ``rejected``,
-beside a prompt of its own or with the prompt as their common beginning; both responses become references.
+with a prompt column of its own or with the prompt as their common beginning; both responses become references.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ def _split(
 
 
 def _environment(run: Run) -> dict[str, Any]:
-    """What decides the outcome beside the agent: content of files, and settings of the environment."""
+    """What decides the outcome besides the agent: content of files, and settings of the environment."""
     content = {name: value for name, value in (run.spec.get("content") or {}).items() if name != _AGENT}
     return {"content": content, _ENVIRONMENT: (run.spec.get("resolved") or {}).get(_ENVIRONMENT, {})}
 

@@ -33,7 +33,7 @@ class Priced:
 
 
 def priced_curves(section: Section, cost: str) -> list[Priced]:
-    """Every agent's mean curve beside its mean cost at the same labels; without agents whose runs recorded none."""
+    """Every agent's mean curve against its mean cost at the same labels; without agents whose runs recorded none."""
     metric = headline_metric(section)
     found = []
     for drawn in drawn_curves(section, metric) if metric else ():

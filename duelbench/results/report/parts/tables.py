@@ -48,7 +48,7 @@ def leaderboard(section: Section) -> Table:
 
 
 def further_scores(section: Section) -> Markup:
-    """The other final scores, a few columns a table; empty where there are none."""
+    """The other final scores, a few columns per table; empty where there are none."""
     shown = [m for m in SHORT_LEADERBOARD if m in section.metrics][:_COLUMNS]
     rest = [m for m in LEADERBOARD if m in section.metrics and m not in shown]
     tables = [_scores(section, rest[i : i + _COLUMNS]).__html__() for i in range(0, len(rest), _COLUMNS)]

@@ -71,7 +71,7 @@ def default_panels(section: Section, log_labels: bool = False) -> tuple[Panel, .
 
 
 def further_panels(section: Section) -> tuple[Panel, ...]:
-    """What is worth a picture beside the overview of a task with arms; other metrics are in the leaderboard only."""
+    """What is worth a picture besides the overview of a task with arms; other metrics are in the leaderboard only."""
     shown = {panel.metric for panel in default_panels(section)}
     regrets = [cumulative_regret(kind) for kind in ("copeland", "borda", "von_neumann")]
     found = [Panel(metric) for metric in regrets if metric not in shown]
@@ -114,7 +114,7 @@ def draw_panel(axes: Axes, section: Section, panel: Panel, drawn: list[Drawn]) -
 
 
 def _from_first_label(d: Drawn) -> Drawn:
-    """Without what cannot be seen on a logarithmic axis, lest it moves the limits of the other."""
+    """Without what cannot be seen on a logarithmic axis, so that it does not move the limits of the other."""
     known = d.curves.labels > 0
     band = None if d.band is None else (d.band[0][known], d.band[1][known])
     return Drawn(d.agent, d.seeds, Curves(d.curves.labels[known], d.curves.values[:, known]), d.mean[known], band)

@@ -1,1 +1,1 @@
-"""What is measured of an agent beside what its responses are worth: what it believes, and how far its policy went."""
+"""What is measured of an agent besides what its responses are worth: what it believes, and how far its policy went."""

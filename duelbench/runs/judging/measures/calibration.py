@@ -1,4 +1,4 @@
-"""What an agent with a posterior predicts of held-out duels, beside their truth."""
+"""What an agent with a posterior predicts of held-out duels, and their truth."""
 
 from __future__ import annotations
 

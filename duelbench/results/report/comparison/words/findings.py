@@ -218,7 +218,7 @@ def failure_rates(section: Section) -> dict[str, float]:
 
 
 def notes(section: Section) -> list[str]:
-    """What every form of a report says beside its numbers: older versions, runs that stopped asking, a gamed taste."""
+    """What every form of a report says besides its numbers: older versions, runs that stopped asking, a gamed taste."""
     said = [str(older) for older in section.older]
     for agent, runs in section.agents.items():
         early = [run for run in runs if asks_no_more(run)]
