@@ -29,6 +29,7 @@ from duelbench.experiments.ladder.sweep import LADDER_STUDY
 from duelbench.experiments.leaderboard import build as leaderboard
 from duelbench.experiments.pool import describe as pool
 from duelbench.experiments.pool_study.sweep import POOL_STUDY
+from duelbench.experiments.posteriors import tables as posteriors
 from duelbench.experiments.reader import tables as reader
 from duelbench.experiments.records import Records
 from duelbench.experiments.reference_regrets import check as reference_regrets
@@ -92,6 +93,7 @@ TABLES = (
     *(Table(study.folder / "RESULTS.md", partial(_arms, study)) for study in (HEADLINES, BIASED_JUDGE)),
     Table(HERE / "in_context" / "RESULTS.md", in_context.results),
     Table(HERE / "pool" / "RESULTS.md", pool.results),
+    Table(HERE / "posteriors" / "RESULTS.md", lambda: posteriors.results(posteriors.read())),
     Table(HERE / "reader" / "RESULTS.md", reader.results),
     Table(HERE / "reference_regrets" / "RESULTS.md", reference_regrets.results),
     Table(HERE / "speed" / "RESULTS.md", speed.results),
