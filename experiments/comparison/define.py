@@ -62,6 +62,7 @@ class Part:
         policy: of the policy.
         pairs: who saves labels against whom, (base, name) each.
         picture: whether its learning curves are drawn.
+        limit: title of a part whose players are drawn here too, as dotted lines: they know what nobody else does.
     """
 
     players: Mapping[str, Player]
@@ -70,6 +71,7 @@ class Part:
     policy: Mapping[str, Any] = field(default_factory=dict)
     pairs: tuple[tuple[str, str], ...] = ()
     picture: bool = True
+    limit: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,8 @@ class Comparison:
         judging: of all runs.
         policy: of all runs.
         learner: of all runs.
+        candidates: responses that an agent picks from; the picture has a dotted line where the best of as many of the
+            reference's would win, N / (N + 1) of its duels with one more. 0 for no line.
         seeds: how many make it complete.
         first_seed: the first of them; from 1000 on, what is found tunes and reports nothing.
     """
@@ -99,6 +103,7 @@ class Comparison:
     judging: Judging = field(default_factory=Judging)
     policy: Mapping[str, Any] = field(default_factory=dict)
     learner: Mapping[str, Any] = field(default_factory=dict)
+    candidates: int = 0
     seeds: int = 10
     first_seed: int = 0
 

@@ -10,14 +10,14 @@ from duelbench.results.report.pictures.styles import Style
 from duelbench.results.statistics.estimates import BAND_MIN_RUNS, mean_band
 
 
-def curve(axes: Axes, records: Records, ids: Ids, metric: str, style: Style) -> None:
-    """The mean over seeds, and its band if there are enough; nothing if there are no runs."""
+def curve(axes: Axes, records: Records, ids: Ids, metric: str, style: Style, *, band: bool = True) -> None:
+    """The mean over seeds, and its band if wanted and if there are enough; nothing if there are no runs."""
     curves = records.stacked(ids, metric)
     if curves is None:
         return
     color, dashes = style
     axes.plot(curves.labels, curves.values.mean(0), color=color, linestyle=dashes, linewidth=1.8)
-    if len(curves) >= BAND_MIN_RUNS:
+    if band and len(curves) >= BAND_MIN_RUNS:
         axes.fill_between(curves.labels, *mean_band(curves.values), color=color, alpha=0.1, linewidth=0)
 
 

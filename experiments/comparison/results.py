@@ -18,7 +18,7 @@ from duelbench.experiments.comparison.drawing import curve, dress
 from duelbench.experiments.comparison.tables import MARKS, Scores, comparison_table, seeds_text
 from duelbench.experiments.records import Records
 from duelbench.results.report.comparison.words.wording import multiplier_text
-from duelbench.results.report.pictures.drawing import caption, legend, save_png
+from duelbench.results.report.pictures.drawing import FAINT, MUTED, caption, legend, save_png
 from duelbench.results.report.pictures.styles import styles
 from duelbench.results.statistics.curves import multipliers
 from duelbench.results.statistics.estimates import BAND_MIN_RUNS, Estimate
@@ -106,9 +106,19 @@ def _curves(study: Comparison, records: Records, played: Sequence[str], figure: 
     for title, axes in zip(played, figure.subplots(1, len(played), sharey=True, squeeze=False)[0], strict=True):
         for name in study.parts[title].players:
             curve(axes, records, study.ids(title, name), "offline_win_rate", shown[name])
+        limit = study.parts[title].limit
+        for name in study.parts[limit].players if limit else ():
+            curve(axes, records, study.ids(limit, name), "offline_win_rate", (MUTED, ":"), band=False)
+        if study.candidates:
+            axes.axhline(study.candidates / (study.candidates + 1), color=FAINT, linestyle=":", linewidth=1)
         dress(axes, title, "labels")
         axes.set_xscale("symlog", base=2, linthresh=first, linscale=0.5)
         axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
         axes.set_ylabel("offline win rate" if title == played[0] else "")
     legend(figure, shown)
-    caption(figure, f"{study.env}. Means; bands: 95 % Student t, from {BAND_MIN_RUNS} seeds. Dotted: the start.")
+    told = [f"{study.env}. Means; bands: 95 % Student t, from {BAND_MIN_RUNS} seeds. Dotted: the start"]
+    if study.candidates:
+        told.append(f"; the best of {study.candidates} first answers by the true taste")
+    if any(study.parts[title].limit for title in played):
+        told.append("; ide with features that are the taste's own (grey)")
+    caption(figure, f"{''.join(told)}.")

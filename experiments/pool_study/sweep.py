@@ -26,18 +26,28 @@ ABLATION = {
 """``ide`` with one thing changed."""
 PAIRS = (("online", "sea"), ("online", "ide"), ("online_rm", "ide"))
 
+TASTES = ("reader", "reader-easy", "reader-hard", "reader-rare")
+WARM = {
+    f"{taste}, warm": Part(
+        PLAYERS, env_kwargs={} if taste == "reader" else {"oracle": taste}, pairs=PAIRS, limit=f"limit ({taste})"
+    )
+    for taste in TASTES
+}
+COLD = Part(PLAYERS, env_kwargs={"features": "lm"}, pairs=PAIRS, limit="limit (reader)")
+LIMITS = {
+    f"limit ({taste})": Part(
+        {"ide": PLAYERS["ide"]}, base="", env_kwargs={"oracle": taste, "features": "knows_taste"}, picture=False
+    )
+    for taste in TASTES
+}
+"""Lines that nobody can compete with: the features are what this very reader notices."""
+
 POOL_STUDY = Comparison(
     folder=Path(__file__).parent,
     env="LLMDuelPool-v0",
-    parts={
-        "reader, warm": Part(PLAYERS, pairs=PAIRS),
-        "reader-easy, warm": Part(PLAYERS, env_kwargs={"oracle": "reader-easy"}, pairs=PAIRS),
-        "reader-hard, warm": Part(PLAYERS, env_kwargs={"oracle": "reader-hard"}, pairs=PAIRS),
-        "reader-rare, warm": Part(PLAYERS, env_kwargs={"oracle": "reader-rare"}, pairs=PAIRS),
-        "reader, cold": Part(PLAYERS, env_kwargs={"features": "lm"}, pairs=PAIRS),
-        "ablation (reader, warm)": Part(ABLATION, base="ide", picture=False),
-    },
+    parts=WARM | {"reader, cold": COLD, "ablation (reader, warm)": Part(ABLATION, base="ide", picture=False)} | LIMITS,
     labels=1024,
+    candidates=16,
     judging=Judging(every=64, repeats=4),
     policy={"hidden": 256},
     learner={"learning_rate": 1e-2},

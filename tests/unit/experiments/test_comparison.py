@@ -40,7 +40,7 @@ def test_parts_share_what_is_the_same() -> None:
 
 
 def test_what_is_told_follows_from_the_records(tmp_path: Path) -> None:
-    world = LADDER_STUDY.parts["reader, warm"]
+    world = replace(LADDER_STUDY.parts["reader, warm"], limit="")
     study = replace(LADDER_STUDY, folder=tmp_path, parts={"reader, warm": world, "other": Part({}, picture=False)})
     ends = {"online": 0.62, "ide": 0.92}
     runs = [finished_run(study.spec("reader, warm", name, s), ends[name] + s / 500) for name in ends for s in range(5)]
