@@ -19,7 +19,7 @@ Scores = Callable[[str], dict[int, float]]
 
 
 def comparison_table(names: list[str], base: str, columns: dict[str, tuple[Scores, int]]) -> str:
-    """One row a name: mean ± standard error and the difference to the base, of each column with its decimals.
+    """One row a name: mean ± standard error, and the difference to the base if it is one, per column with its decimals.
 
     What is marked, and how: ``MARKS``.
     """
@@ -48,7 +48,8 @@ def mean_text(values: ArrayLike, digits: int) -> str:
 
 def _against(scores: Scores, names: list[str], base: str, digits: int) -> dict[str, str]:
     """{name: `` (+0.05 [+0.01, +0.09])``}, marked as ``MARKS`` says; empty for the base and where pairs are too few."""
-    found = {name: paired_differences(scores(name), scores(base)) for name in names if name != base}
+    others = [name for name in names if name != base] if base in names else []
+    found = {name: paired_differences(scores(name), scores(base)) for name in others}
     found = {name: differences for name, differences in found.items() if len(differences) >= FEWEST_PAIRS}
     told = dict(zip(found, marked(list(found.values()), digits), strict=True))
     return {name: f" ({told[name]})" if name in told else "" for name in names}
