@@ -31,7 +31,7 @@ class LLMDuelPool(OracleProblem):
             sees: a reference line. None takes ``preference`` where the task has it, else its only one.
 
     Raises:
-        ValueError: the task has no such features.
+        ValueError: the task has no such features, or stores a response to some prompt twice.
 
     The reference policy is the stored sample's empirical distribution: the N responses were drawn from the
     reference LM, so each has reference probability 1/N. The LM's own sequence log-probabilities are in
@@ -47,6 +47,7 @@ class LLMDuelPool(OracleProblem):
 
     def __init__(self, features: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        _check_distinct(self.task)
         if features == "knows_taste":
             from duelbench.posteriors.encoders.taste import TasteEncoder
 
@@ -99,6 +100,17 @@ class LLMDuelPool(OracleProblem):
     def utilities(self, ids: Ids, responses: NDArray[Any]) -> Array | None:
         """Stored utilities."""
         return self.stored_utilities(ids, responses.astype(np.int64))
+
+
+def _check_distinct(task: Task) -> None:
+    """Refuse a response that is stored twice: under two numbers it would meet itself, and cost a label each time."""
+    for row, texts in enumerate(task.references.tolist(), 1):
+        if len(set(texts)) < len(texts):
+            twice = next(text for place, text in enumerate(texts) if text in texts[:place])
+            raise ValueError(
+                f"task {task.name!r}, row {row}: the response {twice!r:.80} is stored twice, and a duel between the "
+                "two would cost a label and teach nothing: keep one of them, and as many responses to each prompt"
+            )
 
 
 def _stored_features(task: Task, name: str | None) -> NDArray[np.float32]:

@@ -81,3 +81,11 @@ def test_no_label_is_spent_on_a_line() -> None:
 
     assert LLMDuel(task=TASK, oracle=paid).guides(0) == []
     assert asked == []
+
+
+def test_a_response_that_is_stored_twice_is_refused() -> None:
+    """Under two numbers it would meet itself, and cost a label each time."""
+    references = TASK.references.copy()
+    references[3, 5] = references[3, 2]
+    with pytest.raises(ValueError, match=r"row 4: the response .* is stored twice"):
+        LLMDuelPool(task=dataclasses.replace(TASK, references=references))
