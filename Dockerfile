@@ -1,7 +1,8 @@
 # duelbench on a CPU, from this folder:
 #   docker build -t duelbench .
 #   mkdir -p results && docker run --rm --user "$(id -u):$(id -g)" -v "$PWD/results:/work/results" duelbench
-# Not yet built by a container engine: its commands were run one by one in a fresh copy of the files below.
+# Not yet built by a container engine. Tried without one: the package installed from a copy of the files below alone, and run
+# as another user in a folder that it may not write to.
 FROM python:3.12-slim
 
 ENV OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
