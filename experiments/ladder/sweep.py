@@ -31,7 +31,7 @@ LADDER_STUDY = Comparison(
         "reader, warm": Part(LADDER, pairs=PAIRS, limit="limit"),
         "reader-easy, warm": Part(LADDER, env_kwargs={"oracle": "reader-easy"}, pairs=PAIRS),
         "reader-hard, warm": Part(LADDER, env_kwargs={"oracle": "reader-hard"}, pairs=PAIRS),
-        "reader, cold": Part(LADDER, policy={"features": "lm"}, pairs=PAIRS),
+        "reader, cold": Part(LADDER, policy={"features": "lm"}, pairs=PAIRS, picture=False),
         "limit": Part(KNOWS, base="", picture=False),
     },
     labels=1024,
