@@ -1,6 +1,6 @@
 # duelbench on a CPU, from this folder:
 #   docker build -t duelbench .
-#   mkdir -p results && docker run --rm --user "$(id -u):$(id -g)" -v "$PWD/results:/work/results" duelbench
+#   mkdir -p results && docker run --rm --user "$(id -u):$(id -g)" -v "$PWD/results:/bench/results" duelbench
 # Not yet built by a container engine. Tried without one: the package installed from a copy of the files below alone, and run
 # as another user in a folder that it may not write to.
 FROM python:3.12-slim
@@ -16,8 +16,8 @@ COPY experiments experiments
 RUN pip install -c constraints-cpu.txt torch \
     && pip install -c constraints-cpu.txt ".[lm,data,tune]"
 
-# Any user may run it: the only folder it writes to is the one mounted at /work/results.
+# Any user may run it: the only folder it writes to is the one mounted at /bench/results.
 ENV HOME=/tmp
-WORKDIR /work
+WORKDIR /bench
 ENTRYPOINT ["duelbench"]
 CMD ["run", "--env", "LLMDuelPool-v0"]

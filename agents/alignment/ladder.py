@@ -38,6 +38,7 @@ import torch
 from numpy.typing import NDArray
 
 from duelbench.acquisition import choose_rule
+from duelbench.acquisition.prompts import Proposal
 from duelbench.agents.alignment.base import Setup, weights_of
 from duelbench.agents.alignment.reward_model import RewardModelAgent, RewardModelConfig
 from duelbench.learning.response_losses import ResponseLoss, nash_md
@@ -87,7 +88,12 @@ class Ladder(RewardModelAgent):
         ask, taught = self.keep(duel), duel.candidates
         if self.config.offline:
             duel = self.consider(observation, reference=True)
-        return Pair(duel.candidates.pick(duel.first), duel.candidates.pick(duel.second), ask, {"candidates": taught})
+        return self.duel(duel, ask, taught)
+
+    def duel(self, proposal: Proposal, ask: NDArray[np.bool_], taught: Responses) -> Pair:
+        """The pairs that a rule picked, with the candidates that the policy will learn from."""
+        candidates = proposal.candidates
+        return Pair(candidates.pick(proposal.first), candidates.pick(proposal.second), ask, {"candidates": taught})
 
     def update(self, observation: Observation, pair: Pair, feedback: NDArray[np.float64]) -> Metrics:
         """The reward model learns from the answers, the policy from the reward model."""

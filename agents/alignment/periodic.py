@@ -65,8 +65,7 @@ class Periodic(Ladder):
             metrics |= self.learn_rewards(pair, feedback)
         for observation, pair, _ in self._rounds if self.labels_seen else []:
             duel = self.consider(observation)
-            first, second = duel.candidates.pick(duel.first), duel.candidates.pick(duel.second)
-            metrics |= self.teach(*self.lessons(Pair(first, second, pair.ask, {"candidates": duel.candidates})))
+            metrics |= self.teach(*self.lessons(self.duel(duel, pair.ask, duel.candidates)))
             self._move_anchor()
         return metrics
 

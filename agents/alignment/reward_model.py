@@ -21,6 +21,7 @@ from duelbench.acquisition.prompts import Proposal, choose_prompts, make_prompt_
 from duelbench.agents.alignment.base import LearningAgent, Setup
 from duelbench.plugins import Choice
 from duelbench.posteriors.registry import choose_posterior
+from duelbench.posteriors.responses import learn_from, rewards_of
 from duelbench.protocols import ReadsPrompts, TextPosterior
 from duelbench.ranges import Checked, Count
 from duelbench.types import Detail, Metrics, Observation, Pair, Responses, concatenate
@@ -77,17 +78,11 @@ class RewardLearningAgent(LearningAgent):
         if not decided.any():
             return {}
         chosen, rejected = pair.rows(decided).ranked(feedback[decided] == 1.0)
-        if isinstance(self.posterior, TextPosterior):
-            return self.posterior.learn_from(chosen, rejected, self.labels_seen)
-        metrics: Metrics = self.posterior.update(chosen.features, rejected.features, self.labels_seen)
-        return metrics
+        return learn_from(self.posterior, chosen, rejected, self.labels_seen)
 
     def believed(self, responses: Responses) -> Rewards:
         """R[e, ...]: rewards of responses of shape S by each posterior sample, (E, S)."""
-        if isinstance(self.posterior, TextPosterior):
-            return self.posterior.rewards_of(responses)
-        rewards: Rewards = self.posterior.rewards(responses.features)
-        return rewards
+        return rewards_of(self.posterior, responses)
 
     def state_dict(self) -> dict[str, Any]:
         """What every learning agent keeps, and the reward model."""

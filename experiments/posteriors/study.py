@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +21,7 @@ from duelbench.experiments.selection_rules.calibration import judged
 from duelbench.experiments.selection_rules.data import log_loss
 from duelbench.oracles import make_oracle
 from duelbench.posteriors.registry import choose_posterior
-from duelbench.protocols import TextPosterior
+from duelbench.posteriors.responses import learn_from, rewards_of
 from duelbench.streams import Streams
 from duelbench.types import Responses
 
@@ -60,17 +59,14 @@ def scores(world: World, posterior: str, seed: int) -> Iterator[dict[str, float]
     held_out, scale = duels.draw(_HELD_OUT, held_out=True), duels.draw(_SCALED)
     dim = scale[0].features.shape[-1]
     learner = choose_posterior(posterior).make(dim, np.random.default_rng(seed))
-    _rewards(learner, scale[0])  # the spread of features is taken from the first responses that are scored
+    rewards_of(learner, scale[0])  # the spread of features is taken from the first responses that are scored
     for n in range(_ROUND, max(LABELS) + 1, _ROUND):
         first, second, chance = duels.draw(_ROUND)
         wins = duels.rng.random(_ROUND) < chance
         chosen, rejected = Responses.where(wins, first, second), Responses.where(wins, second, first)
-        if isinstance(learner, TextPosterior):
-            learner.learn_from(chosen, rejected, n)
-        else:
-            learner.update(chosen.features, rejected.features, n)
+        learn_from(learner, chosen, rejected, n)
         if n in LABELS:
-            gap = _rewards(learner, held_out[0]).astype(np.float64) - _rewards(learner, held_out[1])
+            gap = rewards_of(learner, held_out[0]).astype(np.float64) - rewards_of(learner, held_out[1])
             yield {"labels": float(n)} | told(expit(gap), held_out[2])
 
 
@@ -127,15 +123,6 @@ class Duels:
             context={},
             payload={},
         )
-
-
-def _rewards(posterior: Any, responses: Responses) -> NDArray[np.float32]:
-    found: NDArray[np.float32] = (
-        posterior.rewards_of(responses)
-        if isinstance(posterior, TextPosterior)
-        else posterior.rewards(responses.features)
-    )
-    return found
 
 
 def wanted() -> Sequence[tuple[str, str, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,12 @@ def spec_of(agent: str, env_kwargs: dict[str, Any], **changes: Any) -> RunSpec:
         "learner": {"learning_rate": 3e-3},
     }
     return RunSpec(POOL, agent, env_kwargs=env_kwargs, **(fields | changes))
+
+
+def asked(oracle: Path) -> list[list[str]]:
+    """What an oracle in a file of its own wrote into the log beside it, a line a question."""
+    log = oracle.with_suffix(".log")
+    return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
 
 
 def play_killed(spec: RunSpec, out: Path, rounds_of: Sequence[int]) -> Path:

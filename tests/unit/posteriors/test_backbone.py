@@ -10,11 +10,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from torch.nn.functional import logsigmoid
-from transformers import AutoTokenizer, LlamaForCausalLM
 
 from duelbench.policies.causal_lm import CausalLMPolicy
 from duelbench.posteriors.backbone import BackboneConfig, BackbonePosterior
-from duelbench.posteriors.encoders.preference import PreferenceNetwork, save_encoder
 from duelbench.protocols import TextPosterior
 from duelbench.records.spec import RunSpec
 from duelbench.runs.configuration.assemble import assemble
@@ -23,16 +21,6 @@ from duelbench.types import Responses
 pytestmark = pytest.mark.usefixtures("float32")
 
 WORDS = ("fox", "rain", "line", "sad", "night")
-
-
-@pytest.fixture(scope="module")
-def folder(llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A preference encoder of random weights."""
-    torch.manual_seed(5)
-    network = PreferenceNetwork(LlamaForCausalLM.from_pretrained(llama), 6, hidden=8)
-    where = tmp_path_factory.mktemp("encoder")
-    save_encoder(network, AutoTokenizer.from_pretrained(llama), where)
-    return where
 
 
 def posterior(folder: Path, **options: Any) -> BackbonePosterior:

@@ -15,7 +15,6 @@ from transformers import (
     AutoTokenizer,
     BertConfig,
     BertForSequenceClassification,
-    LlamaForCausalLM,
     PreTrainedTokenizerFast,
 )
 
@@ -26,7 +25,7 @@ from duelbench.plugins import PluginError
 from duelbench.policies.causal_lm import CausalLMPolicy
 from duelbench.posteriors.encoders.function import FunctionEncoder
 from duelbench.posteriors.encoders.hidden_states import HiddenStatesEncoder
-from duelbench.posteriors.encoders.preference import PreferenceEncoder, PreferenceNetwork, save_encoder
+from duelbench.posteriors.encoders.preference import PreferenceEncoder
 from duelbench.posteriors.encoders.registry import ENCODERS, make_encoder
 from duelbench.protocols import Encoder, TrainableEncoder
 
@@ -38,16 +37,6 @@ pytestmark = pytest.mark.usefixtures("float32")
 
 def counts(prompt: str, response: str) -> list[float]:
     return [len(response.split()), response.count(","), len(prompt)]
-
-
-@pytest.fixture(scope="module")
-def folder(llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A preference encoder of random weights."""
-    torch.manual_seed(3)
-    network = PreferenceNetwork(LlamaForCausalLM.from_pretrained(llama), 6, hidden=8)
-    where = tmp_path_factory.mktemp("encoder")
-    save_encoder(network, AutoTokenizer.from_pretrained(llama), where)
-    return where
 
 
 # ---- names

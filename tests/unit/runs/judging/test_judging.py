@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from pool_runs import play_killed, spec_of
+from pool_runs import asked, play_killed, spec_of
 
 from duelbench.envs.text.tasks import Task, load_task
 from duelbench.errors import OracleRaisedError, explain
@@ -64,11 +63,6 @@ def mine(tmp_path: Path) -> Path:
     path = tmp_path / "mine.py"
     path.write_text(ORACLES)
     return path
-
-
-def asked(mine: Path) -> list[list[str]]:
-    log = mine.with_suffix(".log")
-    return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
 
 
 def paid(task: str, mine: Path, oracle: str, **changes: Any) -> RunSpec:

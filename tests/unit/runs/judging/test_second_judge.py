@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pool_runs import play_killed, spec_of
+from pool_runs import asked, play_killed, spec_of
 
 from duelbench.errors import UsageError
 from duelbench.records.answers.journal import Journal
@@ -65,11 +65,6 @@ def seconds(tmp_path: Path) -> Path:
     path = tmp_path / "seconds.py"
     path.write_text(SECONDS)
     return path
-
-
-def asked(seconds: Path) -> list[list[str]]:
-    log = seconds.with_suffix(".log")
-    return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
 
 
 def judged(task: str, oracles: str, second: str | None, **changes: Any) -> RunSpec:
