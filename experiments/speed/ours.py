@@ -26,9 +26,6 @@ from duelbench.experiments.speed import work
 from duelbench.learning.learner import LearnerConfig, PreferenceLearner
 from duelbench.policies.causal_lm import CausalLMPolicy
 
-#: No token has this number, so that none ends a response.
-_NO_TOKEN = -1
-
 
 def arguments() -> argparse.Namespace:
     """Command line."""
@@ -47,11 +44,12 @@ def make_agent(options: argparse.Namespace) -> LearningAgent:
         max_new_tokens=options.new_tokens,
         temperature=options.temperature,
         dtype=options.dtype,
-        device="cpu",
+        device=options.device,
         prompt_template="{prompt}",
-        features=options.agent == "sea",
+        features="lm" if options.agent == "sea" else "none",
+        sampler="vllm" if options.vllm else "own",
     )
-    policy._tokens.end.fill_(_NO_TOKEN)
+    ignore_ends(policy)
     setup = Setup(
         policy=policy,
         learner=PreferenceLearner(policy, LearnerConfig(learning_rate=options.learning_rate)),
@@ -63,6 +61,13 @@ def make_agent(options: argparse.Namespace) -> LearningAgent:
     if options.agent == "online":
         return Online(setup)
     return SEA(setup, SEAConfig(candidates=options.candidates, real_share=options.real_share))
+
+
+def ignore_ends(policy: CausalLMPolicy) -> None:
+    """No token ends a response any more, so that every one has its full length."""
+    nothing = torch.tensor([], dtype=torch.int64)
+    policy._tokens.end = nothing
+    policy.sampler._end = nothing  # type: ignore[attr-defined] # both samplers have one
 
 
 def fill_posterior(agent: SEA, batch: list[str]) -> None:
@@ -91,7 +96,7 @@ def main() -> None:
     """Run the steps and print the record."""
     options = arguments()
     torch.set_num_threads(options.threads)
-    agent, clock = make_agent(options), work.Clock()
+    agent, clock = make_agent(options), work.Clock(options.device)
     policy = agent.policy
     assert isinstance(policy, CausalLMPolicy)
     total = options.warm + options.steps
@@ -113,7 +118,8 @@ def main() -> None:
         labels.append(int(pair.ask.sum()))
     work.print_record(
         clock.steps[options.warm :],
-        contender=f"duelbench-{options.agent}",
+        options.device,
+        contender=f"duelbench-{options.agent}{'-vllm' * options.vllm}",
         labels=labels[options.warm :],
         tokens_per_step=(policy.generated_tokens - generated) / total,
         dtype=options.dtype,

@@ -1,10 +1,10 @@
 """Time a step of TRL's OnlineDPOTrainer on one model folder; for an interpreter that has trl, but not duelbench.
 
-    TRL_PYTHON experiments/speed/trl_online.py --model DIR [--autocast | --stock]
+    TRL_PYTHON experiments/speed/trl_online.py --model DIR [--autocast | --stock] [--device cuda [--vllm]]
 
-Set well for a CPU, it keeps the key-value cache on (gradient checkpointing off), in float32 or with ``--autocast`` in
-bfloat16 over float32 weights. ``--stock`` leaves both at TRL's defaults: autocast, checkpointing and so no cache. The
-last line of standard output is the record, as JSON.
+Set well, it keeps the key-value cache on (gradient checkpointing off), in float32 or with ``--autocast`` in bfloat16
+over float32 weights. ``--stock`` leaves both at TRL's defaults: autocast, checkpointing and so no cache. With
+``--vllm``, vLLM draws, in the trainer's process. The last line of standard output is the record, as JSON.
 """
 
 from __future__ import annotations
@@ -37,31 +37,34 @@ def arguments() -> argparse.Namespace:
 
 def config(options: argparse.Namespace, folder: str) -> Any:
     """The work in TRL's words."""
-    well_set = {} if options.stock else {"bf16": options.autocast, "gradient_checkpointing": False}
+    more = {} if options.stock else {"bf16": options.autocast, "gradient_checkpointing": False}
+    full_length = {"ignore_eos": True} if options.vllm else {"min_new_tokens": options.new_tokens}
+    if options.vllm:
+        more |= {"use_vllm": True, "vllm_gpu_memory_utilization": 0.4}  # what our sampler takes
     return OnlineDPOConfig(
         output_dir=folder,
         per_device_train_batch_size=options.batch,
         max_steps=options.warm + options.steps,
         max_new_tokens=options.new_tokens,
         max_length=options.prompt_len + options.new_tokens,
-        generation_kwargs={"min_new_tokens": options.new_tokens},
+        generation_kwargs=full_length,
         temperature=options.temperature,
         beta=[0.1],
         learning_rate=options.learning_rate,
         lr_scheduler_type="constant",
         seed=options.seed,
-        use_cpu=True,
+        use_cpu=options.device == "cpu",
         dataloader_pin_memory=False,
         report_to="none",
         save_strategy="no",
         disable_tqdm=True,
-        **well_set,
+        **more,
     )
 
 
 def watch(trainer: Any, clock: work.Clock) -> None:
     """Split a step into parts; what is left of it is the trainer's own bookkeeping."""
-    clock.wrap(trainer, "_generate", "generate")
+    clock.wrap(trainer, "_generate_vllm" if trainer.use_vllm else "_generate", "generate")
     clock.wrap(trainer, "_calculate_rewards_from_functions", "reward")
     clock.wrap(trainer.accelerator, "backward", "policy_backward")
     clock.wrap(trainer.accelerator, "clip_grad_norm_", "clip")
@@ -110,7 +113,8 @@ class Steps(TrainerCallback):  # type: ignore[misc]
 
 def main() -> None:
     """Train and print the record."""
-    options, clock = arguments(), work.Clock()
+    options = arguments()
+    clock = work.Clock(options.device)
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     tokenizer = AutoTokenizer.from_pretrained(options.model)
@@ -136,7 +140,9 @@ def main() -> None:
         trainer.train()
     work.print_record(
         clock.steps[options.warm : total],
+        options.device,
         contender="trl-stock" if options.stock else "trl-autocast" if options.autocast else "trl-fp32",
+        vllm=options.vllm,
         tokens_per_step=sum(lengths) / total,
         bf16=trainer.args.bf16,
         gradient_checkpointing=trainer.args.gradient_checkpointing,

@@ -12,7 +12,7 @@ import json
 import resource
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,8 @@ def parser(description: str) -> argparse.ArgumentParser:
     made.add_argument("--seed", type=int, default=0)
     made.add_argument("--learning-rate", type=float, default=1e-6)
     made.add_argument("--temperature", type=float, default=0.9, help="of sampling")
+    made.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    made.add_argument("--vllm", action="store_true", help="draw with vLLM, in the same process")
     return made
 
 
@@ -76,19 +78,21 @@ def prefers_first(first: str, second: str) -> bool:
 class Clock:
     """Seconds of each part of each step. A part inside another counts for itself alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: str = "cpu") -> None:
+        """A clock for work on ``device``: a GPU's clock waits for what was launched whenever a part begins or ends."""
         self.steps: list[dict[str, Seconds]] = []
         self._inside: list[Seconds] = []  # for each open part, what the parts in it took
+        self._finish: Callable[[], object] = _nothing if device == "cpu" else _synchronise
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
         """Count what happens inside as part ``name`` of the present step."""
-        start = _now()
+        start = self._now()
         self._inside.append((0.0, 0.0))
         try:
             yield
         finally:
-            took = _minus(_now(), start)
+            took = _minus(self._now(), start)
             own = _minus(took, self._inside.pop())
             if self._inside:
                 self._inside[-1] = _plus(self._inside[-1], took)
@@ -110,9 +114,19 @@ class Clock:
         """A new step begins."""
         self.steps.append({})
 
+    def _now(self) -> Seconds:
+        self._finish()
+        return time.perf_counter(), time.process_time()
 
-def _now() -> Seconds:
-    return time.perf_counter(), time.process_time()
+
+def _nothing() -> None:
+    pass
+
+
+def _synchronise() -> None:
+    import torch
+
+    torch.cuda.synchronize()
 
 
 def _minus(a: Seconds, b: Seconds) -> Seconds:
@@ -123,11 +137,12 @@ def _plus(a: Seconds, b: Seconds) -> Seconds:
     return a[0] + b[0], a[1] + b[1]
 
 
-def print_record(steps: Sequence[dict[str, Seconds]], **more: Any) -> None:
+def print_record(steps: Sequence[dict[str, Seconds]], device: str, **more: Any) -> None:
     """The last line of standard output, as JSON: seconds of each step, medians, their split, and peak memory.
 
     Args:
         steps: the measured ones, each split into parts.
+        device: "cpu" or "cuda", for what torch has held of the GPU's memory.
         more: anything else worth keeping.
     """
     totals = [tuple(sum(part[i] for part in step.values()) for i in (0, 1)) for step in steps]
@@ -144,4 +159,8 @@ def print_record(steps: Sequence[dict[str, Seconds]], **more: Any) -> None:
         "split_wall_cpu_s": split,
         "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
     }
+    if device == "cuda":
+        import torch
+
+        record["peak_gpu_gib"] = round(torch.cuda.max_memory_reserved() / 2**30, 2)
     print("\n" + json.dumps(record | more), flush=True)
