@@ -16,6 +16,7 @@ from __future__ import annotations
 import functools
 import math
 import numbers
+import operator
 import types
 from collections.abc import Callable, Mapping
 from fractions import Fraction
@@ -69,45 +70,67 @@ def check_values(place: Callable[..., Any], values: Mapping[str, Any]) -> None:
     Raises:
         ValueError: naming the first that is wrong, and what was expected.
     """
-    hints = _hints(place)
+    checks = _checks(place)
     for name, value in values.items():
-        if name in hints and (expected := _expected(hints[name], value)) is not None:
+        if name in checks and (expected := checks[name](value)) is not None:
             raise ValueError(f"{place.__name__}: {name} must be {expected}, got {value!r}")
 
 
+Check = Callable[[Any], str | None]
+"""Says what was expected of a value; None if it is as expected, or of a type that is not looked at."""
+
+
 @functools.cache
-def _hints(place: Callable[..., Any]) -> dict[str, Any]:
+def _checks(place: Callable[..., Any]) -> dict[str, Check]:
+    """The check of each field or argument, made once: a report reads the options of thousands of runs."""
     of_class = isinstance(place, type) and not hasattr(place, "__dataclass_fields__")
-    return get_type_hints(place.__init__ if of_class else place, include_extras=True)  # type: ignore[misc]
+    hints = get_type_hints(place.__init__ if of_class else place, include_extras=True)  # type: ignore[misc]
+    return {name: _check(hint) for name, hint in hints.items()}
 
 
-def _expected(hint: Any, value: Any) -> str | None:
-    """What was expected of a value; None if it is as expected, or of a type that is not looked at."""
+def _check(hint: Any) -> Check:
     origin, args = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        bounds = [bound for given in args[1:] for bound in _bounds(given)]
-        if _expected(args[0], value) is None and all(_holds(sign, value, limit) for sign, limit in bounds):
-            return None
-        return f"{_named(args[0])} {' and '.join(f'{sign} {limit}' for sign, limit in bounds)}".strip()
+        return _check_bounds(args[0], [bound for given in args[1:] for bound in _bounds(given)])
     if origin in (Union, types.UnionType):
-        found = [_expected(arg, value) for arg in args]
-        return None if None in found else " or ".join(dict.fromkeys(text for text in found if text))
+        return _check_any([_check(arg) for arg in args])
     if origin is Literal:
-        return None if value in args else f"one of {list(args)}"
+        return lambda value: None if value in args else f"one of {list(args)}"
     if origin is tuple:
-        return _expected_tuple(args, value)
-    return None if _is(hint, value) else _named(hint)
+        return _check_tuple([_check(arg) for arg in args if arg is not ...], any_length=args[1:] == (...,))
+    return lambda value: None if _is(hint, value) else _named(hint)
 
 
-def _expected_tuple(args: tuple[Any, ...], value: Any) -> str | None:
-    if not isinstance(value, tuple | list):
-        return "a list"
-    if args[1:] == (...,):
-        args = args[:1] * len(value)
-    if len(args) != len(value):
-        return f"a list of {len(args)}"
-    found = [_expected(arg, inner) for arg, inner in zip(args, value, strict=True)]
-    return next((f"a list, each {text}" for text in found if text), None)
+def _check_bounds(hint: Any, bounds: list[tuple[str, Any]]) -> Check:
+    inner = _check(hint)
+    expected = f"{_named(hint)} {' and '.join(f'{sign} {limit}' for sign, limit in bounds)}".strip()
+
+    def check(value: Any) -> str | None:
+        holds = inner(value) is None and all(_holds(sign, value, limit) for sign, limit in bounds)
+        return None if holds else expected
+
+    return check
+
+
+def _check_any(checks: list[Check]) -> Check:
+    def check(value: Any) -> str | None:
+        found = [check(value) for check in checks]
+        return None if None in found else " or ".join(dict.fromkeys(text for text in found if text))
+
+    return check
+
+
+def _check_tuple(checks: list[Check], *, any_length: bool) -> Check:
+    def check(value: Any) -> str | None:
+        if not isinstance(value, tuple | list):
+            return "a list"
+        each = checks * len(value) if any_length else checks
+        if len(each) != len(value):
+            return f"a list of {len(each)}"
+        found = [check(inner) for check, inner in zip(each, value, strict=True)]
+        return next((f"a list, each {text}" for text in found if text), None)
+
+    return check
 
 
 def _is(hint: Any, value: Any) -> bool:
@@ -149,5 +172,8 @@ def _bounds(given: Any) -> list[tuple[str, Any]]:
     return []
 
 
+_SIGNS = {">": operator.gt, "≥": operator.ge, "<": operator.lt, "≤": operator.le}
+
+
 def _holds(sign: str, value: Any, limit: Any) -> bool:
-    return bool({">": value > limit, "≥": value >= limit, "<": value < limit, "≤": value <= limit}[sign])
+    return bool(_SIGNS[sign](value, limit))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import os
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -184,13 +185,19 @@ def load_run(folder: Path) -> list[Run]:
     Raises:
         RecordError: it cannot be read.
     """
-    return _seeds(_load(folder / "manifest.json"), folder)
+    there = _names(folder)
+    run = _load(folder, there)
+    return _seeds(run, folder) if run.finished and "curves.npz" in there else [run]
+
+
+def _names(folder: Path) -> frozenset[str]:
+    """Names of a folder's files: a report of thousands of runs looks for six in each."""
+    with _reading(folder), os.scandir(folder) as entries:
+        return frozenset(entry.name for entry in entries)
 
 
 def _seeds(run: Run, folder: Path) -> list[Run]:
-    """The run itself, or one run for each seed of a lock-step run that came to its end."""
-    if not run.finished or not (folder / "curves.npz").exists():
-        return [run]
+    """One run for each seed of a lock-step run that came to its end."""
     with _reading(folder / "curves.npz"):
         with (folder / "curves.npz").open("rb") as file, np.load(file, allow_pickle=False) as stored:
             arrays = {name: stored[name].astype(np.float64) for name in stored.files}
@@ -210,26 +217,23 @@ def _seeds(run: Run, folder: Path) -> list[Run]:
     ]
 
 
-def _load(path: Path) -> Run:
-    folder = path.parent
-    samples, error = folder / "samples.json", folder / "error.txt"
-    with _reading(path):
+def _load(folder: Path, there: Collection[str]) -> Run:
+    with _reading(path := folder / "manifest.json"):
         manifest = _read_manifest(path)
         run_id, spec = manifest["run_id"], RunSpec.from_json(manifest["spec"])
-    rows, timing = _rows(folder / "metrics.jsonl"), _rows(folder / "timing.jsonl")
-    with _reading(samples):
-        shown = json.loads(samples.read_text(encoding="utf-8")) if samples.exists() else []
-    with _reading(error):
-        trace = error.read_text(encoding="utf-8", errors="replace") if error.exists() else None
-    lockstep = (folder / "curves.npz").exists()
-    shared = len(timing) if lockstep else min(len(rows), len(timing))
+    rows, timing = (_rows(folder / name) if name in there else [] for name in ("metrics.jsonl", "timing.jsonl"))
+    with _reading(path := folder / "samples.json"):
+        shown = json.loads(path.read_text(encoding="utf-8")) if path.name in there else []
+    with _reading(path := folder / "error.txt"):
+        trace = path.read_text(encoding="utf-8", errors="replace") if path.name in there else None
+    shared = len(timing) if "curves.npz" in there else min(len(rows), len(timing))
     return Run(
         run_id=run_id,
         spec=manifest["spec"] | {"agent": spec.agent_label},
         rows=rows[:shared],
         timing=timing[:shared],
         samples=shown,
-        finished=(folder / "DONE").exists(),
+        finished="DONE" in there,
         manifest=manifest,
         error=trace,
         folder=folder,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import hashlib
 import json
@@ -99,7 +100,11 @@ class RunSpec:
 
     def to_json(self) -> dict[str, Any]:
         """The specification as plain data; what came later and says nothing is left out, so that ids stay."""
-        data = dataclasses.asdict(self) | {"version": SPEC_VERSION}
+        return copy.deepcopy(self._shallow())
+
+    def _shallow(self) -> dict[str, Any]:
+        """As ``to_json``, of values that are the specification's own."""
+        data = vars(self) | {"judging": dict(vars(self.judging)), "version": SPEC_VERSION}
         if self.judging.second is None:
             del data["judging"]["second"], data["judging"]["second_kwargs"]
         return {name: value for name, value in data.items() if value or name not in ("lockstep", "task", "old_id")}
@@ -123,7 +128,7 @@ class RunSpec:
         """Hash of all that decides the outcome: equal outcomes, equal ids, wherever the files lie."""
         if self.old_id:
             return self.old_id
-        data = self.to_json()
+        data = self._shallow()
         data.pop("task", None)
         if self.resolved:
             for name in _AS_ASKED:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 
 from duelbench.experiments.records import Ids, Records
-from duelbench.results.report.pictures.drawing import FAINT, MUTED
-from duelbench.results.report.pictures.styles import Style
+from duelbench.results.report.pictures.styles import FAINT, MUTED, Style
 from duelbench.results.statistics.estimates import BAND_MIN_RUNS, mean_band
 
 

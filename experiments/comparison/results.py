@@ -18,8 +18,9 @@ from duelbench.experiments.comparison.drawing import curve, dress
 from duelbench.experiments.comparison.tables import MARKS, Scores, comparison_table, seeds_text
 from duelbench.experiments.records import Records
 from duelbench.results.report.comparison.words.wording import multiplier_text
-from duelbench.results.report.pictures.drawing import FAINT, MUTED, caption, legend, save_png
-from duelbench.results.report.pictures.styles import styles
+from duelbench.results.report.pictures.drawing import caption, save_png
+from duelbench.results.report.pictures.legends import legend
+from duelbench.results.report.pictures.styles import FAINT, MUTED, styles
 from duelbench.results.statistics.curves import multipliers
 from duelbench.results.statistics.estimates import BAND_MIN_RUNS, Estimate
 from duelbench.results.statistics.power_law import power_law

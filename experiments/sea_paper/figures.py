@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from duelbench.experiments.comparison.drawing import curve, dress
 from duelbench.experiments.records import Records
 from duelbench.experiments.sea_paper.sweep import AGENTS, OPTIMIZERS, RULES, SCALES, VARIANTS, Part, run_ids
-from duelbench.results.report.pictures.drawing import caption, legend, save_png
+from duelbench.results.report.pictures.drawing import caption, save_png
+from duelbench.results.report.pictures.legends import legend
 from duelbench.results.report.pictures.styles import styles
 from duelbench.results.statistics.estimates import BAND_MIN_RUNS
 

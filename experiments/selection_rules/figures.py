@@ -16,8 +16,9 @@ from duelbench.experiments.comparison.drawing import curve, dress
 from duelbench.experiments.records import Records
 from duelbench.experiments.selection_rules.calibration import COMPARED
 from duelbench.experiments.selection_rules.sweep import BASE, PLACES, PROMPTS, RULES, run_ids
-from duelbench.results.report.pictures.drawing import FAINT, MUTED, caption, legend, save_png
-from duelbench.results.report.pictures.styles import styles
+from duelbench.results.report.pictures.drawing import caption, save_png
+from duelbench.results.report.pictures.legends import legend
+from duelbench.results.report.pictures.styles import FAINT, MUTED, styles
 from duelbench.results.statistics.estimates import mean_interval, paired_differences
 
 _AXES = {"offline_win_rate": "policy", "rm_accuracy": "data"}

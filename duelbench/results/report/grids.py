@@ -24,7 +24,7 @@ from duelbench.results.report.comparison.words.findings import (
 )
 from duelbench.results.report.comparison.words.wording import multiplier_text, signed
 from duelbench.results.report.subject import Subject
-from duelbench.results.statistics.curves import labels_to_threshold
+from duelbench.results.statistics.curves import Multiplier, labels_to_threshold
 from duelbench.results.statistics.estimates import BAND_MIN_RUNS, Estimate, mean_interval
 from duelbench.results.statistics.power_law import power_law
 
@@ -112,12 +112,14 @@ def comparisons(section: Section, baseline: str) -> Grid | None:
     return Grid(f"{section.name} against {baseline}", header, tuple(rows), note)
 
 
-def labels_needed(section: Section, baseline: str, thresholds: Sequence[float]) -> Grid | None:
+def labels_needed(
+    section: Section, baseline: str, thresholds: Sequence[float], ratios: dict[str, list[Multiplier]]
+) -> Grid | None:
     """Labels until each agent's mean curve reaches each preset win rate, with the multiplier over the baseline.
 
-    None where no offline win rate was recorded, or nobody reached any.
+    None where no offline win rate was recorded, or nobody reached any. ``ratios``: what ``multiplier_curves`` found.
     """
-    ratios, rows = multiplier_curves(section, baseline, thresholds), []
+    rows = []
     for agent in ranked(section):
         if (curves := section.curves(agent, WIN_RATE)) is None:
             continue
@@ -189,7 +191,9 @@ def grids(subject: Subject) -> list[Grid]:
         found += [leaderboard(section) if section.runs else None, comparisons(section, subject.baseline)]
         baseline = baseline_name(section, subject.baseline)
         bases = dict.fromkeys((baseline, *(name for name in subject.also_against if section.agents.get(name))))
-        found += [labels_needed(section, base, subject.thresholds) for base in bases]
+        for base in bases:
+            ratios = multiplier_curves(section, base, subject.thresholds)
+            found.append(labels_needed(section, base, subject.thresholds, ratios))
         found += [power_laws(section), questions(section)]
     return [grid for grid in found if grid is not None]
 

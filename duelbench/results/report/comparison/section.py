@@ -207,9 +207,13 @@ def _series(run: Run) -> dict[str, Series]:
     """Labels and values of each metric where it was recorded and is finite."""
     if isinstance(run.rows, SeedRows):
         return {name: _finite(run.rows.labels, values) for name, values in run.rows.columns.items()}
-    labels = np.array([float(row["labels"]) for row in run.rows])
+    if not run.rows:
+        return {}
     names = dict.fromkeys(name for row in run.rows for name in row)
-    found = {n: _finite(labels, np.array([float(row.get(n, np.nan)) for row in run.rows])) for n in names}
+    table = np.array([[row.get(name, np.nan) for name in names] for row in run.rows], np.float64)  # (rows, names)
+    labels = table[:, list(names).index("labels")]
+    whole = np.asarray(np.isfinite(table).all(0))
+    found = {name: (labels, table[:, k]) if whole[k] else _finite(labels, table[:, k]) for k, name in enumerate(names)}
     if asks_no_more(run):
         last = _last_label(run)
         found = {n: _kept_until(last, *series) for n, series in found.items()}

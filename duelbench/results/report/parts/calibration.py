@@ -12,8 +12,9 @@ from matplotlib.ticker import FuncFormatter
 from duelbench.results.report.comparison.section import Section
 from duelbench.results.report.grids import NOTHING
 from duelbench.results.report.parts.tables import agent_name, anchor, estimate
-from duelbench.results.report.pictures.drawing import FAINT, MUTED, caption, legend, save_csv, save_png
-from duelbench.results.report.pictures.styles import Style
+from duelbench.results.report.pictures.drawing import caption, save_csv, save_png
+from duelbench.results.report.pictures.legends import legend
+from duelbench.results.report.pictures.styles import FAINT, MUTED, Style
 from duelbench.results.report.rendering import Table, link
 from duelbench.results.statistics import reliability as calibration
 from duelbench.results.statistics.estimates import BAND_MIN_RUNS, mean_interval

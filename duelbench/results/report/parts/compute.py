@@ -15,9 +15,10 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 
 from duelbench.results.report.comparison.section import Section
 from duelbench.results.report.comparison.words.findings import headline_metric
-from duelbench.results.report.pictures.drawing import FAINT, MUTED, caption, legend, save_csv, save_png
-from duelbench.results.report.pictures.panels import Drawn, drawn_curves
-from duelbench.results.report.pictures.styles import Style
+from duelbench.results.report.pictures.drawing import caption, save_csv, save_png
+from duelbench.results.report.pictures.legends import legend
+from duelbench.results.report.pictures.panels import Drawn, draw_bands, drawn_curves
+from duelbench.results.report.pictures.styles import FAINT, MUTED, Style
 from duelbench.results.statistics.curves import align
 from duelbench.results.statistics.estimates import Floats
 
@@ -76,11 +77,14 @@ def _draw(axes: Axes, section: Section, metric: str, cost: str, found: list[Pric
     look = section.metric(metric)
     if look.chance is not None:
         axes.axhline(look.chance, color=FAINT, linewidth=1.0, zorder=1)
+    bands = [
+        (p.cost[p.cost > 0], p.curve.band[0][p.cost > 0], p.curve.band[1][p.cost > 0], looks[p.curve.agent][0])
+        for p in found
+        if p.curve.band is not None
+    ]
+    draw_bands(axes, bands, alpha=0.1)
     for p in found:
         (color, line), spent = looks[p.curve.agent], p.cost > 0
-        if p.curve.band is not None:
-            low, high = (end[spent] for end in p.curve.band)
-            axes.fill_between(p.cost[spent], low, high, color=color, alpha=0.1, linewidth=0, zorder=2)
         axes.plot(p.cost[spent], p.curve.mean[spent], color=color, linestyle=line, linewidth=1.8, zorder=3)
         axes.plot(p.cost[-1:], p.curve.mean[-1:], "o", color=color, markersize=5, zorder=4)
     axes.set_xscale("log")

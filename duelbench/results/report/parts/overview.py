@@ -13,9 +13,10 @@ from matplotlib.figure import Figure
 from duelbench.results.report.comparison.standings import LOW, Overview, Standing, TaskScores
 from duelbench.results.report.grids import NOTHING
 from duelbench.results.report.parts.tables import anchor, estimate, probability
-from duelbench.results.report.pictures.drawing import FAINT, MUTED, caption, legend, save_csv, save_png
+from duelbench.results.report.pictures.drawing import caption, save_csv, save_png
+from duelbench.results.report.pictures.legends import legend
 from duelbench.results.report.pictures.radar import save_radar
-from duelbench.results.report.pictures.styles import Style
+from duelbench.results.report.pictures.styles import FAINT, MUTED, Style
 from duelbench.results.report.rendering import Table, dotted, link, picture, render
 from duelbench.results.statistics.aggregate import profile
 from duelbench.results.statistics.estimates import BAND_MIN_RUNS, Floats

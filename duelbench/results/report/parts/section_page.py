@@ -219,8 +219,8 @@ def _efficiency(section: Section, folder: Path, subject: Subject) -> list[Part |
     found: list[Part | None] = []
     for base in dict.fromkeys((baseline_name(section, subject.baseline), *subject.also_against)):
         if section.agents.get(base):
-            found.append(_grid(section, labels_needed(section, base, subject.thresholds)))
             ratios = multiplier_curves(section, base, subject.thresholds)
+            found.append(_grid(section, labels_needed(section, base, subject.thresholds, ratios)))
             place = list(section.agents).index(base)
             drawn = plots.multiplier(section, base, ratios, folder / f"{section.slug}-multiplier-{place}.png")
             shown = picture(drawn, f"labels saved over {base} at preset win rates", "narrow")

@@ -1,11 +1,11 @@
-"""How pictures look, and how they reach the disk: theme, legends, captions, PNG and CSV files."""
+"""How pictures look, and how they reach the disk: theme, captions, PNG and CSV files."""
 
 from __future__ import annotations
 
 import csv
 import io
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,14 @@ import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
+from matplotlib.gridspec import SubplotParams
 from PIL import Image
 
 from duelbench.records.files import write_atomic
-from duelbench.results.report.pictures.styles import Style
+from duelbench.results.report.pictures.layout import arrange
+from duelbench.results.report.pictures.styles import FAINT, INK, MUTED
 
 DPI = 160
-INK, MUTED, FAINT = "#1f2328", "#66707b", "#b6bdc6"
 
 _THEME: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
@@ -47,31 +47,6 @@ _THEME: dict[Any, Any] = {
     "legend.frameon": False,
 }
 
-GUIDE: tuple[Style, ...] = tuple(
-    ("#98a1ab", dashes) for dashes in ((0, (2, 1.5)), (0, (7, 3)), (0, (7, 2, 1.5, 2)), (0, (12, 2, 2, 2, 2, 2)), "-")
-)
-"""Thin grey lines that are no agents."""
-
-_FEW = 12  # agents beside whom there is room for two columns of guides
-
-
-def legend(figure: Figure, shown: Mapping[str, Style], guides: Mapping[str, Style] | None = None) -> None:
-    """Agents above all panels from the left; guides, as thin lines, to the right of them."""
-    width = figure.get_figwidth()
-    if guides:
-        columns = 2 if len(shown) <= _FEW and len(guides) > 1 else 1
-        width -= columns * (0.7 + 0.072 * max(map(len, guides)))
-        _legend(figure, guides, "right", columns, 1.1)
-    fitting = int(width / (0.45 + 0.085 * max(map(len, shown))))
-    _legend(figure, shown, "left", max(1, min(len(shown), fitting)), 2.2)
-
-
-def _legend(figure: Figure, lines: Mapping[str, Style], side: str, columns: int, width: float) -> None:
-    handles = [Line2D([], [], color=c, linestyle=s, linewidth=width, label=name) for name, (c, s) in lines.items()]
-    size, color = (8.5, MUTED) if side == "right" else (9.5, INK)
-    outside: Any = f"outside upper {side}"
-    figure.legend(handles=handles, loc=outside, ncols=columns, handlelength=2.6, fontsize=size, labelcolor=color)
-
 
 def caption(figure: Figure, text: str) -> None:
     """A quiet line below all panels: what was averaged, over what."""
@@ -86,13 +61,7 @@ def save_png(path: Path, size: tuple[float, float], draw: Callable[[Figure], Non
     A palette of 256 colours is enough for lines and bands, and makes files a third as large.
     """
     with matplotlib.rc_context(_THEME):
-        figure = Figure(figsize=size, dpi=DPI, layout="constrained", facecolor="white")
-        canvas = FigureCanvasAgg(figure)
-        draw(figure)
-        layout: Any = figure.get_layout_engine()
-        layout.set(w_pad=0.09, h_pad=0.09, wspace=0.03, hspace=0.04)
-        layout.execute(figure)
-        figure.set_layout_engine("none")  # once is enough; drawing would do it again
+        canvas: Any = laid_out(size, draw).canvas
         canvas.draw()  # savefig would draw twice
         pixels = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
     few = pixels.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
@@ -100,6 +69,15 @@ def save_png(path: Path, size: tuple[float, float], draw: Callable[[Figure], Non
     buffer = io.BytesIO()
     few.save(buffer, "png", dpi=(DPI, DPI))
     write_atomic(path, buffer.getvalue())
+
+
+def laid_out(size: tuple[float, float], draw: Callable[[Figure], None]) -> Figure:
+    """What ``draw`` makes of a new figure, its panels in their places."""
+    figure = Figure(figsize=size, dpi=DPI, facecolor="white", subplotpars=SubplotParams(top=1.0))
+    FigureCanvasAgg(figure)
+    draw(figure)
+    arrange(figure)
+    return figure
 
 
 def save_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from duelbench.duels.guides import BEST_AGAINST_UNIFORM
 from duelbench.metrics import PICTURED, SECOND_WIN_RATES, WIN_RATES, cumulative_regret
 from duelbench.results.report.comparison.section import Section
-from duelbench.results.report.pictures.drawing import FAINT, GUIDE, MUTED
-from duelbench.results.report.pictures.styles import Style
+from duelbench.results.report.pictures.styles import FAINT, GUIDE, MUTED, Style
 from duelbench.results.statistics.curves import Curves
 from duelbench.results.statistics.estimates import BAND_MIN_RUNS, Floats, mean_band
 
@@ -99,8 +99,11 @@ def draw_panel(axes: Axes, section: Section, panel: Panel, drawn: list[Drawn]) -
         axes.axhline(look.chance, color=FAINT, linewidth=1.0, zorder=1)
     if panel.log_labels:
         drawn = [_from_first_label(d) for d in drawn]
+    crowd = len(drawn) > _CROWD
+    bands = [(d.curves.labels, *d.band, shown[d.agent][0]) for d in drawn if d.band is not None]
+    draw_bands(axes, bands, alpha=0.06 if crowd else 0.13)
     for d in drawn:
-        _draw_curve(axes, d, shown[d.agent], crowd=len(drawn) > _CROWD)
+        _draw_curve(axes, d, shown[d.agent], width=1.5 if crowd else 2.0)
     end = max(float(d.curves.labels[-1]) for d in drawn)
     note = _note(section, panel, drawn, end)
     axes.text(0, 1.012, note, transform=axes.transAxes, fontsize=8, color=MUTED, va="bottom")
@@ -127,11 +130,19 @@ def guide_styles(section: Section, metrics: Sequence[str]) -> dict[str, Style]:
     return {guide.name: known[guide.name] for metric in metrics for guide in section.guides(metric)}
 
 
-def _draw_curve(axes: Axes, d: Drawn, style: Style, crowd: bool) -> None:
-    (color, line), (width, alpha) = style, ((1.5, 0.06) if crowd else (2.0, 0.13))
-    if d.band is not None:
-        axes.fill_between(d.curves.labels, *d.band, color=color, alpha=alpha, linewidth=0, zorder=2)
-    elif len(d.curves) > 1:
+def draw_bands(axes: Axes, bands: Sequence[tuple[Floats, Floats, Floats, str]], alpha: float) -> None:
+    """Fill between low and high, all bands as one artist; each is x, low, high, (Q,) each, and a colour."""
+    if bands:
+        outlines = [
+            np.concatenate([np.stack([x, low], -1), np.stack([x, high], -1)[::-1]]) for x, low, high, _ in bands
+        ]
+        colors = [color for *_, color in bands]
+        axes.add_collection(PolyCollection(outlines, facecolors=colors, alpha=alpha, linewidths=0, zorder=2))
+
+
+def _draw_curve(axes: Axes, d: Drawn, style: Style, width: float) -> None:
+    color, line = style
+    if d.band is None and len(d.curves) > 1:
         axes.plot(d.curves.labels, d.curves.values.T, color=color, linewidth=0.7, alpha=0.35, zorder=2)
     alone = "o" if len(d.curves.labels) == 1 else None  # one point makes no line
     axes.plot(d.curves.labels, d.mean, color=color, linestyle=line, linewidth=width, marker=alone, zorder=3)

@@ -16,14 +16,8 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 
 from duelbench.metrics import SECOND_WIN_RATES, WIN_RATES
 from duelbench.results.report.comparison.section import Section
-from duelbench.results.report.pictures.drawing import (
-    FAINT,
-    MUTED,
-    caption,
-    legend,
-    save_csv,
-    save_png,
-)
+from duelbench.results.report.pictures.drawing import caption, save_csv, save_png
+from duelbench.results.report.pictures.legends import legend
 from duelbench.results.report.pictures.panels import (
     COLUMNS,
     Drawn,
@@ -34,7 +28,7 @@ from duelbench.results.report.pictures.panels import (
     guide_styles,
     table_of,
 )
-from duelbench.results.report.pictures.styles import Style
+from duelbench.results.report.pictures.styles import FAINT, MUTED, Style
 from duelbench.results.statistics.curves import Multiplier
 
 _LARGE = 4  # panels; more of them are smaller, in three columns
@@ -77,7 +71,7 @@ def overview(
         legend(figure, {a: present[a] for a in section.agents if a in present}, guides)
         caption(figure, f"{_task(section)} · {_averaged(everyone)}{_reference(section, list(shown))}")
 
-    save_png(path, (width * n_columns, height * n_rows + 0.7 + 0.07 * max(0, len(present) - 8)), draw)
+    save_png(path, (width * n_columns, height * n_rows + 0.7), draw)
     save_csv(path.with_suffix(".csv"), COLUMNS, table_of(section, shown))
     return path
 
@@ -141,29 +135,31 @@ def _drawable(m: Multiplier) -> bool:
 
 
 def _draw_multipliers(axes: Axes, found: list[Multiplier], style: Style, offset: float) -> None:
+    """Bars from end to end, a dot where the multiplier is known, an arrow at each end that is open."""
     color, _ = style
+    bars: list[tuple[float, float, float]] = []  # x, low, high
+    marks: dict[str, list[tuple[float, float]]] = {"o": [], "v": [], "^": []}
     for place, m in enumerate(found):
         if not _drawable(m):
             continue
         x, known = place + offset, [end for end in (m.low, m.high) if 0 < end < np.inf]
         inside = m.value if 0 < m.value < np.inf else known[0]
-        ends = (
-            m.low if m.low > 0 else min(inside, *known) / 1.5,
-            m.high if m.high < np.inf else max(inside, *known) * 1.5,
-        )
-        axes.plot([x, x], ends, color=color, linewidth=2.0, alpha=0.6)
-        if 0 < m.value < np.inf:
-            axes.plot([x], [m.value], "o", color=color, markersize=5)
-        for end, open_ended, mark in ((ends[0], m.low == 0, "v"), (ends[1], np.isinf(m.high), "^")):
-            if open_ended:
-                axes.plot([x], [end], mark, color=color, markersize=5)
+        low = m.low if m.low > 0 else min(inside, *known) / 1.5
+        high = m.high if m.high < np.inf else max(inside, *known) * 1.5
+        bars.append((x, low, high))
+        for mark, shown, y in (("o", inside == m.value, inside), ("v", m.low == 0, low), ("^", m.high == np.inf, high)):
+            marks[mark] += [(x, y)] if shown else []
+    axes.vlines(*zip(*bars, strict=True), color=color, linewidth=2.0, alpha=0.6)
+    for mark, points in marks.items():
+        if points:
+            axes.plot(*zip(*points, strict=True), mark, color=color, markersize=5)
 
 
 def _frame_multipliers(axes: Axes, base: str, thresholds: Sequence[float]) -> None:
     axes.axhline(1, color=FAINT, linewidth=1.2, zorder=1)
-    drawn = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in axes.lines])
+    low, high = axes.dataLim.intervaly
     axes.set_yscale("log", base=2)
-    axes.set_ylim(min(0.45, drawn.min() / 1.2), max(2.2, drawn.max() * 1.2))
+    axes.set_ylim(min(0.45, low / 1.2), max(2.2, high * 1.2))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}×"))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.set_xticks(range(len(thresholds)), [f"{t:g}" for t in thresholds])

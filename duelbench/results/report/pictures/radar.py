@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from duelbench.results.report.pictures.drawing import FAINT, INK, MUTED, caption, legend, save_png
-from duelbench.results.report.pictures.styles import Style, styles
+from duelbench.results.report.pictures.drawing import caption, save_png
+from duelbench.results.report.pictures.legends import legend
+from duelbench.results.report.pictures.styles import FAINT, INK, MUTED, Style, styles
 from duelbench.results.statistics.scores import Score
 
 Floats = NDArray[np.float64]

@@ -9,6 +9,14 @@ from typing import Any
 Style = tuple[str, Any]
 """A colour, and dashes as matplotlib takes them."""
 
+INK, MUTED, FAINT = "#1f2328", "#66707b", "#b6bdc6"
+"""Colours of text, of what is less important, and of lines that only divide."""
+
+GUIDE: tuple[Style, ...] = tuple(
+    ("#98a1ab", dashes) for dashes in ((0, (2, 1.5)), (0, (7, 3)), (0, (7, 2, 1.5, 2)), (0, (12, 2, 2, 2, 2, 2)), "-")
+)
+"""Thin grey lines that are no agents."""
+
 FLOOR: Style = ("#8c96a0", (0, (1, 1.4)))
 """Style of uniform pairs."""
 

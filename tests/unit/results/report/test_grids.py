@@ -21,6 +21,6 @@ def test_a_power_law_is_told_with_its_interval() -> None:
 
 def test_only_win_rates_that_somebody_reached_are_columns() -> None:
     (section,) = sections(three_agents())
-    grid = labels_needed(section, "online", [0.55, 0.6, 0.95])
+    grid = labels_needed(section, "online", [0.55, 0.6, 0.95], {})
     assert grid is not None and grid.header == ("agent", "0.55", "0.6") and "left out" in grid.note
-    assert labels_needed(section, "online", [0.95]) is None
+    assert labels_needed(section, "online", [0.95], {}) is None
