@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.table import Table
 
 from duelbench.runs.progress import duration
-from duelbench.study.costs import Forecast
+
+if TYPE_CHECKING:
+    from duelbench.study.costs import Forecast
 
 _UNKNOWN = "?: not measured yet, --only smoke measures it"
 

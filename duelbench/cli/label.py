@@ -11,10 +11,10 @@ import tyro
 from duelbench.cli.arguments import REPEATED, UNSET
 from duelbench.cli.page_options import PageOptions, console, serve_page
 from duelbench.errors import UsageError
-from duelbench.records.answers.votes import Posed
 
 if TYPE_CHECKING:
     from duelbench.label.asking.checking import Checks
+    from duelbench.records.answers.votes import Posed
     from duelbench.records.spec import RunSpec
 
 _OF_A_RUN = (
@@ -156,6 +156,7 @@ def _gold(path: Path | None) -> tuple[Posed, ...]:
     if path is None:
         return ()
     from duelbench.envs.text.tasks import load_task
+    from duelbench.records.answers.votes import Posed
 
     task = load_task(str(path), {"heldout": 0})
     if task.references.shape[1] != 2:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from rich.console import Console
 
 from duelbench.cli.arguments import AGENTS, CHOICE, UNSET, Optimizer
 from duelbench.cli.judging import JudgingOptions
 from duelbench.cli.report import write_report
-from duelbench.records.spec import RunSpec
-from duelbench.study.options import read_settings
-from duelbench.study.sweep import EnvSetting
+
+if TYPE_CHECKING:
+    from duelbench.records.spec import RunSpec
 
 console = Console(stderr=True)
 
@@ -94,6 +94,8 @@ def run_specs(command: RunCommand) -> list[RunSpec]:
         UsageError: for an unknown environment, preset, agent or option.
     """
     from duelbench.study.library import one_environment
+    from duelbench.study.options import read_settings
+    from duelbench.study.sweep import EnvSetting
 
     rate = {} if command.learning_rate is None else {"learner.learning_rate": [command.learning_rate]}
     return one_environment(

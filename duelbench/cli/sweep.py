@@ -18,12 +18,9 @@ from duelbench.cli.judging import JudgingOptions
 from duelbench.cli.report import write_report
 from duelbench.errors import UsageError
 from duelbench.plugins import did_you_mean
-from duelbench.records.plan import Plan, Planned
-from duelbench.runs.recording.run_folder import RunFolder
-from duelbench.study.costs import Costs, forecast
-from duelbench.study.sweep_files import load_sweep
 
 if TYPE_CHECKING:
+    from duelbench.records.plan import Plan, Planned
     from duelbench.records.spec import RunSpec
     from duelbench.runs.engines import Engine
     from duelbench.runs.engines.outcome import Outcome
@@ -72,9 +69,12 @@ def play_sweep(command: SweepCommand, line: str) -> int:
     Raises:
         UsageError: for an unknown sweep or tag, or a sweep that does not fit together.
     """
+    from duelbench.records.plan import Plan
     from duelbench.records.record import load_runs
     from duelbench.runs.judging.forecast import forecast_all, forecast_text
+    from duelbench.study.costs import Costs, forecast
     from duelbench.study.library import clear
+    from duelbench.study.sweep_files import load_sweep
 
     name, sweep = load_sweep(command.sweep)
     plan = dataclasses.replace(sweep, judging={**sweep.judging, **command.judging()}).plan(name)
@@ -111,6 +111,8 @@ class _Runs:
     """Where the runs of a sweep stand."""
 
     def __init__(self, planned: Sequence[Planned], out: Path) -> None:
+        from duelbench.runs.recording.run_folder import RunFolder
+
         folders = [RunFolder.at(out, run.spec) for run in planned]
         self.finished = [folder.spec for folder in folders if folder.finished]
         self.failed = [folder.spec for folder in folders if folder.failed]

@@ -13,19 +13,19 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import tyro
-from numpy.typing import NDArray
 from rich.console import Console
 
 from duelbench.cli.arguments import UNSET
-from duelbench.envs.text.tasks.load import load_task
-from duelbench.envs.text.tasks.task import Task
-from duelbench.protocols import Policy
 from duelbench.runs.progress import progress
-from duelbench.streams import Streams
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from duelbench.protocols import Policy
 
 ROWS_AT_ONCE = 64  # responses in one sampling call
 
@@ -78,6 +78,8 @@ def write_task(command: TaskCommand, line: str) -> int:
         FileNotFoundError: a source or a model that cannot be had.
     """
     from duelbench.assets.model_source import resolve_model
+    from duelbench.envs.text.tasks.load import load_task
+    from duelbench.envs.text.tasks.task import Task
     from duelbench.policies.causal_lm import CausalLMPolicy
 
     console = Console(stderr=True)
@@ -167,6 +169,10 @@ def build_references(
     """
     if n < 1:
         raise ValueError(f"references must be at least 1, got {n}")
+    import numpy as np
+
+    from duelbench.streams import Streams
+
     texts = np.empty((len(prompts), n), dtype=object)
     log_probs = np.zeros((len(prompts), n), np.float32)
     order = np.argsort([len(prompt) for prompt in prompts], kind="stable")  # little padding in a batch

@@ -18,7 +18,6 @@ from duelbench.cli.arguments import CHOICE, REPEATED, UNSET
 from duelbench.cli.printing import table_printer
 from duelbench.cli.run import RunCommand, run_specs
 from duelbench.errors import UsageError, install
-from duelbench.study.settings import settings_of
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -169,6 +168,7 @@ def _check_edges(command: TuneCommand, space: Space) -> None:
 
 def _objective(command: TuneCommand) -> Objective:
     from duelbench.metrics import REGRETS, WIN_RATES
+    from duelbench.study.settings import settings_of
     from duelbench.study.tuning.study import Objective
 
     if command.metric is not None:
