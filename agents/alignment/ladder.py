@@ -156,4 +156,5 @@ class Ladder(RewardModelAgent):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what ``state_dict`` gave."""
         super().load_state_dict(state)
-        self.anchor = dict(state["anchor"])
+        weights = self.policy.state_dict()  # where they are: a checkpoint's tensors come on the CPU
+        self.anchor = {name: old.to(weights[name].device) for name, old in state["anchor"].items()}
