@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from multiprocessing import get_context
@@ -16,6 +15,7 @@ from pathlib import Path
 from duelbench.errors import OUT_OF_MEMORY
 from duelbench.records.spec import RunSpec
 from duelbench.runs.engines.outcome import MOST_DEATHS, Outcome, Tell, play_one
+from duelbench.runs.engines.waiting import Waiting
 from duelbench.runs.recording.run_folder import RunFolder
 
 _NEWS_SECONDS = 0.1  # between two messages of a worker to the progress bar
@@ -30,19 +30,20 @@ class Process:
         """As ``Engine.play``; by default a worker for each core."""
         for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):  # spinning OpenMP threads slow their neighbours tenfold
             os.environ.setdefault(name, "1")
-        waiting = deque(specs)
+        waiting = Waiting(specs)
         deaths = dict.fromkeys((spec.run_id for spec in specs), 0)
         crew = [_Worker(out, command) for _ in range(min(workers or os.cpu_count() or 1, len(specs)))]
         try:
             while waiting or any(worker.spec for worker in crew):
                 for worker in crew:
                     if worker.spec is None and waiting:
-                        worker.begin(waiting.popleft())
+                        worker.begin(waiting.next())
                 for worker in _with_news(crew):
                     spec, news = worker.spec, worker.news()
                     if isinstance(news, int) and spec:
                         tell(spec.folder_name, news)
                     elif isinstance(news, Outcome):
+                        waiting.took(news.spec, time.monotonic() - worker.began)
                         yield news
                     elif news is None:
                         crew[crew.index(worker)] = _Worker(out, command)
@@ -62,10 +63,11 @@ class _Worker:
         self.process.start()
         theirs.close()  # so that the pipe ends with the process
         self.spec: RunSpec | None = None
+        self.began = 0.0
 
     def begin(self, spec: RunSpec) -> None:
         """Give it a run; a process that is already dead is noticed when its messages are read."""
-        self.spec = spec
+        self.spec, self.began = spec, time.monotonic()
         with suppress(OSError):
             self.pipe.send(spec)
 
@@ -91,14 +93,14 @@ def _with_news(crew: list[_Worker]) -> list[_Worker]:
     return [worker for worker in crew if worker.pipe in ready]
 
 
-def _after_death(worker: _Worker, out: Path, deaths: dict[str, int], waiting: deque[RunSpec]) -> Iterator[Outcome]:
+def _after_death(worker: _Worker, out: Path, deaths: dict[str, int], waiting: Waiting) -> Iterator[Outcome]:
     """Let the dead worker's run go on elsewhere, or give it up."""
     worker.stop()
     if worker.spec is None:
         return
     deaths[worker.spec.run_id] += 1
     if deaths[worker.spec.run_id] < MOST_DEATHS:
-        waiting.append(worker.spec)
+        waiting.again(worker.spec)
         return
     error = (
         f"{MOST_DEATHS} worker processes died of this run, the last with exit code {worker.process.exitcode}. If the "
