@@ -5,7 +5,9 @@ from __future__ import annotations
 from duelbench.envs.duel.problem import Problem
 from duelbench.envs.text.llm_duel import OracleProblem
 from duelbench.envs.text.tasks import Task
+from duelbench.errors import UsageError
 from duelbench.protocols import Policy, ReadsPrompts
+from duelbench.records.spec import RunSpec
 from duelbench.types import is_text
 
 
@@ -25,6 +27,22 @@ def check_before_labels(problem: Problem, policy: Policy) -> None:
         check_task(problem.task)
         if isinstance(policy, ReadsPrompts):
             policy.check_prompts(problem.task.prompts)
+
+
+def check_judging_of_arms(spec: RunSpec) -> None:
+    """Check that nobody is asked to judge an agent that plays arms: its regret follows from the true preferences.
+
+    Raises:
+        UsageError: naming what was asked for in vain.
+    """
+    names = ("oracle", "second", "prompts", "references")
+    asked = [f"--judge-{name}" for name in names if getattr(spec.judging, name) is not None]
+    if asked:
+        raise UsageError(
+            f"{' and '.join(asked)} would do nothing: {spec.agent_label} plays arms on {spec.env_label}, and is judged "
+            "by the environment's true preferences alone. Leave it out, in a sweep's judging too, or play arms in a "
+            "sweep of their own"
+        )
 
 
 def check_task(task: Task) -> None:

@@ -24,6 +24,7 @@ from duelbench.plugins import resolved_config
 from duelbench.ranges import check_values
 from duelbench.records.content import digest_text, object_digest
 from duelbench.records.spec import RUN_SETS, RunSpec
+from duelbench.runs.configuration.checks import check_judging_of_arms
 from duelbench.runs.configuration.named_content import encoder_content, identified, model_content
 
 
@@ -38,6 +39,8 @@ def resolve(spec: RunSpec) -> RunSpec:
         ChangedError: it was resolved before, to something else.
         ValueError: an option or a file that does not exist.
     """
+    if spec.lockstep:
+        check_judging_of_arms(spec)
     made = _made(spec)
     agent, config = _agent(spec)
     resolved: dict[str, Any] = {"agent": config, "env": _env(spec)}

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from duelbench.envs.text.tasks import Task, load_task, task_names
+from duelbench.errors import UsageError
 from duelbench.records.spec import RunSpec
 from duelbench.runs.configuration.assemble import assemble
 from duelbench.runs.configuration.checks import check_task
 from duelbench.runs.policy_loop import run
+from duelbench.study.sweep import Sweep
 
 GOOD = [f"Write about {thing}." for thing in ("a fox", "rain", "a lamp", "the sea", "bread", "a bridge")]
 
@@ -77,3 +79,21 @@ def test_packaged_tasks_pass(name: str) -> None:
 def test_without_held_out_prompts_it_says_how_to_keep_some(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no held-out prompts.*heldout"):
         assemble(spec_of(task(tmp_path, GOOD, heldout=())))
+
+
+@pytest.mark.parametrize(
+    ("judging", "said"),
+    [
+        ({"oracle": "reader"}, "--judge-oracle would do nothing: rucb plays arms on MatrixDuel-v0"),
+        ({"second": "reader-rare", "prompts": 4}, "--judge-second and --judge-prompts would do nothing"),
+        ({"references": 2}, "--judge-references would do nothing"),
+    ],
+)
+def test_nobody_is_asked_to_judge_arms(judging: dict[str, object], said: str) -> None:
+    sweep = Sweep(title="arms", envs=["MatrixDuel-v0"], agents=["rucb"], seeds=2, labels=100, judging=judging)
+    with pytest.raises(UsageError, match=said):
+        sweep.specs()
+    (played,) = Sweep(
+        title="arms", envs=["MatrixDuel-v0"], agents=["rucb"], seeds=2, labels=100, judging={"every": 50}
+    ).specs()
+    assert played.lockstep == 2
