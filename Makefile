@@ -15,17 +15,25 @@ CONSTRAINTS := $(shell command -v nvidia-smi >/dev/null 2>&1 || echo "-c constra
 export OMP_NUM_THREADS := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: demo docs test test-slow test-all coverage lint types bench test-browser test-vllm test-peers test-openenv test-ray clean
+.PHONY: demo docs test test-slow test-all coverage lint types bench test-browser test-gpu test-vllm test-peers test-openenv test-ray clean
 
-$(VENV)/.installed: pyproject.toml constraints-cpu.txt
+# torch first and alone, so that nothing else decides which build comes
+define environment
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	@# torch first and alone, so that nothing else decides which build comes
-	$(BIN)/python -m pip install --quiet $(CONSTRAINTS) torch
-	$(BIN)/python -m pip install --quiet $(CONSTRAINTS) -e ".[dev]"
+	$(BIN)/python -m pip install --quiet $(1) $(CONSTRAINTS) torch
+	$(BIN)/python -m pip install --quiet $(1) $(CONSTRAINTS) -e ".[$(2)]"
 	touch $@
+endef
 
-demo: $(VENV)/.installed
+$(VENV)/.installed: pyproject.toml constraints-cpu.txt
+	$(call environment,,dev)
+
+# What runs need, without what tests need; Python compiles the modules that it meets, sooner than pip compiles all.
+$(VENV)/.runs: pyproject.toml constraints-cpu.txt
+	$(call environment,--no-compile,lm)
+
+demo: $(VENV)/$(if $(wildcard $(VENV)/.installed),.installed,.runs)
 	$(BIN)/duelbench run --env LLMDuelPool-v0 --labels 512 --out $(OUT)
 	$(BIN)/duelbench run --env LLMDuel-v0 --out $(OUT)
 	@echo "Open $(OUT)/report.html"
@@ -47,7 +55,7 @@ lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(MAKE) --no-print-directory types
-	cd build/types && MYPYPATH=. $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml -p duelbench
+	cd build/types && MYPYPATH=. MYPY_CACHE_DIR=$(CURDIR)/.mypy_cache $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml -p duelbench
 
 # mypy and the documentation cannot follow the editable install's map of folders: the package as the wheel has it
 types:
@@ -72,6 +80,10 @@ AXE := 4.14.1
 build/axe/package/axe.min.js:
 	mkdir -p build/axe
 	cd build/axe && npm pack --silent axe-core@$(AXE) && tar xzf axe-core-$(AXE).tgz
+
+# Skipped, each with its reason, where torch sees no GPU.
+test-gpu: $(VENV)/.installed
+	$(BIN)/python -m pytest -rs tests/gpu
 
 # What needs packages that the others must not share an environment with gets one of its own: vLLM pins torch and
 # transformers, TRL brings its own requirements, Ray is large.
