@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,13 @@ def run(agent: str) -> dict[str, Any]:
     return last | {"whole_run_s": seconds, "spec": spec.to_json()}
 
 
-KINDS = {"card": card, "models": models, "agents": agents, "tests": tests, "run": run}
+KINDS: dict[str, Callable[..., dict[str, Any]]] = {
+    "card": card,
+    "models": models,
+    "agents": agents,
+    "tests": tests,
+    "run": run,
+}
 
 
 def main() -> None:
