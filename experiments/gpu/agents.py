@@ -14,8 +14,7 @@ import torch
 from duelbench.agents import registry
 from duelbench.agents.alignment.base import LearningAgent, Setup
 from duelbench.envs.text.tasks import load_task
-from duelbench.experiments.gpu.bandwidth import decoded_bytes
-from duelbench.experiments.gpu.memory import peak_memory
+from duelbench.experiments.gpu.memory import decoded_bytes, peak_memory
 from duelbench.experiments.speed.ours import ignore_ends
 from duelbench.experiments.speed.work import Clock
 from duelbench.learning.learner import LearnerConfig, PreferenceLearner

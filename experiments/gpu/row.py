@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from duelbench.experiments.gpu.memory import GIB
+from duelbench.experiments.gpu.memory import GIB, copy_rate
 from duelbench.records.provenance import git_state, installed_versions, machine
 
 _COPIED = {"cuda": 4 << 30, "cpu": 256 << 20}
@@ -22,8 +22,6 @@ _SEA_MODEL, _SEA_LOSS = "smollm2-135m", "dpo"
 
 def card() -> dict[str, Any]:
     """What the figures belong to, and how fast the device copies."""
-    from duelbench.experiments.gpu.bandwidth import copy_rate
-
     device = "cuda" if torch.cuda.is_available() else "cpu"
     gpu = torch.cuda.get_device_properties(0) if device == "cuda" else None
     return {

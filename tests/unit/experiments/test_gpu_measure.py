@@ -14,7 +14,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from duelbench.experiments.gpu import measure as script
 from duelbench.experiments.gpu.agents import AGENTS, PARTS, Work, measure
-from duelbench.experiments.gpu.bandwidth import copy_rate, decoded_bytes
+from duelbench.experiments.gpu.memory import copy_rate, decoded_bytes
 from duelbench.experiments.gpu.models import SHAPES, make_model, write_tokenizer
 from duelbench.experiments.gpu.rows import Plan, Row, play
 from duelbench.experiments.gpu.tables import tables
