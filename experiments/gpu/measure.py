@@ -37,17 +37,20 @@ class Size:
         models: most important first; the first takes part in no race.
         work: of the agents' rows, over the defaults of ``agents.Work``.
         race: of a race's contenders (``experiments/speed/work.py``).
+        most: seconds of a row.
     """
 
     models: tuple[str, ...]
     work: dict[str, int]
     race: dict[str, int]
+    most: float
 
 
 GPU = Size(
     ("tiny", "smollm2-135m", "pythia-1b"),
     {},
     {"batch": 32, "prompt-len": 24, "new-tokens": 64, "warm": 3, "steps": 8},
+    100.0,
 )
 TOY = Size(
     ("mini", "toy"),
@@ -62,6 +65,7 @@ TOY = Size(
         "rounds": 1,
     },
     {"batch": 2, "prompt-len": 12, "new-tokens": 4, "warm": 1, "steps": 1},
+    600.0,  # a busy machine, perhaps
 )
 
 
@@ -102,9 +106,11 @@ def has_trl_and_vllm(python: str | None) -> tuple[bool, bool]:
     return trl, vllm
 
 
-def left_out(plan: Plan) -> list[str]:
+def left_out(plan: Plan, models: dict[str, Any]) -> list[str]:
     """Rows that are not even tried, and why."""
-    reasons = []
+    reasons = [f"every model: {models['failed']}"] if "failed" in models else []
+    if not plan.rows() or plan.rows()[0].kind != "tests":
+        reasons.append("the GPU's tests: this folder has no tests/gpu, run it in the repository")
     if not plan.vllm:
         reasons.append(f"rows with vLLM: {sys.executable} has none (pip install 'vllm>=0.30')")
     if plan.trl is None:
@@ -128,8 +134,8 @@ def measure(options: argparse.Namespace, scratch: Path) -> dict[str, Any]:
         def left() -> float:
             return 60 * options.minutes - (time.monotonic() - started)
 
-        record["card"] = play(card_row(), left(), log)
-        found = play(models_row(names, scratch), left(), log)
+        record["card"] = play(card_row(size.most), left(), log)
+        found = play(models_row(names, scratch, size.most), left(), log)
         plan = Plan(
             models=names,
             folders=found.get("folders", {}),
@@ -140,8 +146,9 @@ def measure(options: argparse.Namespace, scratch: Path) -> dict[str, Any]:
             work=size.work,
             race=size.race,
             vllm_options=options.vllm,
+            most=size.most,
         )
-        record |= {"models": found, "left_out": left_out(plan), "work": size.work, "race": size.race, "rows": []}
+        record |= {"models": found, "left_out": left_out(plan, found), "work": size.work, "race": size.race, "rows": []}
         for row in plan.rows():
             record["rows"].append(ended := play(row, left(), log))
             print(f"{row.kind} {row.name} {row.what}: {ended.get('failed', 'done')}", file=sys.stderr, flush=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 _SPEED = Path(__file__).parents[1] / "speed"
-_TESTS = Path(__file__).parents[2] / "tests" / "gpu"
+_TESTS = Path("tests/gpu")  # of the repository, in which this is run: the package has none
 SEA_AGENTS = ("sea", "online")
 _SEA_MODEL = "smollm2-135m"
 
@@ -79,8 +79,8 @@ class Plan:
         return [*rows, *self._runs()]
 
     def _tests(self) -> Iterator[Row]:
-        if _TESTS.is_dir():  # they are in the repository, not in the package
-            yield Row("tests", "GPU tests", "", _row(kind="tests", folder=str(_TESTS)), self.most)
+        if _TESTS.is_dir():
+            yield Row("tests", "GPU tests", "", _row(kind="tests", folder=str(_TESTS.resolve())), self.most)
 
     def _agents(self, training: str, sampler: str) -> Iterator[Row]:
         options = self.vllm_options if sampler == "vllm" else {}
@@ -109,14 +109,14 @@ class Plan:
                 yield Row("run", agent, "SEA's paper, SmolLM2-135M, DPO", _row(kind="run", agent=agent), 4 * self.most)
 
 
-def card_row() -> Row:
+def card_row(most: float) -> Row:
     """What the machine is."""
-    return Row("card", "machine", "", _row(kind="card"), 90.0)
+    return Row("card", "machine", "", _row(kind="card"), most)
 
 
-def models_row(names: list[str], scratch: Path) -> Row:
+def models_row(names: list[str], scratch: Path, most: float) -> Row:
     """The models' folders."""
-    return Row("models", "models", "", _row(kind="models", names=names, scratch=str(scratch)), 90.0)
+    return Row("models", "models", "", _row(kind="models", names=names, scratch=str(scratch)), most)
 
 
 def _row(**asked: Any) -> list[str]:

@@ -24,11 +24,12 @@ def _of(record: Record, kind: str) -> list[Record]:
 def _machine(record: Record) -> str:
     card = record["card"]
     if "failed" in card:
-        return f"The machine could not be looked at: {card['failed']}"
-    versions = ", ".join(f"{name} {version}" for name, version in card["versions"].items())
-    copied = f"copies {card['copy_bytes_per_s'] / 1e9:,.0f} GB/s, read and written"
-    lines = [f"{card['device']}, driver {card['driver'] or 'none'}, {copied}; {versions}; commit {card['commit']}"]
-    return "\n".join([*lines, f"`{record['command']}`", *(f"Left out: {reason}." for reason in record["left_out"])])
+        said = f"The machine could not be looked at: {card['failed']}"
+    else:
+        versions = ", ".join(f"{name} {version}" for name, version in card["versions"].items())
+        copied = f"copies {card['copy_bytes_per_s'] / 1e9:,.0f} GB/s, read and written"
+        said = f"{card['device']}, driver {card['driver'] or 'none'}, {copied}; {versions}; commit {card['commit']}"
+    return "\n".join([said, f"`{record['command']}`", *(f"Left out: {reason}." for reason in record["left_out"])])
 
 
 def _tests(record: Record) -> str:

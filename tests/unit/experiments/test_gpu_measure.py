@@ -92,7 +92,8 @@ def test_every_token_of_a_random_model_has_a_text_of_its_own(tmp_path: Path) -> 
     assert all(texts) and len(set(texts)) == len(texts)
 
 
-def test_the_most_important_rows_come_first() -> None:
+def test_the_most_important_rows_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(__file__).parents[3])
     own = [("agents", "full, own"), ("race", "duelbench online")]
     assert listed(plan().rows()) == [("tests", ""), *own, ("agents", "lora, own")]
     with_trl = plan(trl="trl/python").rows()
@@ -180,18 +181,27 @@ def test_what_is_missing_is_said_before_anything_is_measured(tmp_path: Path, mon
     assert not (tmp_path / "gpu.json").exists()
 
 
-def test_the_record_says_what_there_was_no_time_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_record_says_what_there_was_no_time_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "new" / "gpu.json"
+    monkeypatch.chdir(Path(__file__).parents[3])
     script.main(["--out", str(out), "--toy", "--minutes", "0"])
     written = json.loads(out.read_text())
     assert {written[part]["failed"] for part in ("card", "models")} == {"no time was left"}
     assert [row["failed"] for row in written["rows"]] == ["no time was left"]
-    assert "rows of TRL: no --trl-python" in written["left_out"]
-    assert "no time was left" in capsys.readouterr().out
+    assert {"every model: no time was left", "rows of TRL: no --trl-python"} <= set(written["left_out"])
+    assert "Left out: every model: no time was left." in capsys.readouterr().out
+    monkeypatch.chdir(tmp_path)
+    script.main(["--out", str(out), "--toy", "--minutes", "0"])
+    assert any("no tests/gpu" in reason for reason in json.loads(out.read_text())["left_out"])
 
 
 @pytest.mark.slow
-def test_the_whole_measurement_on_toy_sizes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_whole_measurement_on_toy_sizes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(__file__).parents[3])
     out = tmp_path / "gpu.json"
     script.main(["--out", str(out), "--toy", "--models", "tiny", "toy"])
     written = json.loads(out.read_text())
