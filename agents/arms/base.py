@@ -57,6 +57,7 @@ class ArmAgent:
         floor: whether it plays uniform pairs, which makes it the line that scores 0.
         every_row: 0 … S − 1, (S,).
         row_starts: place of each row's first arm in a flattened (S, K) array, (S,).
+        alone: whether S = 1: then a Python number is faster than an array of one.
     """
 
     lockstep: ClassVar[bool] = True
@@ -75,6 +76,7 @@ class ArmAgent:
         self.config = self.Config() if config is None else config
         self.every_row = np.arange(setup.rows)
         self.row_starts = self.every_row * setup.arms
+        self.alone = setup.rows == 1
 
     def propose(self, observation: Observation) -> Duels:
         """The arms of each row's next duel, (S,) and (S,)."""
@@ -107,6 +109,9 @@ def argmax(values: Floats, rng: np.random.Generator) -> Ids:
     """
     keys = rng.random(values.shape)
     top = values.argmax(-1)
+    if top.size == 1:
+        tied = values == values.item(top.item())
+        return top if np.count_nonzero(tied) == 1 else np.where(tied, keys, -1.0).argmax(-1)
     largest = values.reshape(-1).take(np.arange(0, values.size, values.shape[-1]) + top.reshape(-1))
     tied = values == largest.reshape(*top.shape, 1)
     if np.count_nonzero(tied) == top.size:

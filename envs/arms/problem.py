@@ -104,6 +104,7 @@ class FixedArms(ArmProblem):
     """
 
     fixed_features = True
+    settled = True
 
     def __init__(self, family: Family, position_bias: float = 0.0, bound: float = 1.0) -> None:
         super().__init__(family.arms, (family.dim, bound) if family.dim else None, position_bias)

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from duelbench.duels.preference import REWARD_OF_VERDICT, Feedback
 from duelbench.envs.duel.feedback.delay import Delay
-from duelbench.envs.duel.problem import InvalidActionError, Problem
+from duelbench.envs.duel.problem import InvalidActionError, Problem, Settled
 from duelbench.types import Verdict
 
 Identical = Literal["tie", "ask", "skip", "error"]
 Duel = tuple[str, str, str]
 """Prompt, first and second response."""
+_MOST_PAIRS = 400  # of arms, whose answers are worked out ahead
 _SKIPPED = int(Verdict.SKIPPED)  # comparing an array with a member of an enum takes longer than a duel
 Answered = tuple[NDArray[np.float64], NDArray[np.int8]]
 """The oracle's P(first preferred), NaN where it failed, and the verdicts, (n,) each."""
@@ -81,6 +82,8 @@ class Engine:
         self._counters = np.stack([self._starts, self._starts])  # both move on in one addition
         self._duels[:] = 0
         self._rounds_left = 0  # no row can reach the end of its block within this many rounds
+        self._ahead: NDArray[np.int8] | None = None
+        self._settled = isinstance(problem, Settled) and problem.arms**2 <= _MOST_PAIRS
         if delay is not None:
             delay.make_room(rows)
 
@@ -155,6 +158,44 @@ class Engine:
             self._turn_over(rngs)
         return verdicts
 
+    @property
+    def foresees(self) -> bool:
+        """Whether ``play_alone`` may be called: a lone row whose every duel is asked, and answered at once."""
+        at_once = self.identical == "ask" and self.store is None and self.delay is None
+        return self.rows == 1 and self._settled and at_once
+
+    def play_alone(self, first: int, second: int, rngs: Sequence[np.random.Generator]) -> int:
+        """As ``play``, of a lone row and arms that are in range; returns the verdict code.
+
+        The answers to all pairs of arms are worked out for a whole block at once, which takes as long as three duels.
+        """
+        if self._ahead is None:
+            self._ahead = self._answers_ahead()
+        place, arms = self._counters.item(0), self.problem.arms  # type: ignore[attr-defined]
+        verdict: int = self._ahead.item((place * arms + first) * arms + second)
+        self.labels += 1
+        self.round += 1
+        self._counters += 1
+        self._rounds_left -= 1
+        if self._rounds_left < 0:
+            self._turn_over(rngs)
+        return verdict
+
+    def _answers_ahead(self) -> NDArray[np.int8]:
+        """Verdict codes of all pairs at each place of the lone row's block, (block, K, K)."""
+        arms, block = self.problem.arms, self.problem.block  # type: ignore[attr-defined]
+        firsts, seconds = (grid.ravel() for grid in np.indices((arms, arms)))
+        row, pairs = np.zeros(arms * arms, np.int64), arms * arms
+        ties = self.problem.ties(row, firsts, seconds)
+        duels = self._counters[1, 0] - self._counters[0, 0] + np.arange(block)
+        verdicts = self.feedback.verdicts(
+            np.tile(self.problem.preference(row, firsts, seconds), block),
+            self._noise[0].repeat(pairs, 0),
+            duels.repeat(pairs),
+            None if ties is None else np.tile(ties, block),
+        )
+        return verdicts.reshape(block, arms, arms)
+
     def _turn_over(self, rngs: Sequence[np.random.Generator]) -> None:
         """Draw the next block of the rows that are at the end of one."""
         for row in np.flatnonzero(self._place - self._starts == self.problem.block).tolist():
@@ -178,6 +219,7 @@ class Engine:
     def _draw(self, row: int, rng: np.random.Generator) -> None:
         self._ids[row] = self.problem.draw(row, rng)
         self._noise[row] = rng.random((self.problem.block, 2))
+        self._ahead = None
 
     def _answer(
         self, firsts: NDArray[Any], seconds: NDArray[Any], asking: NDArray[np.bool_] | None

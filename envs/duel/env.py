@@ -13,9 +13,10 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from duelbench.duels.preference import REWARD_OF_VERDICT
 from duelbench.envs.duel.engine import Engine
 from duelbench.envs.duel.feedback.conditions import Conditions, whole_number
-from duelbench.envs.duel.problem import KnowsRegret, Problem, Truth, checked_columns
+from duelbench.envs.duel.problem import KnowsRegret, Problem, Truth, checked_columns, lone_pair
 from duelbench.plugins import did_you_mean
 from duelbench.types import Verdict
 
@@ -201,6 +202,9 @@ class DuelVectorEnv(_Played, VectorEnv[Observation, Any, NDArray[Any]]):
             InvalidActionError: an index out of range, or no integers; no label was used up.
         """
         problem: Any = self.problem  # an Arms: to check that takes longer than the duel
+        if self.num_envs == 1 and self.engine.foresees and (pair := lone_pair(firsts, seconds, problem.arms)):
+            verdict = self.engine.play_alone(*pair, self._rngs)
+            return REWARD_OF_VERDICT[verdict : verdict + 1].copy()
         arms = checked_columns(firsts, seconds, self.num_envs, problem.arms)
         return self.engine.reward(self.engine.play(*arms, self._rngs))
 

@@ -55,6 +55,15 @@ def index_pairs(actions: Any, n: int) -> tuple[Ids, Ids]:
     return pairs[:, 0].astype(np.int64), pairs[:, 1].astype(np.int64)
 
 
+def lone_pair(firsts: Any, seconds: Any, n: int) -> tuple[int, int] | None:
+    """The two indices below n of a lone duel; None if they are not what is expected."""
+    for column in (firsts, seconds):
+        if not (isinstance(column, np.ndarray) and column.dtype == np.int64 and column.shape == (1,)):
+            return None
+    first, second = firsts.item(), seconds.item()
+    return (first, second) if 0 <= first < n and 0 <= second < n else None
+
+
 def checked_columns(firsts: Any, seconds: Any, rows: int, n: int) -> tuple[Ids, Ids]:
     """Two columns of B indices below n, as they came if they are what is expected, else as ``index_pairs`` says.
 
@@ -277,6 +286,19 @@ class Arms(KnowsRegret, Protocol):
     def heldout_of_rows(self) -> Ids:
         """For each row the contexts that what it deploys is judged on, (B, H)."""
         ...
+
+
+@runtime_checkable
+class Settled(Protocol):
+    """A problem of K arms whose preferences and ties stay as they are throughout an episode, whatever is asked.
+
+    Attributes:
+        arms: K.
+        settled: True.
+    """
+
+    arms: int
+    settled: bool
 
 
 @runtime_checkable

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -25,10 +26,14 @@ class MatrixAgent(ArmAgent):
         self.wins, self.played = np.zeros(shape), np.zeros(shape)
         self.t = 0
         self._counts_starts = self.every_row * setup.arms**2
+        self._places = np.arange(setup.arms**2).reshape(setup.arms, setup.arms, 1)
 
     def update(self, observation: Observation, firsts: Ids, seconds: Ids, feedback: Floats) -> None:
         """Count the answers."""
         self.t += 1
+        if self.alone and len(firsts) == 1:
+            self._count_alone(firsts, seconds, feedback.item())
+            return
         rows: Ids = self.every_row
         starts: Ids = self._counts_starts
         unknown = np.isnan(feedback)
@@ -43,6 +48,19 @@ class MatrixAgent(ArmAgent):
         played[forth] += 1.0
         played[back] += 1.0
         self.recount(rows, firsts, seconds, forth, back)
+
+    def _count_alone(self, firsts: Ids, seconds: Ids, won: float) -> None:
+        """Count the answer of a lone row."""
+        if math.isnan(won):
+            return
+        first, second = firsts.item(), seconds.item()
+        forth, back = self._places[first, second], self._places[second, first]
+        wins, played = self.wins.reshape(-1), self.played.reshape(-1)
+        wins[forth.item()] += won
+        wins[back.item()] += 1.0 - won
+        played[forth.item()] += 1.0
+        played[back.item()] += 1.0
+        self.recount(self.every_row, firsts, seconds, forth, back)
 
     def recount(self, rows: Ids, firsts: Ids, seconds: Ids, forth: Ids, back: Ids) -> None:
         """Called when the counts of some pairs have changed; subclasses that derive more from them do so here.

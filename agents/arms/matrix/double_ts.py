@@ -58,10 +58,18 @@ class SampledTournament:
 
     def learn(self, rows: Ids, firsts: Ids, seconds: Ids, won: Floats, lost: Floats) -> None:
         """Take note of the pairs just played and of the first arm's wins and losses against the second, (n,) each."""
+        if len(self.odds) == 1 == len(rows):
+            self._learn_alone(firsts.item(), seconds.item(), won.item(), lost.item())
+            return
         real = np.flatnonzero(firsts != seconds)
         rows, firsts, seconds = rows[real], firsts[real], seconds[real]
         chance = betainc(lost[real] + 1.0, won[real] + 1.0, 0.5)
         self.odds[rows, self._pairs.number[firsts, seconds]] = np.where(firsts < seconds, chance, 1.0 - chance)
+
+    def _learn_alone(self, first: int, second: int, won: float, lost: float) -> None:
+        if first != second:
+            chance = float(betainc(lost + 1.0, won + 1.0, 0.5))
+            self.odds[0, self._pairs.number.item(first, second)] = chance if first < second else 1.0 - chance
 
     def scores(self, rng: np.random.Generator) -> Floats:
         """Copeland scores of a fresh sample, (S, K)."""
@@ -86,6 +94,8 @@ class DoubleSampling(EvidenceAgent):
 
     def _second(self, first: Ids, level: float) -> Ids:
         """Of the arms not surely better than the first, the likeliest to beat it in a fresh sample."""
+        if self.alone:
+            return self._lone_second(first.item(), level)
         lost, played = self.versus(first)  # of the first arm: wins over each other
         won = played - lost
         uncertain = (won - lost) ** 2 <= 4.0 * level * played
@@ -97,6 +107,20 @@ class DoubleSampling(EvidenceAgent):
         sampled.reshape(-1)[drawn] = self.rng.beta(won.reshape(-1)[drawn] + 1.0, lost.reshape(-1)[drawn] + 1.0)
         sampled.reshape(-1)[own] = 0.5
         return sampled.argmax(-1)
+
+    def _lone_second(self, first: int, level: float) -> Ids:
+        """The same of a lone row, draw by draw."""
+        wins, widest = self.wins[0, first].tolist(), 4.0 * level
+        best, largest = first, 0.5
+        for arm, played in enumerate(self.played[0, first].tolist()):
+            lost = wins[arm]
+            won = played - lost
+            lead = won - lost
+            if arm != first and (lead <= 0.0 or lead * lead <= widest * played):
+                sampled = self.rng.beta(won + 1.0, lost + 1.0)
+                if sampled > largest or (sampled == largest and arm < best):
+                    best, largest = arm, sampled
+        return np.array([best])
 
 
 class DoubleTS(DoubleSampling):

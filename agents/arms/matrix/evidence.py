@@ -75,10 +75,15 @@ class EvidenceAgent(MatrixAgent):
     def recount(self, rows: Ids, firsts: Ids, seconds: Ids, forth: Ids, back: Ids) -> None:
         """Weigh the pairs just played."""
         arms, size = self.setup.arms, self.setup.rows
-        wins = self.wins.reshape(-1)
+        wins, flat = self.wins.reshape(-1), self.evidence.reshape(-1)
+        if self.alone and len(rows) == 1:
+            one, other = wins.item(forth.item()), wins.item(back.item())
+            behind = float(self.measure(one, other))  # type: ignore[arg-type]
+            flat[back.item()] = behind * (one < other)
+            flat[forth.item()] = behind * (other < one)
+            return
         won, lost = wins[forth], wins[back]
         weight = self.measure(won, lost)
-        flat = self.evidence.reshape(-1)
         flat[(seconds * size + rows) * arms + firsts] = weight * (won < lost)
         flat[(firsts * size + rows) * arms + seconds] = weight * (lost < won)
 
@@ -97,12 +102,23 @@ class EvidenceAgent(MatrixAgent):
 
         It is ``config.unseen`` for pairs never played and ½ for the arm itself.
         """
+        if self.alone:
+            arm, new = arms.item(), self.config.unseen
+            counts = zip(self.wins[0, arm].tolist(), self.played[0, arm].tolist(), strict=True)
+            bounds = [
+                math.sqrt(level / played) + (played - lost) / played if played else new for lost, played in counts
+            ]
+            bounds[arm] = 0.5
+            return np.array([bounds])
         lost, played = self.versus(arms)
         unseen = played == 0.0
-        played[unseen] = 1.0
+        some = np.count_nonzero(unseen) > 0
+        if some:
+            played[unseen] = 1.0
         upper = level / played
         np.sqrt(upper, out=upper)
         upper += (played - lost) / played
-        upper[unseen] = self.config.unseen
+        if some:
+            upper[unseen] = self.config.unseen
         upper.reshape(-1)[self.row_starts + arms] = 0.5
         return upper

@@ -39,6 +39,8 @@ class RUCB(EvidenceAgent):
 
     def _champion(self, possible: NDArray[np.bool_]) -> Ids:
         """One of the arms that may beat all others, (S,); ``possible`` is the set C, (S, K)."""
+        if self.alone:
+            return self._lone_champion(possible)
         flat, starts = possible.reshape(-1), self.row_starts
         only = possible.sum(-1) == 1
         kept = (self.hypothesis >= 0) & flat.take(starts + np.maximum(self.hypothesis, 0))
@@ -47,3 +49,18 @@ class RUCB(EvidenceAgent):
         flat[(starts + self.hypothesis)[held]] = False  # C without B
         stay = held & (only | (self.rng.random(len(possible)) < 0.5))
         return np.where(stay, self.hypothesis, choose(possible, self.rng))
+
+    def _lone_champion(self, possible: NDArray[np.bool_]) -> Ids:
+        """The same of a lone row, draw by draw."""
+        flags: list[bool] = possible[0].tolist()
+        only, held = flags.count(True) == 1, self.hypothesis.item()
+        if only:
+            held = flags.index(True)
+        elif held >= 0 and not flags[held]:
+            held = -1
+        self.hypothesis = np.array([held])
+        if held >= 0:
+            possible[0, held] = False  # C without B
+        stay = self.rng.random(1).item() < 0.5 or only
+        other = choose(possible, self.rng)
+        return self.hypothesis if held >= 0 and stay else other
