@@ -59,6 +59,6 @@ def float32(monkeypatch: pytest.MonkeyPatch) -> None:
     """Matrix products in float32, whatever this machine multiplies fastest, in this process and its workers.
 
     A test that compares numbers of a language model to more than a few digits means float32 and asks for this. To run
-    the suite as a CPU with bfloat16 tiles would: ``DUELBENCH_DTYPE=bfloat16 make test``.
+    the suite as on a CPU that is faster in bfloat16: ``DUELBENCH_DTYPE=bfloat16 make test``.
     """
     monkeypatch.setenv("DUELBENCH_DTYPE", "float32")

@@ -60,7 +60,8 @@ class CausalLMPolicy:
             max_new_tokens: the most tokens of a response.
             temperature: of sampling; 1 samples the model itself, 0 takes the likeliest token.
             dtype: of matrix products: "float32", "bfloat16" (trained weights stay float32), or "auto": bfloat16 where
-                the GPU has it, or where the CPU has AMX and the model is of Llama type.
+                the GPU has it, or where the CPU multiplies faster in it (Intel's AMX, AMD's AVX-512) and the model is
+                of Llama type.
             device: "cpu", "cuda", or "auto": a GPU where there is one.
             prompt_template: text with ``{prompt}`` in it; None takes the tokenizer's chat template, or the bare
                 prompt if there is none.

@@ -111,7 +111,15 @@ def multiplies_bfloat16(device: str) -> bool:
         return chosen == "bfloat16"
     if device != "cpu":
         return torch.cuda.is_bf16_supported()
-    return torch.cpu._is_amx_tile_supported()  # with AVX-512's instructions alone they are slower
+    return torch.cpu._is_amx_tile_supported() or (torch.cpu._is_avx512_bf16_supported() and _is_amd())
+
+
+def _is_amd() -> bool:
+    """Whether AVX-512 multiplies twice as fast in bfloat16 as in float32: AMD's does, Intel's no faster."""
+    try:
+        return "AuthenticAMD" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:  # no Linux
+        return False
 
 
 def _precision(dtype: str, device: str, fast: bool) -> torch.dtype:

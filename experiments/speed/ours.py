@@ -25,6 +25,10 @@ from duelbench.agents.alignment.sea import SEA, SEAConfig
 from duelbench.experiments.speed import work
 from duelbench.learning.learner import LearnerConfig, PreferenceLearner
 from duelbench.policies.causal_lm import CausalLMPolicy
+from duelbench.posteriors.registry import choose_posterior
+
+#: Pairs that the reward model knows before the first step: a minibatch of the paper's ensemble.
+_PAIRS = 128
 
 
 def arguments() -> argparse.Namespace:
@@ -32,6 +36,7 @@ def arguments() -> argparse.Namespace:
     parser = work.parser(__doc__ or "")
     parser.add_argument("--agent", choices=["online", "sea"], default="online")
     parser.add_argument("--candidates", type=int, default=20, help="M of sea")
+    parser.add_argument("--posterior", default="evidence", help="reward model of sea; the paper's is ensemble")
     parser.add_argument("--real-share", type=float, default=1.0, help="share of sea's duels that the oracle labels")
     parser.add_argument("--dtype", default="auto", help="of matrix products: auto, float32 or bfloat16")
     return parser.parse_args()
@@ -60,7 +65,8 @@ def make_agent(options: argparse.Namespace) -> LearningAgent:
     )
     if options.agent == "online":
         return Online(setup)
-    return SEA(setup, SEAConfig(candidates=options.candidates, real_share=options.real_share))
+    posterior = choose_posterior(options.posterior)
+    return SEA(setup, SEAConfig(candidates=options.candidates, real_share=options.real_share, posterior=posterior))
 
 
 def ignore_ends(policy: CausalLMPolicy) -> None:
@@ -74,8 +80,7 @@ def fill_posterior(agent: SEA, batch: list[str]) -> None:
     """Give the reward models a full minibatch of pairs, so that they learn from the first measured step on."""
     drawn = agent.policy.sample({"prompt": batch}, 2, np.random.default_rng(0))
     agent.posterior.rewards(drawn.features)
-    repeats = -(-agent.config.posterior.config.minibatch // len(batch))
-    chosen, rejected = (np.tile(drawn.features[:, column], (repeats, 1)) for column in (0, 1))
+    chosen, rejected = (np.tile(drawn.features[:, column], (_PAIRS // len(batch) + 1, 1)) for column in (0, 1))
     agent.posterior.update(chosen, rejected, len(chosen))
 
 

@@ -49,7 +49,7 @@ class Race:
     stock: bool = True
     """Also run TRL as it comes, which is slow."""
     sea: bool = False
-    """Also run sea with 20 candidates."""
+    """Also run sea with 20 candidates, with our default posterior and with the paper's."""
     rounds: int = 2
     """Times that every contender runs."""
     warm: int = 1
@@ -66,6 +66,7 @@ def contenders(race: Race) -> dict[str, list[str]]:
     commands = {"duelbench online": own}
     if race.sea:
         commands["duelbench sea, M = 20"] = [*own, "--agent", "sea"]
+        commands["the same with the paper's ensemble"] = [*own, "--agent", "sea", "--posterior", "ensemble"]
     if race.trl_python:
         trl = [str(race.trl_python), str(HERE / "trl_online.py")]
         commands |= {"trl-fp32": trl, "trl-autocast": [*trl, "--autocast"]}

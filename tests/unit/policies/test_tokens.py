@@ -81,7 +81,7 @@ def test_without_a_chat_template_prompts_are_tokenised_as_the_tokenizer_does(bos
     with torch.no_grad():
         logits = ours._model(torch.cat([rows[0], answer])[None]).logits[0, rows.shape[1] - 1 : -1]
     want = logits.log_softmax(-1).gather(1, answer[:, None]).sum().item()
-    assert scored.log_probs[0] == pytest.approx(want, abs=0.3)  # in bfloat16, on a CPU that has tiles of it
+    assert scored.log_probs[0] == pytest.approx(want, abs=0.3)  # in bfloat16, on a CPU that is faster in it
     assert scored.payload["tokens"][0, : scored.lengths[0]].tolist() == answer.tolist()
 
 

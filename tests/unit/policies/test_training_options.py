@@ -12,6 +12,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from duelbench.learning.learner import LearnerConfig, PreferenceLearner
+from duelbench.policies import loading
 from duelbench.policies.causal_lm import CausalLMPolicy
 from duelbench.types import Responses
 
@@ -143,3 +144,25 @@ def test_the_learning_rate_warms_up_and_falls_to_a_tenth() -> None:
     assert config.rate(14) == pytest.approx(0.55)
     assert config.rate(24) == config.rate(500) == pytest.approx(0.1)
     assert LearnerConfig(learning_rate=0.5).rate(10_000) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("tiles", "instructions", "maker", "faster"),
+    [
+        (True, True, "GenuineIntel", True),
+        (False, True, "GenuineIntel", False),
+        (False, True, "AuthenticAMD", True),
+        (False, False, "AuthenticAMD", False),
+    ],
+)
+def test_bfloat16_is_taken_where_the_cpu_multiplies_faster_in_it(
+    monkeypatch: pytest.MonkeyPatch, tiles: bool, instructions: bool, maker: str, faster: bool
+) -> None:
+    monkeypatch.delenv("DUELBENCH_DTYPE", raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: tiles)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: instructions)
+    monkeypatch.setattr(Path, "read_text", lambda path, **_: f"vendor_id\t: {maker}\n")
+    assert loading.multiplies_bfloat16("cpu") is faster
+    for chosen in ("float32", "bfloat16"):
+        monkeypatch.setenv("DUELBENCH_DTYPE", chosen)
+        assert loading.multiplies_bfloat16("cpu") == (chosen == "bfloat16")

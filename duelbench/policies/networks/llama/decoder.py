@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import embedding, linear, silu
 
 from duelbench.policies.networks.llama.kernels import normalise, rotate
-from duelbench.policies.networks.llama.weights import Layer, Shape, Weights
+from duelbench.policies.networks.llama.weights import DecodingLayer, Shape, Weights
 
 
 class LlamaDecoder:
@@ -27,6 +27,7 @@ class LlamaDecoder:
         steps: int,
     ) -> None:
         self.shape, self.weights, self.steps = shape, weights, steps
+        self.layers = [DecodingLayer.of(layer) for layer in weights.layers]
         self.starts = lengths.repeat_interleave(n)  # position of each row's first token
         self.prefix = [(k.transpose(1, 2).float().contiguous(), v.float()) for k, v in prefix]
         width = prefix[0][0].shape[1]
@@ -46,11 +47,12 @@ class LlamaDecoder:
         shape, dtype = self.shape, self.shape.dtype
         turns = shape.turns[self.starts + self.time]
         h = embedding(tokens, self.weights.embed)
-        for index, layer in enumerate(self.weights.layers):
+        for index, layer in enumerate(self.layers):
             x = normalise(h, layer.norm, shape.eps, dtype)
             h = h + linear(self._attention(index, layer, x, turns).to(dtype), layer.out)
             x = normalise(h, layer.second_norm, shape.eps, dtype)
-            h = h + linear(silu(linear(x, layer.gate)).mul_(linear(x, layer.up)), layer.down)
+            gate, up = linear(x, layer.gate_up).chunk(2, -1)
+            h = h + linear(silu(gate).mul_(up), layer.down)
         self.time += 1
         return linear(normalise(h, self.weights.norm, shape.eps, dtype), self.weights.head).float()
 
@@ -64,15 +66,16 @@ class LlamaDecoder:
         smaller[:, :, : self.time] = cache[rows, :, : self.time]
         return smaller
 
-    def _attention(self, index: int, layer: Layer, x: Tensor, turns: Tensor) -> Tensor:
+    def _attention(self, index: int, layer: DecodingLayer, x: Tensor, turns: Tensor) -> Tensor:
         """One query for each row and head over prompt and own tokens: x (rows, d) -> (rows, kv * g * hd)."""
         shape, rows, end = self.shape, len(x), self.time + 1
         keys, values = self.cache[index]  # (rows, kv, steps, hd)
         prompt_keys, prompt_values = self.prefix[index]  # (B * kv, hd, P), (B * kv, P, hd)
-        q, k = (rotate(linear(x, m).unflatten(-1, (-1, shape.head_dim)), turns) for m in (layer.q, layer.k))
-        q = q.mul_(shape.head_dim**-0.5).view(rows, shape.kv, shape.groups, shape.head_dim)
-        keys[:, :, self.time] = k
-        values[:, :, self.time] = linear(x, layer.v).view(rows, shape.kv, shape.head_dim)
+        heads = linear(x, layer.qkv).view(rows, -1, shape.head_dim)
+        turned, value = heads.split([shape.kv * (shape.groups + 1), shape.kv], 1)
+        q, k = rotate(turned, turns).split([shape.kv * shape.groups, shape.kv], 1)
+        q = (q * shape.head_dim**-0.5).view(rows, shape.kv, shape.groups, shape.head_dim)
+        keys[:, :, self.time], values[:, :, self.time] = k, value
         past_keys, past_values = (past[:, :, :end].flatten(0, 1) for past in (keys, values))  # (rows * kv, end, hd)
         own = torch.bmm(q.flatten(0, 1), past_keys.transpose(1, 2)).view(rows, shape.kv, shape.groups, end)
         places = self.places.flatten()

@@ -2,7 +2,7 @@
 
 What makes it fast: each prompt is encoded once for all its responses; tokens are packed, so that padding costs nothing
 outside attention; the vocabulary is looked at only where a response token is predicted; decoding lays the matrices out
-for few rows; and the matrix products run in bfloat16 where the CPU multiplies tiles of it. The trained weights are the
+for few rows; and the matrix products run in bfloat16 where the CPU multiplies faster in it. The trained weights are the
 transformers model's own float32 parameters, which float32 products read in place: nothing is copied, and gradients land
 where the optimizer wants them.
 """
@@ -203,7 +203,7 @@ class LlamaNetwork:
         h, prefix = self._hidden(weights, Packing.of(batch, self.shape.kv, last=False))
         last = normalise(h[lengths.cumsum(0) - 1], weights.norm, self.shape.eps, self.shape.dtype)
         logits = linear(last, weights.head).float().repeat_interleave(n, 0)
-        return LlamaDecoder(self.shape, weights.for_few_rows(), prefix, lengths, n, steps), logits
+        return LlamaDecoder(self.shape, weights, prefix, lengths, n, steps), logits
 
 
 def _weight(module: Any, *, adapted: bool) -> Tensor:

@@ -31,11 +31,23 @@ class Weights(NamedTuple):
     norm: Tensor  # (d,) float32
     head: Tensor  # (V, d) in the compute dtype
 
-    def for_few_rows(self) -> Weights:
-        """The same with the blocks' float32 matrices transposed in memory: few rows then multiply faster."""
-        if self.head.dtype != torch.float32:
-            return self
-        return self._replace(layers=[Layer(*(_column_major(tensor) for tensor in layer)) for layer in self.layers])
+
+class DecodingLayer(NamedTuple):
+    """One block with the matrices that read the same input joined: few rows then take few, larger products."""
+
+    norm: Tensor  # (d,)
+    qkv: Tensor  # (kv * (g + 2) * hd, d)
+    out: Tensor  # (d, kv * g * hd)
+    second_norm: Tensor  # (d,)
+    gate_up: Tensor  # (2 f, d)
+    down: Tensor  # (d, f)
+
+    @classmethod
+    def of(cls, layer: Layer) -> DecodingLayer:
+        """Copies; float32 matrices are transposed in memory, which few rows multiply faster."""
+        qkv, gate_up = torch.cat([layer.q, layer.k, layer.v]), torch.cat([layer.gate, layer.up])
+        joined = cls(layer.norm, qkv, layer.out, layer.second_norm, gate_up, layer.down)
+        return cls(*map(_column_major, joined)) if qkv.dtype == torch.float32 else joined
 
 
 @dataclass(frozen=True)
