@@ -14,7 +14,8 @@ class LlamaDecoder:
     """Unfinished responses, n to each of B prompts at first, one row each.
 
     All responses to a prompt share its keys and values: their queries meet them in one matrix product. A row's own
-    keys and values lie in a preallocated cache, which only its own queries meet.
+    keys and values lie in a preallocated cache, which only its own queries meet. It is laid out step by step, so that
+    what has been written lies together: products of many rows would otherwise wait for memory at each row.
     """
 
     def __init__(
@@ -34,8 +35,9 @@ class LlamaDecoder:
         blocked = torch.arange(width) >= lengths[:, None]  # (B, P)
         self.mask = torch.zeros(blocked.shape).masked_fill_(blocked, -torch.inf).repeat_interleave(shape.kv, 0)[:, None]
         self.time = 0
-        size = (len(lengths) * n, shape.kv, steps, shape.head_dim)
+        size = (steps, len(lengths) * n, shape.kv, shape.head_dim)
         self.cache = [(torch.empty(size), torch.empty(size)) for _ in prefix]
+        self.spare = torch.empty(size)  # what a cache is copied to when rows leave: fresh memory is slow
         # Rows of a prompt stand side by side, head by head: (B, kv, n); what leaves keeps its last, unread content.
         places = torch.arange(len(lengths) * shape.kv * n).view(-1, shape.kv, n)
         self.places = places.transpose(1, 2).reshape(-1, shape.kv)  # of each row and head
@@ -62,21 +64,23 @@ class LlamaDecoder:
         self.cache = [(self._kept(keys, rows), self._kept(values, rows)) for keys, values in self.cache]
 
     def _kept(self, cache: Tensor, rows: Tensor) -> Tensor:
-        smaller = cache.new_empty(len(rows), *cache.shape[1:])
-        smaller[:, :, : self.time] = cache[rows, :, : self.time]
-        return smaller
+        kept = self.spare.flatten()[: cache[:, : len(rows)].numel()].view(-1, len(rows), *cache.shape[2:])
+        torch.index_select(cache[: self.time], 1, rows, out=kept[: self.time])
+        self.spare = cache
+        return kept
 
     def _attention(self, index: int, layer: DecodingLayer, x: Tensor, turns: Tensor) -> Tensor:
         """One query for each row and head over prompt and own tokens: x (rows, d) -> (rows, kv * g * hd)."""
         shape, rows, end = self.shape, len(x), self.time + 1
-        keys, values = self.cache[index]  # (rows, kv, steps, hd)
+        keys, values = self.cache[index]  # (steps, rows, kv, hd)
         prompt_keys, prompt_values = self.prefix[index]  # (B * kv, hd, P), (B * kv, P, hd)
         heads = linear(x, layer.qkv).view(rows, -1, shape.head_dim)
         turned, value = heads.split([shape.kv * (shape.groups + 1), shape.kv], 1)
         q, k = rotate(turned, turns).split([shape.kv * shape.groups, shape.kv], 1)
         q = (q * shape.head_dim**-0.5).view(rows, shape.kv, shape.groups, shape.head_dim)
-        keys[:, :, self.time], values[:, :, self.time] = k, value
-        past_keys, past_values = (past[:, :, :end].flatten(0, 1) for past in (keys, values))  # (rows * kv, end, hd)
+        keys[self.time], values[self.time] = k, value
+        # (rows * kv, end, hd)
+        past_keys, past_values = (past[:end].flatten(1, 2).transpose(0, 1) for past in (keys, values))
         own = torch.bmm(q.flatten(0, 1), past_keys.transpose(1, 2)).view(rows, shape.kv, shape.groups, end)
         places = self.places.flatten()
         met = self._meet(self.queries, q, places, prompt_keys, self.mask)  # (rows, kv, g, P)
