@@ -181,7 +181,7 @@ class LlamaNetwork:
         for part, packed in zip(pack.responses, theirs, strict=True):
             q, own_k, own_v = (part.pad(table) for table in packed)  # (n * kv, R, .)
             keys, values = (
-                torch.cat([prefix.unflatten(0, (-1, self.shape.kv))[part.owner].flatten(0, 1), own], 1)
+                torch.cat([prefix.unflatten(0, (-1, self.shape.kv)).index_select(0, part.owner).flatten(0, 1), own], 1)
                 for prefix, own in ((k, own_k), (v, own_v))
             )  # (n * kv, P + R, hd)
             mixed.append(part.unpad(self._attend(q, keys, values, part.mask)))
