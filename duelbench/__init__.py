@@ -1,18 +1,17 @@
 """duelbench: LLM alignment as a contextual dueling bandit.
 
-Importing this package registers the environments, so that ``gymnasium.make("LLMDuel-v0")`` works; it loads neither
-Gymnasium nor torch, so that the command line answers at once. ``duelbench.run``, ``duelbench.sweep`` and
-``duelbench.load`` play and read what the command line does: see ``duelbench.study.library``. ``duelbench.Session``
-plays a run that somebody else answers.
+Importing this package registers the environments, so that ``gymnasium.make("LLMDuel-v0")`` works. It loads little
+else, so that the command line answers at once. ``duelbench.run``, ``duelbench.sweep`` and ``duelbench.load`` play and
+read what the command line does: see ``duelbench.study.library``. ``duelbench.Session`` plays a run that somebody else
+answers.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from importlib.machinery import ModuleSpec
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+import gymnasium
 
 if TYPE_CHECKING:
     from duelbench import envs
@@ -50,43 +49,14 @@ ENV_IDS = {
 }
 
 
-def _register() -> None:
-    import gymnasium
-
-    for env_id, entry in ENV_IDS.items():
-        if env_id not in gymnasium.registry:
-            gymnasium.register(
-                id=env_id,
-                entry_point=f"duelbench.envs.{entry}Env",
-                vector_entry_point=f"duelbench.envs.{entry}VectorEnv",
-                disable_env_checker=True,  # it warns of NaN, which is what a duel without an answer pays
-            )
-
-
-class _Registrar:
-    """Finds modules as the other finders do; once Gymnasium is imported, by whomever, it registers the environments."""
-
-    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        """The module's spec as it is; that of Gymnasium with the registration after it."""
-        if name != "gymnasium":
-            return None
-        others = [finder for finder in sys.meta_path if finder is not self]
-        spec = next((spec for finder in others if (spec := finder.find_spec(name, path, target))), None)
-        if spec is not None and spec.loader is not None:
-            execute = spec.loader.exec_module
-
-            def execute_and_register(module: ModuleType) -> None:
-                execute(module)
-                _register()
-
-            spec.loader.exec_module = execute_and_register  # type: ignore[method-assign]
-        return spec
-
-
-if "gymnasium" in sys.modules:
-    _register()
-else:
-    sys.meta_path.insert(0, _Registrar())
+for _id, _entry in ENV_IDS.items():
+    if _id not in gymnasium.registry:
+        gymnasium.register(
+            id=_id,
+            entry_point=f"duelbench.envs.{_entry}Env",
+            vector_entry_point=f"duelbench.envs.{_entry}VectorEnv",
+            disable_env_checker=True,  # it warns of NaN, which is what a duel without an answer pays
+        )
 
 
 def __getattr__(name: str) -> Any:

@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
+import numpy as np
 from annotated_types import Ge, Gt, Interval, Le, Lt
 
 Positive = Annotated[float, Gt(0)]
@@ -133,7 +134,7 @@ def _check_tuple(checks: list[Check], *, any_length: bool) -> Check:
 
 
 def _is(hint: Any, value: Any) -> bool:
-    truth = type(value).__name__ in ("bool", "bool_")  # Python's, or one of NumPy's, which need not be loaded for this
+    truth = isinstance(value, bool | np.bool_)
     if hint is bool:
         return truth
     if hint is int:

@@ -15,6 +15,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 _OURS = "duelbench"
 _INSTALLED = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")}
 
@@ -126,8 +128,6 @@ def _state(thing: Any, above: tuple[int, ...]) -> Any:
     if isinstance(content := getattr(thing, "content", None), str):
         return type(thing).__qualname__, content
     if hasattr(thing, "__array__"):
-        import numpy as np  # what has an array has it loaded; help texts need not
-
         array = np.ascontiguousarray(thing)
         return array.shape, array.dtype.str, array.tolist() if array.dtype.hasobject else array.tobytes()
     slots = [name for cls in type(thing).__mro__ for name in getattr(cls, "__slots__", ()) if hasattr(thing, name)]

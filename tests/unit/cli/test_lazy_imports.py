@@ -40,10 +40,10 @@ def test_names_need_none_of_them(code: str) -> None:
     assert loaded(code) <= NUMERIC
 
 
-def test_help_needs_no_arrays() -> None:
+def test_help_needs_gymnasium_alone() -> None:
     for argv in (["--help"], ["--version"], ["list", "--help"], ["run", "--help"]):  # the first loads all commands
-        assert loaded(f"from duelbench.cli.main import main; main({argv})") == set()
-    assert loaded("import duelbench") == set()
+        assert loaded(f"from duelbench.cli.main import main; main({argv})") <= NUMERIC
+    assert loaded("import duelbench") <= NUMERIC
 
 
 def test_what_a_list_says_is_what_the_code_says_of_itself() -> None:

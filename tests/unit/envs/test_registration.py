@@ -6,8 +6,6 @@ import copy
 import inspect
 import json
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -231,18 +229,3 @@ def test_a_request_takes_a_users_environment(arms_file: str) -> None:
     assert spec.env == name and spec.env_kwargs["gap"] == 2 and spec.lockstep == 3
     with pytest.raises(UsageError, match="registers no 'Mien-v0'"):
         Sweep("x", [f"{arms_file}:Mien-v0"]).specs()
-
-
-@pytest.mark.parametrize(
-    "first",
-    [
-        "import gymnasium, duelbench",
-        "import duelbench, gymnasium",
-        "import duelbench, importlib.util; importlib.util.find_spec('gymnasium'); import gymnasium",
-        "import duelbench; from gymnasium.envs.registration import registry; import gymnasium",
-    ],
-)
-def test_environments_are_registered_whichever_is_imported_first(first: str) -> None:
-    code = f"{first}\nassert gymnasium.make('MatrixDuel-v0').reset(seed=0)\n"
-    code += "assert duelbench.ENV_IDS.keys() <= {*gymnasium.registry}"
-    subprocess.run([sys.executable, "-c", code], check=True)
