@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import tempfile
 import warnings
+from pathlib import Path
 from typing import Any
 
 os.environ.update(HF_HUB_OFFLINE="1", TRL_EXPERIMENTAL_SILENCE="1", TOKENIZERS_PARALLELISM="false")
 warnings.filterwarnings("ignore")
+sys.path.insert(0, str(Path(__file__).parent))  # for work: Python leaves it out where PYTHONSAFEPATH is set
 
 # After the variables, which these read when they are imported.
 import torch  # noqa: E402
