@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from duelbench.agents.arms.base import ArmAgent, ArmSetup, Duels, Floats, Ids
-from duelbench.posteriors.ensemble import EnsembleConfig, LockstepEnsembles
+from duelbench.posteriors.ensemble import EnsembleConfig
+from duelbench.posteriors.lockstep import LockstepEnsembles
 from duelbench.ranges import Checked, Count
 from duelbench.types import Observation
 

@@ -10,7 +10,8 @@ from contextual_world import World, setup_of
 
 import duelbench  # noqa: F401 - registers the environments
 from duelbench.agents.arms.contextual.neural_ts import NeuralTS, NeuralTSConfig
-from duelbench.posteriors.ensemble import EnsembleConfig, EnsemblePosterior, LockstepEnsembles
+from duelbench.posteriors.ensemble import EnsembleConfig, EnsemblePosterior
+from duelbench.posteriors.lockstep import LockstepEnsembles
 
 SMALL = EnsembleConfig(members=3, hidden=5, min_pairs=2, minibatch=4, steps=2, learning_rate=0.01, anchor=0.7)
 

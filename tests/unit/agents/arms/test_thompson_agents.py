@@ -265,7 +265,7 @@ def knowledge(agent, observation, row):
                 parts.append(value[row])
     if hasattr(agent, "posterior"):
         k = agent.posterior.config.members
-        tensors = [*agent.posterior._weights, *(m for moments in agent.posterior._moments for m in moments)]
+        tensors = [agent.posterior._flat, agent.posterior._mean, agent.posterior._square]
         parts += [t[row * k : (row + 1) * k].detach().numpy() for t in tensors]
         parts += [
             agent.posterior.labels[row],
