@@ -50,7 +50,7 @@ GPU = Size(
     ("tiny", "smollm2-135m", "pythia-1b"),
     {},
     {"batch": 32, "prompt-len": 24, "new-tokens": 64, "warm": 3, "steps": 8},
-    100.0,
+    120.0,
 )
 TOY = Size(
     ("mini", "toy"),

@@ -65,7 +65,7 @@ class Plan:
     work: dict[str, int]
     race: dict[str, int]
     vllm_options: dict[str, Any] = field(default_factory=dict)
-    most: float = 100.0
+    most: float = 120.0
 
     def rows(self) -> list[Row]:
         """Most important first: tests, full fine-tuning, the race, vLLM, low-rank adapters, runs of a study."""
