@@ -140,5 +140,5 @@ class TokenLogProb(torch.autograd.Function):
         """(one-hot - softmax) g."""
         probabilities, tokens = ctx.saved_tensors
         g = gradients[0][:, None]
-        out = (probabilities * -g).to(ctx.dtype)
-        return out.scatter_add_(1, tokens[:, None], g.to(ctx.dtype)), None
+        out = probabilities * -g  # rounded at the end: of a likely token next to nothing is left, which must be right
+        return out.scatter_add_(1, tokens[:, None], g).to(ctx.dtype), None
