@@ -47,11 +47,19 @@ def _faster(row: Row, rows: Rows) -> str:
     return f"{one / row['wall_s']:.2f}×" if row is rows["1,000 runs, two workers"] else ""
 
 
+def _against_before(row: Row, rows: Rows) -> str:
+    return f"{row['cpu_s'] / row['before_cpu_s']:.2f}"
+
+
 def _per_second(row: Row, rows: Rows) -> str:
     return f"{RESPONSES_TOKENS / row['cpu_s']:,.0f}"
 
 
 XEON = "2 cores of an Intel Xeon with AVX-512 and without AMX, 24 GiB, torch 2.13.0, one thread, nothing else running"
+BUSY = (
+    "2 cores of an AMD EPYC (AVX-512, no AMX) that others were using, which costs CPU time too; one thread, in turns "
+    "with the version before: compare the ratios"
+)
 QUIET = "2 cores of a quiet machine, one thread a process"
 
 TIMINGS = {
@@ -127,6 +135,22 @@ TIMINGS = {
             "wall s": _value("wall_s", 1),
             "peak MiB": _value("peak_mib", 0),
             "page, MB": _value("page_mb", 1),
+        },
+    ),
+    "commands": Timing(
+        "A whole command, start and report included",
+        BUSY,
+        "time duelbench run --env MatrixDuel-v0 --preset arxiv6 --agent rucb --agent double_ts --seeds 1",
+        {"before, CPU s": _value("before_cpu_s", 2), "CPU s": _value("cpu_s", 2), "ratio": _against_before},
+    ),
+    "contextual": Timing(
+        "Agents with features: 20 seeds, 32 arms in 5 dimensions",
+        BUSY,
+        "python tests/benchmarks/arms_speed.py",
+        {
+            "before, duels / CPU s": _value("before_per_s", 0),
+            "duels / CPU s": _value("per_s", 0),
+            "faster": lambda row, rows: f"{row['per_s'] / row['before_per_s']:.2f}×",
         },
     ),
     "growth": Timing(

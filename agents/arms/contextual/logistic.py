@@ -176,7 +176,7 @@ class LogisticRegression:
         """z, w / 2 and w / 2 − won of all observations, (S, d, n), (S, 1, n) and (S, 1, n)."""
         n = int(self._used.max())
         half = 0.5 * self._weight[:, None, :n]
-        return np.ascontiguousarray(self._z[:, :, :n]), half, half - self._won[:, None, :n]
+        return self._z[:, :, :n], half, half - self._won[:, None, :n]
 
     def gradient(self, theta: Floats, drawn: Floats | None = None) -> Floats:
         """Gradient of the loss at C points θ of each row: exact, or an unbiased estimate at a cost that does not grow.
