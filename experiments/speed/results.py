@@ -62,6 +62,47 @@ BUSY = (
 )
 QUIET = "2 cores of a quiet machine, one thread a process"
 
+EPYC = "2 cores of an AMD EPYC (AVX-512 with bfloat16, no AMX), torch 2.13.0, one thread, CPU time, in turns"
+RACE = "python -m duelbench.experiments.speed.race --model MODEL_FOLDER --trl-python trl/bin/python --sea"
+
+GOALS = {
+    "online-smollm2": ("online DPO step on SmolLM2-135M, of TRL's best setting", "≤ 0.30", RACE),
+    "online-small": ("the same on 3.4 M parameters", "≤ 0.60", RACE),
+    "sea-smollm2": ("SEA, M = 20, on SmolLM2-135M, in `online` steps", "≤ 2.0", RACE),
+    "sea-small": ("the same on 3.4 M parameters", "≤ 2.5", RACE),
+    "ide": (
+        "1,024 labels of `ide` on LLMDuel-v0, CPU s",
+        "≤ 120",
+        "duelbench run --agent ide --labels 1024 --first-seed 1000 --seeds 1 --workers 1",
+    ),
+    "lone": (
+        "two agents on arms with one seed, whole command, CPU s",
+        "≤ 2",
+        "duelbench run --env MatrixDuel-v0 --preset arxiv6 --agent rucb --agent double_ts --seeds 1",
+    ),
+    "fgts": ("FGTS.CDB, steps / CPU s", "≥ 30,000", "python tests/benchmarks/arms_speed.py"),
+    "neural": ("neural TS at 20 seeds, steps / CPU s", "≥ 8,000", "python tests/benchmarks/arms_speed.py"),
+    "list": ("`duelbench list`, wall s", "≤ 0.7", "duelbench list"),
+    "help": ("`duelbench run --help`, wall s", "≤ 0.4", "duelbench run --help"),
+    "report": ("report of 10,000 runs, CPU s", "≤ 15", "python -m duelbench.experiments.speed.report"),
+    "growth": (
+        "a round of duels at 10⁶ labels, in rounds at 10³",
+        "about 1",
+        "python -m duelbench.experiments.speed.growth",
+    ),
+    "demo": ("`make demo` from a fresh clone, wall min", "≤ 8", "make demo"),
+}
+"""What was to be reached, by name: in words, the goal, and the command that measures it."""
+
+MACHINES = {
+    "amx": "Intel with AMX, before",
+    "xeon": "Intel without AMX, before",
+    "epyc_before": "AMD, before",
+    "epyc_float32": "AMD in float32, now",
+    "epyc": "AMD, now",
+}
+"""Columns of the table of goals."""
+
 TIMINGS = {
     "trl-smollm2": Timing(
         "A step beside TRL: SmolLM2-135M-Instruct",
@@ -83,6 +124,37 @@ TIMINGS = {
             "CPU s a step": _value("cpu_s", 3),
             "× best well-set TRL": _ratio("cpu_s", "trl-fp32"),
             "× TRL as it comes": _ratio("cpu_s", "trl-stock"),
+            "peak MB": _value("peak_mb", 0),
+        },
+    ),
+    "trl-smollm2-epyc": Timing(
+        "The same on another machine: SmolLM2-135M-Instruct",
+        EPYC,
+        f"{RACE} --rounds 1 --steps 2 --no-stock",
+        {
+            "CPU s a step": _value("cpu_s", 1),
+            "× best well-set TRL": _ratio("cpu_s", "trl-autocast"),
+            "peak MB": _value("peak_mb", 0),
+        },
+    ),
+    "trl-small-epyc": Timing(
+        "The same on another machine: a Llama of 3.4 M parameters",
+        EPYC,
+        f"{RACE} --rounds 2 --steps 6",
+        {
+            "CPU s a step": _value("cpu_s", 3),
+            "× best well-set TRL": _ratio("cpu_s", "trl-autocast"),
+            "× TRL as it comes": _ratio("cpu_s", "trl-stock"),
+            "peak MB": _value("peak_mb", 0),
+        },
+    ),
+    "trl-small-float32": Timing(
+        "The same there, ours in float32",
+        EPYC,
+        f"DUELBENCH_DTYPE=float32 {RACE} --rounds 2 --steps 6 --no-stock",
+        {
+            "CPU s a step": _value("cpu_s", 3),
+            "× best well-set TRL": _ratio("cpu_s", "trl-autocast"),
             "peak MB": _value("peak_mb", 0),
         },
     ),
@@ -178,16 +250,26 @@ def results() -> str:
     parts = [
         "# Results\n\nWritten by a program from `measured.csv`. Timings depend on the machine: compare the ratios."
     ]
-    return "\n\n".join([*parts, *(_section(timing, measured[name]) for name, timing in TIMINGS.items())]) + "\n"
+    sections = [_section(timing, measured[name]) for name, timing in TIMINGS.items()]
+    return "\n\n".join([*parts, _goals(measured["goals"]), *sections]) + "\n"
 
 
 def read_measured() -> dict[str, dict[str, dict[str, float]]]:
     """Measured values by table, row and column."""
-    found: dict[str, dict[str, dict[str, float]]] = {name: {} for name in TIMINGS}
+    found: dict[str, dict[str, dict[str, float]]] = {name: {} for name in ("goals", *TIMINGS)}
     with MEASURED.open(encoding="utf-8", newline="") as file:
         for line in csv.DictReader(file):
             found[line["table"]].setdefault(line["row"], {})[line["column"]] = float(line["value"])
     return found
+
+
+def _goals(rows: Rows) -> str:
+    lines = [["", "goal", *MACHINES.values()], ["---"] * (2 + len(MACHINES))]
+    for name, (what, goal, _) in GOALS.items():
+        lines.append([what, goal, *(f"{rows[name][m]:,.6g}" if m in rows.get(name, {}) else "–" for m in MACHINES)])
+    commands = dict.fromkeys(command for _, _, command in GOALS.values())
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"## Goals\n\n```bash\n{chr(10).join(commands)}\n```\n\n{table}"
 
 
 def _section(timing: Timing, rows: Rows) -> str:
