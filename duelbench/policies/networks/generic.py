@@ -59,8 +59,14 @@ class GenericNetwork:
     def _ready(self) -> Iterator[None]:
         """Autocast, and the adapter off where this is the reference."""
         off = self.adapter.disable_adapter() if self._without_adapter else nullcontext()
+        with off, self.casting():
+            yield
+
+    @contextmanager
+    def casting(self) -> Iterator[None]:
+        """Autocast, which forgets the weights that it has cast when the outermost such block ends."""
         lower = self.precision != torch.float32
-        with off, torch.autocast(self.model.device.type, self.precision, enabled=lower):
+        with torch.autocast(self.model.device.type, self.precision, enabled=lower):
             yield
 
     def score(self, batch: TokenBatch, *, features: bool) -> tuple[Tensor, Tensor | None]:

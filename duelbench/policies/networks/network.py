@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -87,6 +88,10 @@ class Network(Protocol):
         Returns:
             The decoder and the first token's logits, (B * n, V) float.
         """
+        ...
+
+    def casting(self) -> AbstractContextManager[None]:
+        """While it lasts no weight changes, so that what must be cast to a lower precision is cast once."""
         ...
 
     def score(self, batch: TokenBatch, *, features: bool) -> tuple[Tensor, Tensor | None]:

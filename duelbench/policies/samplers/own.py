@@ -37,14 +37,14 @@ class OwnSampler:
         """By inversion at uniforms that are drawn first, (B * n, max_new_tokens)."""
         network = self._reference if reference else self._policy
         uniforms = None if greedy else torch.from_numpy(rng.random((len(prompts) * n, self._steps)))
-        with torch.no_grad():
+        with torch.no_grad(), network.casting():
             decoder, logits = network.decoder(prompts, lengths, n, self._steps)
             return generate(decoder, logits, uniforms, self._end, self._steps, self._temperature)
 
     def draw_mixture(self, prompts: Tensor, lengths: Tensor, n: int, rng: np.random.Generator, share: float) -> Drawn:
         """As ``draw``, from the geometric mixture with this share of the reference."""
         uniforms = torch.from_numpy(rng.random((len(prompts) * n, self._steps)))
-        with torch.no_grad():
+        with torch.no_grad(), self._policy.casting():
             decoder, logits = self._policy.decoder(prompts, lengths, n, self._steps)
             second, reference = self._reference.decoder(prompts, lengths, n, self._steps)
             both, first = MixtureDecoder(decoder, second, share), mix(logits, reference, share)

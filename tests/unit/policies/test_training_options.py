@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import AutoModelForCausalLM
 
 from duelbench.learning.learner import LearnerConfig, PreferenceLearner
@@ -166,3 +167,25 @@ def test_bfloat16_is_taken_where_the_cpu_multiplies_faster_in_it(
     for chosen in ("float32", "bfloat16"):
         monkeypatch.setenv("DUELBENCH_DTYPE", chosen)
         assert loading.multiplies_bfloat16("cpu") == (chosen == "bfloat16")
+
+
+class _Casts(TorchDispatchMode):
+    """Counts casts of tensors of a model."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        super().__init__()
+        self.places = {parameter.data_ptr() for parameter in model.parameters() if parameter.dim() == 2}
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.aten._to_copy.default and args[0].data_ptr() in self.places:
+            self.count += 1
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("tokens", [2, 10])
+def test_a_draw_casts_each_weight_once(any_model: Path, tokens: int) -> None:
+    ours = policy(any_model, dtype="bfloat16", max_new_tokens=tokens)
+    with _Casts(ours._model) as casts:
+        ours.sample({"prompt": PROMPTS}, 2, np.random.default_rng(0), detail="texts")
+    assert 0 < casts.count <= len(casts.places)

@@ -9,6 +9,7 @@ where the optimizer wants them.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any, Self
 
@@ -78,6 +79,10 @@ class LlamaNetwork:
         layers = [Layer(*map(own, layer)) for layer in weights.layers]
         copied._frozen = Weights(own(weights.embed), layers, own(weights.norm), own(weights.head))
         return copied
+
+    def casting(self) -> AbstractContextManager[None]:
+        """Nothing to do: a decoder keeps the weights that it began with."""
+        return nullcontext()
 
     def embeddings(self) -> Tensor:
         """The embedding of every token, (V, d) float32."""
