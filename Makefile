@@ -1,4 +1,4 @@
-# make demo   align a language model with five agents and draw the curves (about eight minutes on two cores)
+# make demo   align a language model with five agents and draw the curves (six to ten minutes on two cores)
 # make docs   the documentation, build/site/index.html
 # make test   the test suite but its slowest part (under ten minutes on two cores); make test-all runs all of it
 # Each makes its own virtual environment first. PYTHON=python3.12 picks another interpreter.
