@@ -83,7 +83,7 @@ class Engine:
         self._duels[:] = 0
         self._rounds_left = 0  # no row can reach the end of its block within this many rounds
         self._ahead: NDArray[np.int8] | None = None
-        self._settled = isinstance(problem, Settled) and problem.arms**2 <= _MOST_PAIRS
+        self._settled = isinstance(problem, Settled) and problem.settled and problem.arms**2 <= _MOST_PAIRS
         if delay is not None:
             delay.make_room(rows)
 

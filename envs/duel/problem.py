@@ -290,11 +290,11 @@ class Arms(KnowsRegret, Protocol):
 
 @runtime_checkable
 class Settled(Protocol):
-    """A problem of K arms whose preferences and ties stay as they are throughout an episode, whatever is asked.
+    """A problem of K arms that says whether its preferences and ties stay as they are, whatever is asked.
 
     Attributes:
         arms: K.
-        settled: True.
+        settled: whether that holds.
     """
 
     arms: int

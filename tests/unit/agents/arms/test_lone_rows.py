@@ -11,6 +11,7 @@ import pytest
 
 from duelbench.agents.arms.base import ArmAgent
 from duelbench.agents.arms.table import ARM_AGENTS
+from duelbench.envs.arms.problem import FixedArms
 from duelbench.envs.duel.engine import Engine
 from duelbench.envs.duel.problem import InvalidActionError
 from duelbench.records.spec import Judging, RunSpec
@@ -59,3 +60,10 @@ def test_a_bad_arm_of_a_lone_row_costs_no_label() -> None:
     assert env.engine.labels.tolist() == [0]
     env.duel(np.array([0]), np.array([5]))
     assert env.engine.labels.tolist() == [1]
+
+
+def test_what_changes_is_not_foreseen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FixedArms, "settled", False)
+    env: Any = gym.make_vec("MatrixDuel-v0", num_envs=1, identical="ask").unwrapped
+    env.reset(seed=0)
+    assert not env.engine.foresees
